@@ -1,0 +1,131 @@
+// Package store holds the ports between the task view and its databases. One conformance suite (package storetest) runs
+// against every implementation.
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/query"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+// ErrNotFound says that the view has no such task, workflow or environment.
+var ErrNotFound = errors.New("not found")
+
+// Store is one view of tasks. All methods may be called concurrently.
+type Store interface {
+	Writer
+	Reader
+	Admin
+	// Close waits for running calls and releases the database.
+	Close(ctx context.Context) error
+}
+
+// Writer merges events into the view.
+type Writer interface {
+	// Write merges the events with what the store holds (task.State) and adds their claims. It returns after the commit:
+	// a nil error means that everything but the rejected events is durable and visible to readers. The order of events,
+	// the cutting into batches and repetition do not change the view. Events of one task are merged in the batch before
+	// the database is touched. An error means that nothing, or only a part, was written: write the batch again.
+	// An event that the store can never take (a poison record) is rejected with its reason and stops nothing else.
+	// Write does not keep or change the events.
+	Write(ctx context.Context, events []*task.Event) (rejected []Rejected, err error)
+}
+
+// Rejected is an event that can never be stored, and why.
+type Rejected struct {
+	Event *task.Event
+	Err   error
+}
+
+// Reader answers questions about the view. Every answer is a consistent snapshot as of its start.
+type Reader interface {
+	// Query answers a validated query.
+	Query(ctx context.Context, q *query.Query) (*query.Answer, error)
+
+	// Tasks returns the documents (task.Document.Map, with the environment's digest) of those ids that exist, by id.
+	Tasks(ctx context.Context, ids []string) (map[string]map[string]any, error)
+
+	// Facts returns what links need to know about tasks, of those ids that exist, by id.
+	Facts(ctx context.Context, ids []string) (map[string]TaskFacts, error)
+
+	// ClaimsOf returns the claims of the given tasks.
+	ClaimsOf(ctx context.Context, taskIDs []string) ([]TaskClaim, error)
+
+	// ClaimsOn returns all claims on the given entities.
+	ClaimsOn(ctx context.Context, entities []string) ([]TaskClaim, error)
+
+	// Dependents returns the declared edges (dependencies and parents) that lead to the given tasks.
+	Dependents(ctx context.Context, ids []string) ([]Edge, error)
+
+	// Dependencies returns the declared edges that start at the given tasks; the task they lead to may be unknown yet.
+	Dependencies(ctx context.Context, ids []string) ([]Edge, error)
+
+	// Environments returns the environment records by digest, of those that exist.
+	Environments(ctx context.Context, digests []string) (map[string]map[string]any, error)
+
+	// Campaigns lists the campaigns with their counts.
+	Campaigns(ctx context.Context) ([]Campaign, error)
+
+	// Workflows lists the workflows of a campaign ("" = all).
+	Workflows(ctx context.Context, campaign string) ([]Workflow, error)
+
+	// Checkpoints returns the latest checkpoint of each observer of a campaign ("" = all), and how many numbered events
+	// of it arrived.
+	Checkpoints(ctx context.Context, campaign string) ([]Checkpoint, error)
+}
+
+// Admin changes the view as a whole.
+type Admin interface {
+	// DeleteCampaign removes the tasks, workflows and claims of a campaign and says how many tasks.
+	DeleteCampaign(ctx context.Context, campaign string) (tasks int64, err error)
+	// Backup writes a consistent copy to path, which must not exist.
+	Backup(ctx context.Context, path string) error
+}
+
+// TaskFacts is what links and overviews need to know about a task.
+type TaskFacts struct {
+	ID, TaskID, Kind, CampaignID, WorkflowID, WorkflowName, ActivityID string
+	Status                                                             task.Status
+	StartedAt, EndedAt                                                 int64
+}
+
+// TaskClaim is a claim together with its task.
+type TaskClaim struct {
+	TaskID string // the unique id
+	task.Claim
+}
+
+// Edge is a declared edge: From depends on To (or is a child of it).
+type Edge struct {
+	From, To string // ids
+	Parent   bool   // From is a child of To, rather than dependent on its result
+	Field    string // the used path that holds To's result, where known
+}
+
+// Campaign is one row of the campaign list.
+type Campaign struct {
+	ID               string
+	Tasks, Workflows int64
+	ByStatus         map[string]int64
+	FirstAt, LastAt  int64 // unix ns
+}
+
+// Workflow is one row of the workflow list.
+type Workflow struct {
+	ID, Name, ParentID, CampaignID, Kind string
+	Tasks                                int64
+	ByStatus                             map[string]int64
+	FirstAt, LastAt                      int64
+}
+
+// Checkpoint is what an observer last said about itself, beside what arrived of it.
+type Checkpoint struct {
+	Observer, Campaign string
+	At                 int64 // unix ns of the checkpoint; 0 = none yet
+	LastSeq            int64
+	Dropped            []any // [[first, last, reason], …]
+	Final              bool
+	Host               string
+}

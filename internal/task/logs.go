@@ -1,0 +1,256 @@
+package task
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
+)
+
+// ScopeName is the instrumentation scope of the records that ToLogs makes.
+const ScopeName = "github.com/otelcol-mida/otelcol-mida"
+
+// ToLogs encodes events as log records, grouped by resource in the order of their first event.
+func ToLogs(events []*Event) plog.Logs {
+	logs := plog.NewLogs()
+	groups := map[string]plog.LogRecordSlice{}
+	for _, e := range events {
+		key := ""
+		if len(e.Resource) > 0 {
+			key = JSON(e.Resource)
+		}
+		records, ok := groups[key]
+		if !ok {
+			rl := logs.ResourceLogs().AppendEmpty()
+			putAll(rl.Resource().Attributes(), e.Resource)
+			sl := rl.ScopeLogs().AppendEmpty()
+			sl.Scope().SetName(ScopeName)
+			records = sl.LogRecords()
+			groups[key] = records
+		}
+		e.toRecord(records.AppendEmpty())
+	}
+	return logs
+}
+
+func putAll(dst pcommon.Map, m map[string]any) {
+	for _, k := range sortedKeys(m) {
+		putValue(dst.PutEmpty(k), m[k])
+	}
+}
+
+func putValue(dst pcommon.Value, v any) {
+	switch v := v.(type) {
+	case nil:
+	case bool:
+		dst.SetBool(v)
+	case int64:
+		dst.SetInt(v)
+	case float64:
+		dst.SetDouble(v)
+	case string:
+		dst.SetStr(v)
+	case []byte:
+		dst.SetEmptyBytes().FromRaw(v)
+	case []any:
+		l := dst.SetEmptySlice()
+		l.EnsureCapacity(len(v))
+		for _, e := range v {
+			putValue(l.AppendEmpty(), e)
+		}
+	case map[string]any:
+		m := dst.SetEmptyMap()
+		m.EnsureCapacity(len(v))
+		putAll(m, v)
+	default:
+		putValue(dst, Normalize(v))
+	}
+}
+
+func (e *Event) toRecord(r plog.LogRecord) {
+	r.SetEventName(e.Name)
+	r.SetTimestamp(pcommon.Timestamp(e.Time))
+	r.SetObservedTimestamp(pcommon.Timestamp(e.Observed))
+	if e.Kind != "" {
+		r.SetTraceID(e.Trace())
+		if e.Key != "" {
+			r.SetSpanID(e.Span())
+		}
+	}
+	if e.Status == StatusFailed {
+		r.SetSeverityNumber(plog.SeverityNumberError)
+	} else {
+		r.SetSeverityNumber(plog.SeverityNumberInfo)
+	}
+	a := r.Attributes()
+	a.EnsureCapacity(20 + len(e.Attributes))
+	attrString := func(k, v string) {
+		if v != "" {
+			a.PutStr(k, v)
+		}
+	}
+	attrInt := func(k string, v int64) {
+		if v != 0 {
+			a.PutInt(k, v)
+		}
+	}
+	attrMap := func(k string, v map[string]any) {
+		if v != nil {
+			putValue(a.PutEmpty(k), v)
+		}
+	}
+	attrString(AttrKind, e.Kind)
+	attrString(AttrScope, e.Scope)
+	attrString(AttrKey, e.Key)
+	attrString(AttrExecution, e.Execution)
+	if e.Attempt != NoAttempt {
+		a.PutInt(AttrAttempt, e.Attempt)
+	}
+	attrString(AttrFacet, e.Facet)
+	if e.Status != StatusUnknown {
+		a.PutStr(AttrStatus, e.Status.String())
+	}
+	attrString(AttrCampaign, e.Campaign)
+	attrString(AttrWorkflowID, e.WorkflowID)
+	attrString(AttrWorkflowName, e.WorkflowName)
+	attrString(AttrWorkflowParentID, e.WorkflowParentID)
+	attrString(AttrActivity, e.Activity)
+	attrInt(AttrSubmittedAt, e.SubmittedAt)
+	attrInt(AttrStartedAt, e.StartedAt)
+	attrInt(AttrEndedAt, e.EndedAt)
+	if e.Parent != nil {
+		putValue(a.PutEmpty(AttrParent), refToWire(*e.Parent, e))
+	}
+	if e.Dependencies != nil {
+		l := a.PutEmptySlice(AttrDependencies)
+		for _, d := range e.Dependencies {
+			putValue(l.AppendEmpty(), refToWire(d, e))
+		}
+	}
+	if e.Refs != nil {
+		m := a.PutEmptyMap(AttrRefs)
+		for _, k := range sortedKeys(e.Refs) {
+			m.PutStr(k, e.Refs[k])
+		}
+	}
+	if e.Paths != nil {
+		putValue(a.PutEmpty(AttrPaths), pathsToWire(e.Paths))
+	}
+	attrMap(AttrUsed, e.Used)
+	attrMap(AttrGenerated, e.Generated)
+	attrMap(AttrTelemetryStart, e.TelemetryStart)
+	attrMap(AttrTelemetryEnd, e.TelemetryEnd)
+	attrMap(AttrTelemetryPeak, e.TelemetryPeak)
+	attrString(AttrEnvironment, e.Environment)
+	attrString(AttrStdout, e.Stdout)
+	attrString(AttrStderr, e.Stderr)
+	if e.Tags != nil {
+		l := a.PutEmptySlice(AttrTags)
+		for _, t := range e.Tags {
+			l.AppendEmpty().SetStr(t)
+		}
+	}
+	attrMap(AttrCustom, e.Custom)
+	if e.Claims != nil {
+		putValue(a.PutEmpty(AttrClaims), claimsToWire(e.Claims))
+	}
+	attrString(AttrObserverID, e.ObserverID)
+	attrInt(AttrObserverSeq, e.Seq)
+	for _, k := range sortedKeys(e.Attributes) {
+		putValue(a.PutEmpty(k), e.Attributes[k])
+	}
+	if e.Record != nil {
+		putValue(r.Body(), e.Record)
+	}
+}
+
+// recordKeys maps attribute names to the keys of the wire form.
+var recordKeys = map[string]string{
+	AttrKind: "kind", AttrScope: "scope", AttrKey: "key", AttrExecution: "execution", AttrAttempt: "attempt",
+	AttrFacet: "facet", AttrStatus: "status", AttrCampaign: "campaign", AttrWorkflowID: "workflow_id",
+	AttrWorkflowName: "workflow_name", AttrWorkflowParentID: "workflow_parent_id", AttrActivity: "activity",
+	AttrSubmittedAt: "submitted_at", AttrStartedAt: "started_at", AttrEndedAt: "ended_at", AttrParent: "parent",
+	AttrDependencies: "dependencies", AttrRefs: "refs", AttrPaths: "paths", AttrUsed: "used", AttrGenerated: "generated",
+	AttrEnvironment: "environment", AttrClaims: "claims", AttrStdout: "stdout", AttrStderr: "stderr", AttrTags: "tags",
+	AttrCustom: "custom", AttrObserverID: "observer", AttrObserverSeq: "seq",
+}
+
+var telemetryKeys = map[string]string{
+	AttrTelemetryStart: "start", AttrTelemetryEnd: "end", AttrTelemetryPeak: "peak",
+}
+
+// ErrNotTaskEvent is the error of FromRecord for a record whose event name is none of ours.
+var ErrNotTaskEvent = errors.New("not a task event")
+
+// FromRecord decodes one log record. Resource attributes go to Event.Resource, attributes that are not ours to
+// Event.Attributes. Trace and span id are kept only when they are not the derived ones.
+func FromRecord(r plog.LogRecord, resource map[string]any) (*Event, error) {
+	name := r.EventName()
+	if !strings.HasPrefix(name, "mida.") {
+		return nil, fmt.Errorf("%w: event name %q", ErrNotTaskEvent, name)
+	}
+	m := map[string]any{"event": name, "time": int64(r.Timestamp()), "observed": int64(r.ObservedTimestamp())}
+	tel := map[string]any{}
+	attrs := map[string]any{}
+	for k, v := range r.Attributes().All() {
+		if key, ok := recordKeys[k]; ok {
+			m[key] = v.AsRaw()
+		} else if key, ok := telemetryKeys[k]; ok {
+			tel[key] = v.AsRaw()
+		} else {
+			attrs[k] = v.AsRaw()
+		}
+	}
+	if len(tel) > 0 {
+		m["telemetry"] = tel
+	}
+	if len(attrs) > 0 {
+		m["attributes"] = attrs
+	}
+	if r.Body().Type() != pcommon.ValueTypeEmpty {
+		m["record"] = r.Body().AsRaw()
+	}
+	e, err := FromWire(m)
+	if err != nil {
+		return nil, fmt.Errorf("event %q of task %q: %w", name, m["key"], err)
+	}
+	e.Resource = resource
+	if id := r.TraceID(); !id.IsEmpty() && [16]byte(id) != e.Trace() {
+		e.TraceID = id
+	}
+	if id := r.SpanID(); !id.IsEmpty() && [8]byte(id) != e.Span() {
+		e.SpanID = id
+	}
+	return e, nil
+}
+
+// Rejected is a record that could not be decoded, with the reason.
+type Rejected struct {
+	Record plog.LogRecord
+	Err    error
+}
+
+// FromLogs decodes all records; those that are no task events, or broken, come back with their reason and stop nothing.
+func FromLogs(logs plog.Logs) ([]*Event, []Rejected) {
+	events := make([]*Event, 0, logs.LogRecordCount())
+	var rejected []Rejected
+	for _, rl := range logs.ResourceLogs().All() {
+		var resource map[string]any
+		if rl.Resource().Attributes().Len() > 0 {
+			resource, _ = Normalize(rl.Resource().Attributes().AsRaw()).(map[string]any)
+		}
+		for _, sl := range rl.ScopeLogs().All() {
+			for _, r := range sl.LogRecords().All() {
+				e, err := FromRecord(r, resource)
+				if err != nil {
+					rejected = append(rejected, Rejected{Record: r, Err: err})
+					continue
+				}
+				events = append(events, e)
+			}
+		}
+	}
+	return events, rejected
+}

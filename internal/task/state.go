@@ -1,0 +1,171 @@
+package task
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"sort"
+	"strconv"
+)
+
+// State is all that is known about one task: attempt → facet → snapshot. Merging keeps, per facet, the snapshot with the
+// higher stamp, so the result depends neither on order nor on repetition.
+type State struct {
+	Attempts map[int64]map[string]*Snapshot
+}
+
+// Snapshot is an event in a state, with its canonical bytes, the last part of its stamp. It is never changed.
+type Snapshot struct {
+	Event *Event
+	bytes []byte
+}
+
+// NewSnapshot takes an event out of the stream into a state. Claims have a life of their own and are left out; the
+// observation time is no part of the fact, so that a replay is identical.
+func NewSnapshot(e *Event) *Snapshot {
+	c := *e
+	c.Claims, c.Paths, c.Observed = nil, nil, 0
+	return &Snapshot{Event: &c, bytes: AppendJSON(nil, c.Wire())}
+}
+
+// less orders snapshots of one facet by their stamp: time of the fact in the source, then the observer's sequence
+// number, then the canonical bytes.
+func (s *Snapshot) less(o *Snapshot) bool {
+	if s.Event.Time != o.Event.Time {
+		return s.Event.Time < o.Event.Time
+	}
+	if s.Event.Seq != o.Event.Seq {
+		return s.Event.Seq < o.Event.Seq
+	}
+	return bytes.Compare(s.bytes, o.bytes) < 0
+}
+
+// Apply merges one event and says whether the state changed.
+func (s *State) Apply(e *Event) bool { return s.put(NewSnapshot(e)) }
+
+func (s *State) put(n *Snapshot) bool {
+	if s.Attempts == nil {
+		s.Attempts = make(map[int64]map[string]*Snapshot, 1)
+	}
+	facets := s.Attempts[n.Event.Attempt]
+	if facets == nil {
+		facets = make(map[string]*Snapshot, 2)
+		s.Attempts[n.Event.Attempt] = facets
+	}
+	old := facets[n.Event.Facet]
+	if old != nil && !old.less(n) {
+		return false
+	}
+	facets[n.Event.Facet] = n
+	return true
+}
+
+// Merge merges another state of the same task and says whether this one changed.
+func (s *State) Merge(o *State) bool {
+	changed := false
+	for _, facets := range o.Attempts {
+		for _, n := range facets {
+			changed = s.put(n) || changed
+		}
+	}
+	return changed
+}
+
+// Equal says whether both states hold the same snapshots.
+func (s *State) Equal(o *State) bool { return bytes.Equal(s.Encode(), o.Encode()) }
+
+// AttemptNumbers returns the tool's attempt numbers in rising order, without NoAttempt.
+func (s *State) AttemptNumbers() []int64 {
+	var out []int64
+	for a := range s.Attempts {
+		if a != NoAttempt {
+			out = append(out, a)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i] < out[j] })
+	return out
+}
+
+// snapshots returns the facets of one attempt, in the order of their stamps.
+func (s *State) snapshots(attempt int64) []*Snapshot {
+	facets := s.Attempts[attempt]
+	out := make([]*Snapshot, 0, len(facets))
+	for _, n := range facets {
+		out = append(out, n)
+	}
+	sortSnapshots(out)
+	return out
+}
+
+func sortSnapshots(l []*Snapshot) {
+	sort.Slice(l, func(i, j int) bool { return l[i].less(l[j]) })
+}
+
+// Encode writes the state as canonical JSON: {"<attempt>": {"<facet>": <event>}}, "" standing for NoAttempt.
+func (s *State) Encode() []byte {
+	dst := []byte{'{'}
+	attempts := make([]int64, 0, len(s.Attempts))
+	for a := range s.Attempts {
+		attempts = append(attempts, a)
+	}
+	sort.Slice(attempts, func(i, j int) bool { return attempts[i] < attempts[j] })
+	for i, a := range attempts {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		name := ""
+		if a != NoAttempt {
+			name = strconv.FormatInt(a, 10)
+		}
+		dst = appendString(dst, name)
+		dst = append(dst, ":{"...)
+		for j, f := range sortedKeys(s.Attempts[a]) {
+			if j > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendString(dst, f)
+			dst = append(dst, ':')
+			dst = append(dst, s.Attempts[a][f].bytes...)
+		}
+		dst = append(dst, '}')
+	}
+	return append(dst, '}')
+}
+
+// DecodeState reads what Encode wrote.
+func DecodeState(data []byte) (*State, error) {
+	v, err := DecodeJSON(data)
+	if err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	attempts, ok := v.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("state: %.80s is not a map", data)
+	}
+	s := &State{}
+	for name, fv := range attempts {
+		attempt := NoAttempt
+		if name != "" {
+			if attempt, err = strconv.ParseInt(name, 10, 64); err != nil || attempt < math.MinInt64+1 {
+				return nil, fmt.Errorf("state: attempt %q is not a number", name)
+			}
+		}
+		facets, ok := fv.(map[string]any)
+		if !ok {
+			return nil, fmt.Errorf("state: attempt %q is not a map", name)
+		}
+		for facet, ev := range facets {
+			m, ok := ev.(map[string]any)
+			if !ok {
+				return nil, fmt.Errorf("state: facet %q is not a map", facet)
+			}
+			e, err := FromWire(m)
+			if err != nil {
+				return nil, fmt.Errorf("state: facet %q: %w", facet, err)
+			}
+			e.Attempt, e.Facet = attempt, facet
+			s.put(NewSnapshot(e))
+		}
+	}
+	return s, nil
+}
