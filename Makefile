@@ -1,0 +1,182 @@
+# otelcol-mida. `make` lists what there is; nothing here needs root.
+#
+# Downloads and tools live outside the tree, in MIDA_CACHE. PYTHON names the
+# interpreter for the virtual environments, GO the Go command.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-builtin-rules
+.DEFAULT_GOAL := help
+
+GO     ?= go
+PYTHON ?= python3
+
+MIDA_CACHE    ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/otelcol-mida
+MIDA_VENV     := $(MIDA_CACHE)/venv
+MIDA_VENV_OLD := $(MIDA_CACHE)/venv-old
+MIDA_BIN      := $(CURDIR)/bin/otelcol-mida
+export MIDA_CACHE MIDA_VENV MIDA_VENV_OLD MIDA_BIN PYTHON
+
+# The scripts of examples and tests run as a user's own would: nothing of this
+# project in their environment unless a test puts it there.
+unexport MAKEFLAGS MAKEOVERRIDES MFLAGS
+
+OTELCOL_VERSION  := $(shell awk '/collector\/cmd\/builder v/ {print $$2; exit}' tools/go.mod)
+GOLANGCI_VERSION := v2.15.0
+TOOLS    := $(MIDA_CACHE)/tools
+OCB      := $(TOOLS)/ocb-$(OTELCOL_VERSION)
+MDATAGEN := $(TOOLS)/mdatagen-$(OTELCOL_VERSION)
+GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+
+GENERATED  := build/otelcol-mida
+BUILD_ENV  := CGO_ENABLED=0 GOFLAGS=
+BUILD_ARGS := -mod=mod -trimpath -tags distribution -ldflags "-s -w"
+PLATFORMS  := linux/amd64 linux/arm64 linux/ppc64le darwin/arm64 windows/amd64
+
+COMPONENT_DIRS := connector exporter extension processor receiver
+SOURCE_DIRS    := $(wildcard cmd internal $(COMPONENT_DIRS))
+SOURCES        := $(shell find $(SOURCE_DIRS) -type f -not -name '*_test.go' -not -path '*/testdata/*')
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ build
+
+.PHONY: build
+build: bin/otelcol-mida ## build the static binary bin/otelcol-mida
+
+# The builder runs again only when the component list or our requirements
+# change; else this is one `go build`, and nothing at all when no source changed.
+GENERATION := $(GENERATED)/.generated-$(shell cat builder-config.yaml go.mod tools/go.mod | cksum | tr ' ' -)
+$(GENERATION): | $(OCB)
+	@mkdir -p $(GENERATED)
+	cp cmd/otelcol-mida/commands.go $(GENERATED)/commands.go
+	$(BUILD_ENV) GOFLAGS=-tags=distribution $(OCB) --config builder-config.yaml --skip-compilation
+	@rm -f $(GENERATED)/.generated-*
+	@touch $@
+
+bin/otelcol-mida: $(GENERATION) $(SOURCES)
+	@mkdir -p bin
+	@cmp -s cmd/otelcol-mida/commands.go $(GENERATED)/commands.go || cp cmd/otelcol-mida/commands.go $(GENERATED)/commands.go
+	cd $(GENERATED) && $(BUILD_ENV) $(GO) build $(BUILD_ARGS) -o $(CURDIR)/$@ .
+
+.PHONY: cross
+cross: $(GENERATION) ## compile for every supported platform into dist/
+	@mkdir -p dist
+	@for platform in $(PLATFORMS); do \
+	  os=$${platform%/*} arch=$${platform#*/} ext=; \
+	  if [ $$os = windows ]; then ext=.exe; fi; \
+	  out=dist/otelcol-mida_$${os}_$$arch$$ext; \
+	  (cd $(GENERATED) && $(BUILD_ENV) GOOS=$$os GOARCH=$$arch $(GO) build $(BUILD_ARGS) -o $(CURDIR)/$$out .); \
+	  echo "$$out $$(($$(wc -c <$$out) / 1000000)) MB"; \
+	done
+
+##@ run
+
+.PHONY: demo
+demo: build venv ## observe the microscopy campaign; ONCE=1 ends when it has
+	ONCE=$(ONCE) PATH="$(MIDA_VENV)/bin:$$PATH" examples/microscopy/demo.sh
+
+.PHONY: bench
+bench: build venv ## measure the overhead on Dask and the speed into SQLite
+	$(MIDA_VENV)/bin/python bench/dask_overhead.py $(BENCH_ARGS)
+	$(GO) test -run '^$$' -bench . -benchtime 3x -timeout 20m $(BENCH_PACKAGES)
+
+##@ test
+
+# The race detector needs a C compiler. What mostly waits for SQLite is tested
+# without it: translated C under the race detector is ten times slower and has
+# no concurrency of ours in it.
+GO_TEST   := $(GO) test -p 2 -timeout 12m
+RACE      := $(if $(shell command -v gcc || command -v clang),-race)
+PLAIN     := /internal/store|/extension/taskquery|/extension/taskstore|/exporter/taskstoreexporter
+PYTEST    := $(MIDA_VENV)/bin/python -m pytest -ra -q
+# In CI a skipped test is a failed run.
+ifeq ($(CI),true)
+PYTEST += -p noskip
+export PYTHONPATH := $(CURDIR)/tools/pytest
+endif
+BENCH_PACKAGES ?= ./exporter/taskstoreexporter/... ./processor/provenanceprocessor/...
+
+.PHONY: test
+test: ## run every test: Go, Python, and both together
+	@failed=; \
+	for part in test-go test-python test-integration; do \
+	  echo "==> make $$part"; \
+	  $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make test: FAILED:$$failed" >&2; exit 1; fi; \
+	echo "make test: every part passed"
+
+.PHONY: test-go
+test-go: ## unit tests of the Go module, with the race detector where a C compiler is
+	@$(if $(RACE),,echo "make test-go: no C compiler, so no race detector" >&2)
+	@failed=0; \
+	$(GO_TEST) $(RACE) $$($(GO) list ./... | grep -vE '$(PLAIN)') || failed=1; \
+	plain=$$($(GO) list ./... | grep -E '$(PLAIN)' || true); \
+	if [ -n "$$plain" ]; then $(GO_TEST) $$plain || failed=1; fi; \
+	exit $$failed
+
+.PHONY: test-python
+test-python: venv venv-old ## unit tests of the Python package, on the newest and the oldest Dask
+	@failed=0; \
+	$(PYTEST) python/tests || failed=1; \
+	$(MIDA_VENV_OLD)/bin/python -m pytest -ra -q -m dask python/tests || failed=1; \
+	exit $$failed
+
+.PHONY: test-integration
+test-integration: build venv ## the binary, the plugin and real tools together, faults in short form
+	$(PYTEST) tests/integration
+
+.PHONY: test-faults
+test-faults: build venv ## every fault at full length, with a report under docs/
+	$(PYTEST) tests/faults
+
+##@ care
+
+.PHONY: lint
+lint: venv $(GOLANGCI) ## gofmt, golangci-lint, ruff, and eslint where there is a UI
+	@bad=$$(gofmt -l $(SOURCE_DIRS)); if [ -n "$$bad" ]; then echo "not gofmt'ed (make fmt):"; echo "$$bad"; exit 1; fi
+	$(GOLANGCI) run ./...
+	$(MIDA_VENV)/bin/ruff check --config python/pyproject.toml $(PY_DIRS)
+	$(MIDA_VENV)/bin/ruff format --check --config python/pyproject.toml $(PY_DIRS)
+	@if [ -f web/package.json ]; then cd web && npm ci --silent && npm run lint; fi
+
+PY_DIRS := $(wildcard python examples bench tests tools)
+
+.PHONY: fmt
+fmt: venv ## format Go and Python
+	gofmt -w $(SOURCE_DIRS)
+	$(MIDA_VENV)/bin/ruff format --config python/pyproject.toml $(PY_DIRS)
+
+.PHONY: mdatagen
+mdatagen: $(MDATAGEN) ## regenerate what metadata.yaml describes; ONLY=receiver/x for one component
+	@for file in $(if $(ONLY),$(ONLY)/metadata.yaml,$(wildcard $(COMPONENT_DIRS:%=%/*/metadata.yaml))); do \
+	  echo "mdatagen $$file"; (cd $$(dirname $$file) && $(MDATAGEN) metadata.yaml); \
+	done
+
+.PHONY: venv
+venv: ## the Python environment of tests, examples and bench
+	@tools/venv.sh $(MIDA_VENV) python/requirements-dev.txt python
+
+.PHONY: venv-old
+venv-old: ## the Python environment with the oldest Dask
+	@tools/venv.sh $(MIDA_VENV_OLD) python/requirements-old.txt python
+
+.PHONY: clean
+clean: ## remove what make made in the tree; the cache stays
+	rm -rf bin build dist
+
+$(OCB):
+	@mkdir -p $(TOOLS)
+	cd tools && CGO_ENABLED=0 $(GO) build -trimpath -o $@ go.opentelemetry.io/collector/cmd/builder
+
+$(MDATAGEN):
+	@mkdir -p $(TOOLS)
+	cd tools && CGO_ENABLED=0 $(GO) build -trimpath -o $@ go.opentelemetry.io/collector/cmd/mdatagen
+
+$(GOLANGCI):
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) $(GO) install -trimpath github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv $(TOOLS)/golangci-lint $@
