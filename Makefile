@@ -17,10 +17,6 @@ MIDA_VENV_OLD := $(MIDA_CACHE)/venv-old
 MIDA_BIN      := $(CURDIR)/bin/otelcol-mida
 export MIDA_CACHE MIDA_VENV MIDA_VENV_OLD MIDA_BIN PYTHON
 
-# The scripts of examples and tests run as a user's own would: nothing of this
-# project in their environment unless a test puts it there.
-unexport MAKEFLAGS MAKEOVERRIDES MFLAGS
-
 OTELCOL_VERSION  := $(shell awk '/collector\/cmd\/builder v/ {print $$2; exit}' tools/go.mod)
 GOLANGCI_VERSION := v2.15.0
 TOOLS    := $(MIDA_CACHE)/tools
@@ -29,8 +25,8 @@ MDATAGEN := $(TOOLS)/mdatagen-$(OTELCOL_VERSION)
 GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 
 GENERATED  := build/otelcol-mida
-BUILD_ENV  := CGO_ENABLED=0 GOFLAGS=
-BUILD_ARGS := -mod=mod -trimpath -tags distribution -ldflags "-s -w"
+BUILD_ENV  := CGO_ENABLED=0
+BUILD_ARGS := -mod=mod -buildvcs=false -trimpath -tags distribution -ldflags "-s -w"
 PLATFORMS  := linux/amd64 linux/arm64 linux/ppc64le darwin/arm64 windows/amd64
 
 COMPONENT_DIRS := connector exporter extension processor receiver
@@ -52,7 +48,7 @@ GENERATION := $(GENERATED)/.generated-$(shell cat builder-config.yaml go.mod too
 $(GENERATION): | $(OCB)
 	@mkdir -p $(GENERATED)
 	cp cmd/otelcol-mida/commands.go $(GENERATED)/commands.go
-	$(BUILD_ENV) GOFLAGS=-tags=distribution $(OCB) --config builder-config.yaml --skip-compilation
+	$(BUILD_ENV) $(OCB) --config builder-config.yaml --skip-compilation
 	@rm -f $(GENERATED)/.generated-*
 	@touch $@
 
@@ -79,7 +75,8 @@ demo: build venv ## observe the microscopy campaign; ONCE=1 ends when it has
 	ONCE=$(ONCE) PATH="$(MIDA_VENV)/bin:$$PATH" examples/microscopy/demo.sh
 
 .PHONY: bench
-bench: build venv ## measure the overhead on Dask and the speed into SQLite
+bench: build venv ## measure the overhead on Dask, the speed into SQLite and the idle cost
+	$(MIDA_VENV)/bin/python tools/footprint.py bin/otelcol-mida distributions/otelcol-mida/laptop.yaml
 	$(MIDA_VENV)/bin/python bench/dask_overhead.py $(BENCH_ARGS)
 	$(GO) test -run '^$$' -bench . -benchtime 3x -timeout 20m $(BENCH_PACKAGES)
 
@@ -91,12 +88,7 @@ bench: build venv ## measure the overhead on Dask and the speed into SQLite
 GO_TEST   := $(GO) test -p 2 -timeout 12m
 RACE      := $(if $(shell command -v gcc || command -v clang),-race)
 PLAIN     := /internal/store|/extension/taskquery|/extension/taskstore|/exporter/taskstoreexporter
-PYTEST    := $(MIDA_VENV)/bin/python -m pytest -ra -q
-# In CI a skipped test is a failed run.
-ifeq ($(CI),true)
-PYTEST += -p noskip
-export PYTHONPATH := $(CURDIR)/tools/pytest
-endif
+PYTEST    := tools/run_pytest.py -ra -q
 BENCH_PACKAGES ?= ./exporter/taskstoreexporter/... ./processor/provenanceprocessor/...
 
 .PHONY: test
@@ -121,17 +113,17 @@ test-go: ## unit tests of the Go module, with the race detector where a C compil
 .PHONY: test-python
 test-python: venv venv-old ## unit tests of the Python package, on the newest and the oldest Dask
 	@failed=0; \
-	$(PYTEST) python/tests || failed=1; \
-	$(MIDA_VENV_OLD)/bin/python -m pytest -ra -q -m dask python/tests || failed=1; \
+	$(MIDA_VENV)/bin/python $(PYTEST) python/tests || failed=1; \
+	$(MIDA_VENV_OLD)/bin/python $(PYTEST) -m dask python/tests || failed=1; \
 	exit $$failed
 
 .PHONY: test-integration
 test-integration: build venv ## the binary, the plugin and real tools together, faults in short form
-	$(PYTEST) tests/integration
+	$(MIDA_VENV)/bin/python $(PYTEST) tests/integration
 
 .PHONY: test-faults
 test-faults: build venv ## every fault at full length, with a report under docs/
-	$(PYTEST) tests/faults
+	$(MIDA_VENV)/bin/python $(PYTEST) tests/faults
 
 ##@ care
 
