@@ -249,7 +249,12 @@ func normalize(v any, depth int) any {
 		return map[string]any{KeyCut: map[string]any{"type": fmt.Sprintf("%T", v), "reason": "depth"}}
 	}
 	switch v := v.(type) {
-	case nil, bool, int64, float64, []byte:
+	case nil, bool, int64, float64:
+		return v
+	case []byte:
+		if v == nil {
+			return []byte{}
+		}
 		return v
 	case string:
 		if !utf8.ValidString(v) {

@@ -1,0 +1,247 @@
+package observer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.uber.org/zap"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+const (
+	// maxRequest is the number of events in one request: speed needs large requests, memory bounded ones.
+	maxRequest = 2000
+	minBackoff = 100 * time.Millisecond
+	maxBackoff = 30 * time.Second
+	// CheckpointInterval is how often an observer says how far it is.
+	CheckpointInterval = 10 * time.Second
+)
+
+// Settings of a Sender.
+type Settings struct {
+	ID       string // mida.observer.id; see NewID
+	Campaign string // given to events that have none
+	Next     consumer.Logs
+	Logger   *zap.Logger
+	// LastSeq continues the numbering of an observer that keeps its position (a poller): the number that was stored with
+	// the position.
+	LastSeq int64
+	// Numbered says that the events come with numbers of their own (a journal): the sender numbers nothing and makes no
+	// checkpoints.
+	Numbered bool
+	// Dropped is called for every event that the pipeline refused for good, with the reason; may be nil.
+	Dropped func(events int, err error)
+}
+
+// Sender numbers events, cuts them into requests and delivers each until the pipeline accepts it. It is safe for
+// concurrent use; concurrent batches are not ordered.
+type Sender struct {
+	set Settings
+
+	mu      sync.Mutex
+	seq     int64
+	dropped [][3]any
+}
+
+// NewSender makes a sender.
+func NewSender(set Settings) *Sender {
+	if set.Logger == nil {
+		set.Logger = zap.NewNop()
+	}
+	return &Sender{set: set, seq: set.LastSeq}
+}
+
+// NewID makes the id of an observer that lives in this process: what it is, and host, pid and start of the process.
+func NewID(what string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s@%s-%d-%x", what, host, os.Getpid(), processStart.UnixMilli())
+}
+
+var processStart = time.Now()
+
+// LastSeq is the number last given to an event; a poller stores it with its position.
+func (s *Sender) LastSeq() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seq
+}
+
+// Send returns nil when every event was accepted, or refused for good (then it is counted and named in the next
+// checkpoint). It retries for ever and returns an error only when ctx ended first.
+func (s *Sender) Send(ctx context.Context, events []*task.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	s.number(events)
+	for len(events) > 0 {
+		n := min(len(events), maxRequest)
+		if err := s.deliver(ctx, events[:n]); err != nil {
+			return err
+		}
+		events = events[n:]
+	}
+	return nil
+}
+
+func (s *Sender) number(events []*task.Event) {
+	now := time.Now().UnixNano()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range events {
+		if e.Campaign == "" && e.Name != task.EventEnvironment {
+			e.Campaign = s.set.Campaign
+		}
+		if e.Observed == 0 {
+			e.Observed = now
+		}
+		if s.set.Numbered || e.Seq != 0 {
+			continue
+		}
+		if e.ObserverID == "" {
+			e.ObserverID = s.set.ID
+		}
+		s.seq++
+		e.Seq = s.seq
+	}
+}
+
+func (s *Sender) deliver(ctx context.Context, events []*task.Event) error {
+	backoff := minBackoff
+	for try := 1; ; try++ {
+		// The pipeline may own and change what it is given: every try gets a copy of its own.
+		err := s.set.Next.ConsumeLogs(ctx, task.ToLogs(events))
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return errors.Join(ctx.Err(), err)
+		}
+		if consumererror.IsPermanent(err) {
+			s.refuse(events, err)
+			return nil
+		}
+		if try == 1 || backoff == maxBackoff {
+			s.set.Logger.Warn("the pipeline does not accept task events yet; retrying until it does",
+				zap.Int("events", len(events)), zap.Int("try", try), zap.Error(err))
+		}
+		timer := time.NewTimer(backoff)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return errors.Join(ctx.Err(), err)
+		case <-timer.C:
+		}
+		backoff = min(2*backoff, maxBackoff)
+	}
+}
+
+func (s *Sender) refuse(events []*task.Event, err error) {
+	s.set.Logger.Error("the pipeline refused task events for good; they are lost",
+		zap.Int("events", len(events)), zap.String("first task", events[0].Key), zap.Error(err))
+	if s.set.Dropped != nil {
+		s.set.Dropped(len(events), err)
+	}
+	s.Drop(events[0].Seq, events[len(events)-1].Seq, "refused by the pipeline")
+}
+
+// Reserve gives out n numbers to changes that are captured now but may be dropped before they become events.
+func (s *Sender) Reserve(n int64) (first int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first = s.seq + 1
+	s.seq += n
+	return first
+}
+
+// Drop names a range of numbers that will never arrive.
+func (s *Sender) Drop(first, last int64, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropped = append(s.dropped, [3]any{first, last, reason})
+}
+
+// Checkpoint says how far the observer is. A final one is its last word.
+func (s *Sender) Checkpoint(ctx context.Context, final bool) error {
+	s.mu.Lock()
+	dropped := make([]any, len(s.dropped))
+	for i, d := range s.dropped {
+		dropped[i] = []any{d[0], d[1], d[2]}
+	}
+	seq := s.seq
+	s.mu.Unlock()
+	now := time.Now().UnixNano()
+	e := &task.Event{
+		Name: task.EventCheckpoint, Time: now, Observed: now, Attempt: task.NoAttempt,
+		Campaign: s.set.Campaign, ObserverID: s.set.ID,
+		Record: map[string]any{"last_seq": seq, "dropped": dropped, "final": final},
+	}
+	if host, err := os.Hostname(); err == nil {
+		e.Resource = map[string]any{"host.name": host}
+	}
+	return s.deliver(ctx, []*task.Event{e})
+}
+
+// Run observes until ctx ends: every change goes through the callback, its events through the sender. Changes that the
+// callback cannot use are handed to drop with the reason and stop nothing. Unless the sender is of a journal, it
+// writes a checkpoint every CheckpointInterval; the final one is the receiver's to write, when it stops for good.
+func Run[C any](ctx context.Context, src Source[C], callback Callback[C], s *Sender, drop func(C, error)) error {
+	emit := func(ctx context.Context, changes []C) error {
+		events := make([]*task.Event, 0, len(changes))
+		for _, c := range changes {
+			made, err := safely(callback, c)
+			if err != nil {
+				if drop != nil {
+					drop(c, err)
+				}
+				continue
+			}
+			events = append(events, made...)
+		}
+		return s.Send(ctx, events)
+	}
+	if s.set.Numbered {
+		return src.Observe(ctx, emit)
+	}
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		ticker := time.NewTicker(CheckpointInterval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				_ = s.Checkpoint(ctx, false) // only ctx can end it
+			}
+		}
+	}()
+	err := src.Observe(ctx, emit)
+	close(done)
+	wg.Wait()
+	return err
+}
+
+// safely keeps a fault in one change from stopping the stream.
+func safely[C any](callback Callback[C], c C) (events []*task.Event, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("internal fault: %v", p)
+		}
+	}()
+	return callback(c)
+}

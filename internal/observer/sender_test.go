@@ -1,0 +1,146 @@
+package observer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.uber.org/goleak"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func newEvents(n int) []*task.Event {
+	out := make([]*task.Event, n)
+	for i := range out {
+		out[i] = &task.Event{Name: task.EventFinished, Kind: "test", Key: fmt.Sprint(i), Attempt: task.NoAttempt}
+	}
+	return out
+}
+
+func received(t *testing.T, sink *consumertest.LogsSink) []*task.Event {
+	t.Helper()
+	var all []*task.Event
+	for _, l := range sink.AllLogs() {
+		events, rejected := task.FromLogs(l)
+		require.Empty(t, rejected)
+		all = append(all, events...)
+	}
+	return all
+}
+
+func TestSendNumbersAndCuts(t *testing.T) {
+	sink := new(consumertest.LogsSink)
+	s := NewSender(Settings{ID: "me", Campaign: "c", Next: sink, LastSeq: 41})
+	require.NoError(t, s.Send(t.Context(), newEvents(maxRequest+5)))
+	require.Len(t, sink.AllLogs(), 2)
+	got := received(t, sink)
+	require.Len(t, got, maxRequest+5)
+	for i, e := range got {
+		require.Equal(t, int64(42+i), e.Seq)
+		require.Equal(t, "me", e.ObserverID)
+		require.Equal(t, "c", e.Campaign)
+		require.NotZero(t, e.Observed)
+	}
+	require.Equal(t, int64(41+maxRequest+5), s.LastSeq())
+}
+
+func TestSendOfAJournalKeepsItsNumbers(t *testing.T) {
+	sink := new(consumertest.LogsSink)
+	s := NewSender(Settings{ID: "me", Campaign: "mine", Next: sink, Numbered: true})
+	e := newEvents(1)
+	e[0].ObserverID, e[0].Seq, e[0].Campaign = "worker", 9, "theirs"
+	require.NoError(t, s.Send(t.Context(), e))
+	got := received(t, sink)[0]
+	assert.Equal(t, "worker", got.ObserverID)
+	assert.Equal(t, int64(9), got.Seq)
+	assert.Equal(t, "theirs", got.Campaign)
+}
+
+// refusing fails the first n calls with err; it also spoils what it was given, as a pipeline may.
+func refusing(n int64, err error, sink *consumertest.LogsSink) consumer.Logs {
+	var calls atomic.Int64
+	next, nerr := consumer.NewLogs(func(ctx context.Context, l plog.Logs) error {
+		if calls.Add(1) <= n {
+			l.ResourceLogs().RemoveIf(func(plog.ResourceLogs) bool { return true })
+			return err
+		}
+		return sink.ConsumeLogs(ctx, l)
+	}, consumer.WithCapabilities(consumer.Capabilities{MutatesData: true}))
+	if nerr != nil {
+		panic(nerr)
+	}
+	return next
+}
+
+func TestSendRetriesUntilAccepted(t *testing.T) {
+	sink := new(consumertest.LogsSink)
+	s := NewSender(Settings{ID: "me", Next: refusing(3, errors.New("store is busy"), sink)})
+	require.NoError(t, s.Send(t.Context(), newEvents(3)))
+	require.Len(t, received(t, sink), 3)
+}
+
+func TestSendEndsWithItsContextAndSaysWhy(t *testing.T) {
+	s := NewSender(Settings{ID: "me", Next: consumertest.NewErr(errors.New("store is busy"))})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	err := s.Send(ctx, newEvents(1))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "store is busy")
+}
+
+func TestWhatIsRefusedForGoodIsNamed(t *testing.T) {
+	sink := new(consumertest.LogsSink)
+	dropped := 0
+	s := NewSender(Settings{
+		ID: "me", Campaign: "c", Next: refusing(1, consumererror.NewPermanent(errors.New("too large")), sink),
+		Dropped: func(n int, _ error) { dropped += n },
+	})
+	require.NoError(t, s.Send(t.Context(), newEvents(3)))
+	require.NoError(t, s.Checkpoint(t.Context(), true))
+	require.Equal(t, 3, dropped)
+	got := received(t, sink)
+	require.Len(t, got, 1)
+	assert.Equal(t, task.EventCheckpoint, got[0].Name)
+	assert.Equal(t, map[string]any{
+		"last_seq": int64(3), "final": true,
+		"dropped": []any{[]any{int64(1), int64(3), "refused by the pipeline"}},
+	}, got[0].Record)
+}
+
+type listSource []int
+
+func (l listSource) Observe(ctx context.Context, emit func(context.Context, []int) error) error {
+	return emit(ctx, l)
+}
+
+func TestOneBadChangeStopsNothing(t *testing.T) {
+	sink := new(consumertest.LogsSink)
+	s := NewSender(Settings{ID: "me", Next: sink})
+	callback := func(i int) ([]*task.Event, error) {
+		switch i {
+		case 1:
+			return nil, errors.New("bad record")
+		case 2:
+			panic("worse record")
+		case 3:
+			return nil, nil
+		}
+		return newEvents(1), nil
+	}
+	drops := map[int]string{}
+	require.NoError(t, Run(t.Context(), listSource{0, 1, 2, 3, 4}, callback, s, func(i int, err error) { drops[i] = err.Error() }))
+	assert.Len(t, received(t, sink), 2)
+	assert.Equal(t, map[int]string{1: "bad record", 2: "internal fault: worse record"}, drops)
+}
