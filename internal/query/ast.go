@@ -8,9 +8,50 @@ type Query struct {
 	Projection  []Field
 	Aggregation []Aggregate
 	Sort        []SortKey
-	Limit       int // rows returned; 0 = the default of the API
+	Limit       int // rows returned; 0 = DefaultLimit
 	Cursor      string
+
+	fingerprint string // which queries a cursor belongs to
 }
+
+// Limits of a query. What is over MaxLimit is cut into pages.
+const (
+	DefaultLimit = 100
+	MaxLimit     = 10_000
+)
+
+// PageSize is the number of rows of one answer.
+func (q *Query) PageSize() int {
+	switch {
+	case q.Limit <= 0:
+		return DefaultLimit
+	case q.Limit > MaxLimit:
+		return MaxLimit
+	default:
+		return q.Limit
+	}
+}
+
+// Groups are the fields that make the groups of an aggregation: those projected and not aggregated, in their order.
+func (q *Query) Groups() []Field {
+	if len(q.Aggregation) == 0 {
+		return nil
+	}
+	var groups []Field
+next:
+	for _, f := range q.Projection {
+		for _, a := range q.Aggregation {
+			if a.Field.Name == f.Name {
+				continue next
+			}
+		}
+		groups = append(groups, f)
+	}
+	return groups
+}
+
+// ColumnCount is the column of an aggregation's rows that says how many tasks the group has.
+const ColumnCount = "count"
 
 // Filter is one node of a filter: And, Or, Nor, Not or Compare.
 type Filter interface{ isFilter() }
@@ -75,6 +116,8 @@ const (
 	Time                      // unix ns inside; seconds (float) or RFC 3339 at the API
 	Duration                  // seconds (float): elapsed
 	Strings                   // list of keywords: tags
+	Enum                      // keyword of a fixed set: status
+	Object                    // a whole map, such as "used": for projections and $exists only
 )
 
 // AggregateOp is an aggregation operation.
@@ -101,11 +144,24 @@ type Aggregate struct {
 // Column is the name of the aggregate in a row: "min(generated.loss)".
 func (a Aggregate) Column() string { return string(a.Op) + "(" + a.Field.Name + ")" }
 
-// SortKey orders rows. Every sort ends with a tie-break on the task's id.
+// SortKey orders rows. Every sort ends with a tie-break: the task's id, or the values of the group in their order.
 type SortKey struct {
 	Field      Field
 	Descending bool
+	By         SortBy
+	Aggregate  int // with ByAggregate: the index into Query.Aggregation
 }
+
+// SortBy says what of a row a SortKey looks at.
+type SortBy uint8
+
+// What rows are ordered by. The other than ByField are for groups only.
+const (
+	ByField     SortBy = iota // the value of the field; of a group, one of its own fields
+	ByAggregate               // an aggregated column
+	ByCount                   // the number of tasks in the group
+	ByMaximum                 // the greatest value of the field in the group
+)
 
 // Answer is the answer to a query. Rows are flat: field name → value. Total counts all matching tasks, or all groups.
 type Answer struct {

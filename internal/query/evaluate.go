@@ -1,0 +1,236 @@
+package query
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Evaluate answers a query over task documents in their stored form, with the environment record in place of its digest.
+// It is the reference: plain rather than fast, and every store must equal it.
+func Evaluate(docs []map[string]any, q *Query) (*Answer, error) {
+	position, err := q.Position()
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*document, len(docs))
+	for i, m := range docs {
+		all[i] = newDocument(m)
+	}
+	if err := checkAmbiguous(all, q); err != nil {
+		return nil, err
+	}
+	m := matcher{patterns: map[string]*regexp.Regexp{}}
+	var matching []*document
+	for _, d := range all {
+		if m.matches(q.Filter, d) {
+			matching = append(matching, d)
+		}
+	}
+	if len(q.Aggregation) > 0 {
+		return aggregate(matching, q, position), nil
+	}
+	return list(matching, q, position), nil
+}
+
+// checkAmbiguous refuses a field that no task has for itself and some task has in several arguments.
+func checkAmbiguous(docs []*document, q *Query) error {
+	for _, f := range q.Fields() {
+		if f.Root != "used" || f.Path == "" {
+			continue
+		}
+		var found []string
+		for _, d := range docs {
+			if _, ok := d.leavesOf(f.Root)[f.Path]; ok {
+				found = nil
+				break
+			}
+			if full := d.ambiguous[f.Path]; found == nil && full != nil {
+				found = full
+			}
+		}
+		if found != nil {
+			return AmbiguousError(f, found)
+		}
+	}
+	return nil
+}
+
+// Fields are all fields that the query names.
+func (q *Query) Fields() []Field {
+	fields := append([]Field(nil), q.Projection...)
+	for _, a := range q.Aggregation {
+		fields = append(fields, a.Field)
+	}
+	for _, k := range q.Sort {
+		if k.By != ByCount {
+			fields = append(fields, k.Field)
+		}
+	}
+	var walk func(Filter)
+	walk = func(f Filter) {
+		switch f := f.(type) {
+		case And:
+			for _, p := range f.Parts {
+				walk(p)
+			}
+		case Or:
+			for _, p := range f.Parts {
+				walk(p)
+			}
+		case Nor:
+			for _, p := range f.Parts {
+				walk(p)
+			}
+		case Not:
+			walk(f.Part)
+		case Compare:
+			fields = append(fields, f.Field)
+		}
+	}
+	walk(q.Filter)
+	return fields
+}
+
+func list(docs []*document, q *Query, position *Position) *Answer {
+	a := &Answer{Total: int64(len(docs)), Rows: []map[string]any{}}
+	slices.SortFunc(docs, func(x, y *document) int {
+		return q.compareKeys(q.sortValues(x), id(x), q.sortValues(y), id(y))
+	})
+	if position != nil {
+		docs = slices.DeleteFunc(docs, func(d *document) bool {
+			return q.compareKeys(q.sortValues(d), id(d), position.Keys, position.ID) <= 0
+		})
+	}
+	if n := q.PageSize(); len(docs) > n {
+		docs = docs[:n]
+		last := docs[n-1]
+		a.Truncated, a.NextCursor, a.Live = true, q.CursorAfter(q.sortValues(last), id(last)), !q.Stable()
+	}
+	for _, d := range docs {
+		a.Rows = append(a.Rows, d.row(q.Projection))
+	}
+	return a
+}
+
+func (d *document) row(projection []Field) map[string]any {
+	if len(projection) == 0 {
+		return d.fields
+	}
+	row := make(map[string]any, len(projection))
+	for _, f := range projection {
+		if v, ok := d.get(f); ok {
+			row[f.Name] = v
+		}
+	}
+	return row
+}
+
+func id(d *document) string {
+	s, _ := d.fields["id"].(string)
+	return s
+}
+
+// sortValues are the values of the sort keys; nil where the task has none.
+func (q *Query) sortValues(d *document) []any {
+	out := make([]any, len(q.Sort))
+	for i, k := range q.Sort {
+		out[i], _ = d.leaf(k.Field)
+	}
+	return out
+}
+
+func (q *Query) compareKeys(a []any, idA string, b []any, idB string) int {
+	for i, k := range q.Sort {
+		if c := CompareForSort(a[i], b[i], k.Descending); c != 0 {
+			return c
+		}
+	}
+	return strings.Compare(idA, idB)
+}
+
+type matcher struct{ patterns map[string]*regexp.Regexp }
+
+func (m *matcher) matches(f Filter, d *document) bool {
+	switch f := f.(type) {
+	case And:
+		for _, p := range f.Parts {
+			if !m.matches(p, d) {
+				return false
+			}
+		}
+		return true
+	case Or:
+		return m.any(f.Parts, d)
+	case Nor:
+		return !m.any(f.Parts, d)
+	case Not:
+		return !m.matches(f.Part, d)
+	case Compare:
+		return m.compare(f, d)
+	default:
+		return true
+	}
+}
+
+func (m *matcher) any(parts []Filter, d *document) bool {
+	for _, p := range parts {
+		if m.matches(p, d) {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *matcher) compare(c Compare, d *document) bool {
+	vals, exists := d.values(c.Field)
+	switch c.Op {
+	case Exists:
+		return exists == c.Value.(bool)
+	case Ne:
+		return !slices.ContainsFunc(vals, func(v any) bool { return equal(v, c.Value) })
+	case Nin:
+		return !slices.ContainsFunc(vals, func(v any) bool { return among(v, c.Value.([]any)) })
+	}
+	return slices.ContainsFunc(vals, func(v any) bool { return m.satisfies(v, c) })
+}
+
+func among(v any, list []any) bool {
+	return slices.ContainsFunc(list, func(e any) bool { return equal(v, e) })
+}
+
+func (m *matcher) satisfies(v any, c Compare) bool {
+	switch c.Op {
+	case Eq:
+		return equal(v, c.Value)
+	case In:
+		return among(v, c.Value.([]any))
+	case Regex:
+		s, ok := v.(string)
+		return ok && m.pattern(c.Value.(string)).MatchString(s)
+	}
+	cmp, ok := order(v, c.Value)
+	if !ok {
+		return false
+	}
+	switch c.Op {
+	case Lt:
+		return cmp < 0
+	case Lte:
+		return cmp <= 0
+	case Gt:
+		return cmp > 0
+	default:
+		return cmp >= 0
+	}
+}
+
+// pattern compiles a pattern that ParseFilter found valid.
+func (m *matcher) pattern(s string) *regexp.Regexp {
+	re := m.patterns[s]
+	if re == nil {
+		re = regexp.MustCompile(s)
+		m.patterns[s] = re
+	}
+	return re
+}

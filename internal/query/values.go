@@ -1,0 +1,292 @@
+package query
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"math/big"
+	"sort"
+	"strings"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+// Leaves returns the leaves (task.Leaves) of one map of a task document by their path. Those of "used" are also there
+// without the name of the argument that holds them, so that train(cfg) has used.layers as well as used.cfg.layers: when
+// the name has no leaf of its own and only one argument has it. Names that several arguments have are in ambiguous,
+// each with the full names of its fields.
+func Leaves(root string, m map[string]any) (leaves map[string]any, ambiguous map[string][]string) {
+	leaves = task.Leaves(m)
+	if root != "used" {
+		return leaves, nil
+	}
+	alias := map[string][]string{}
+	for argument, v := range m {
+		inner, ok := v.(map[string]any)
+		if !ok || task.IsMarker(inner) {
+			continue
+		}
+		for path := range leaves {
+			short, ok := strings.CutPrefix(path, argument+".")
+			if _, own := leaves[short]; ok && !own {
+				alias[short] = append(alias[short], path)
+			}
+		}
+	}
+	for short, paths := range alias {
+		if len(paths) == 1 {
+			leaves[short] = leaves[paths[0]]
+			continue
+		}
+		if ambiguous == nil {
+			ambiguous = map[string][]string{}
+		}
+		sort.Strings(paths)
+		for i, p := range paths {
+			paths[i] = root + "." + p
+		}
+		ambiguous[short] = paths
+	}
+	return leaves, ambiguous
+}
+
+// AmbiguousError is the error for a field that no task has for itself and some have in several arguments.
+func AmbiguousError(f Field, fullNames []string) *Error {
+	return &Error{
+		Field: f.Name, Problem: fmt.Sprintf("%q is ambiguous: several arguments of a task have it", f.Name), Valid: fullNames,
+	}
+}
+
+// document is a task document with its leaves, found when asked for.
+type document struct {
+	fields    map[string]any
+	leaves    map[string]map[string]any
+	ambiguous map[string][]string
+}
+
+func newDocument(m map[string]any) *document {
+	return &document{fields: m, leaves: map[string]map[string]any{}}
+}
+
+func (d *document) leavesOf(root string) map[string]any {
+	l, ok := d.leaves[root]
+	if !ok {
+		m, _ := d.fields[root].(map[string]any)
+		var ambiguous map[string][]string
+		l, ambiguous = Leaves(root, m)
+		d.leaves[root] = l
+		if ambiguous != nil {
+			d.ambiguous = ambiguous
+		}
+	}
+	return l
+}
+
+// get returns the value of a field as a row shows it: nested as the task had it.
+func (d *document) get(f Field) (any, bool) {
+	switch {
+	case f.Type == Duration:
+		return elapsed(d.fields)
+	case f.Path == "":
+		v, ok := d.fields[f.Root]
+		return v, ok
+	}
+	if v, ok := d.leavesOf(f.Root)[f.Path]; ok {
+		if raw, ok := dig(d.fields[f.Root], f.Path); ok {
+			return raw, true
+		}
+		return v, true
+	}
+	return dig(d.fields[f.Root], f.Path)
+}
+
+// dig follows a dotted path through maps.
+func dig(v any, path string) (any, bool) {
+	for _, part := range strings.Split(path, ".") {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return nil, false
+		}
+		if v, ok = m[part]; !ok {
+			return nil, false
+		}
+	}
+	return v, true
+}
+
+// leaf returns the one value of a field that sorts and groups; a list is one value.
+func (d *document) leaf(f Field) (any, bool) {
+	if f.Type == Dynamic {
+		v, ok := d.leavesOf(f.Root)[f.Path]
+		return v, ok
+	}
+	return d.get(f)
+}
+
+// values returns all values of a field, the elements of a list one by one, and whether the task has the field at all.
+func (d *document) values(f Field) (vals []any, exists bool) {
+	v, ok := d.leaf(f)
+	if !ok {
+		return nil, f.Type == Dynamic && d.inside(f)
+	}
+	if list, isList := v.([]any); isList {
+		return list, true
+	}
+	return []any{v}, true
+}
+
+// inside says whether the path leads to a map, which has fields but no value.
+func (d *document) inside(f Field) bool {
+	for path := range d.leavesOf(f.Root) {
+		if strings.HasPrefix(path, f.Path+".") {
+			return true
+		}
+	}
+	return false
+}
+
+func elapsed(doc map[string]any) (any, bool) {
+	start, ok1 := doc["started_at"].(int64)
+	end, ok2 := doc["ended_at"].(int64)
+	if !ok1 || !ok2 {
+		return nil, false
+	}
+	return float64(end-start) / 1e9, true
+}
+
+func bigInt(s string) *big.Int {
+	i, ok := new(big.Int).SetString(s, 10)
+	if !ok {
+		return nil
+	}
+	return i
+}
+
+// number returns a value as an exact number; ok is false for what is none and for NaN.
+func number(v any) (f *big.Float, ok bool) {
+	switch v := v.(type) {
+	case int64:
+		return new(big.Float).SetInt64(v), true
+	case float64:
+		if math.IsNaN(v) {
+			return nil, false
+		}
+		return new(big.Float).SetFloat64(v), true
+	case map[string]any:
+		if isBigInt(v) {
+			return new(big.Float).SetInt(bigInt(v["$int"].(string))), true
+		}
+	}
+	return nil, false
+}
+
+func isNaN(v any) bool {
+	f, ok := v.(float64)
+	return ok && math.IsNaN(f)
+}
+
+// equal says whether two values are the same: 1 is 1.0 and is not true; NaN is NaN; null is only null.
+func equal(a, b any) bool {
+	if x, ok := number(a); ok {
+		y, ok := number(b)
+		return ok && x.Cmp(y) == 0
+	}
+	switch a := a.(type) {
+	case nil:
+		return b == nil
+	case bool:
+		y, ok := b.(bool)
+		return ok && a == y
+	case string:
+		y, ok := b.(string)
+		return ok && a == y
+	case []byte:
+		y, ok := b.([]byte)
+		return ok && bytes.Equal(a, y)
+	default:
+		return isNaN(a) && isNaN(b)
+	}
+}
+
+// order compares two values of one kind for $lt and its like: numbers, or strings by their bytes. Others have no order.
+func order(a, b any) (int, bool) {
+	if x, ok := number(a); ok {
+		if y, ok := number(b); ok {
+			return x.Cmp(y), true
+		}
+		return 0, false
+	}
+	x, ok1 := a.(string)
+	y, ok2 := b.(string)
+	return strings.Compare(x, y), ok1 && ok2
+}
+
+// The kinds of values in the order in which rows are sorted.
+const (
+	rankNumber = iota
+	rankString
+	rankBool
+	rankOther
+	rankNothing // missing, null and NaN, which come last in both directions
+)
+
+func rank(v any) int {
+	if _, ok := number(v); ok {
+		return rankNumber
+	}
+	switch v := v.(type) {
+	case nil:
+		return rankNothing
+	case string:
+		return rankString
+	case bool:
+		return rankBool
+	case float64:
+		return rankNothing
+	default:
+		_ = v
+		return rankOther
+	}
+}
+
+// CompareForSort orders values of any kind: numbers, strings by their bytes, false and true, everything else by its
+// canonical JSON. Missing, null and NaN are equal here and come last, whatever the direction.
+func CompareForSort(a, b any, descending bool) int {
+	ra, rb := rank(a), rank(b)
+	if ra == rankNothing || rb == rankNothing {
+		return compareInt(ra/rankNothing, rb/rankNothing)
+	}
+	c := compareInt(ra, rb)
+	if c == 0 {
+		switch ra {
+		case rankBool:
+			c = compareInt(truth(a), truth(b))
+		case rankOther:
+			c = strings.Compare(task.JSON(a), task.JSON(b))
+		default:
+			c, _ = order(a, b)
+		}
+	}
+	if descending {
+		return -c
+	}
+	return c
+}
+
+func truth(v any) int {
+	if v == true {
+		return 1
+	}
+	return 0
+}
+
+func compareInt(a, b int) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	default:
+		return 0
+	}
+}
