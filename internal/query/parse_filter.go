@@ -303,16 +303,19 @@ func statusNames() []string {
 	return out
 }
 
+// maxSeconds is the most that still has its nanoseconds in an int64.
+const maxSeconds = math.MaxInt64 / 1_000_000_000
+
 // instant reads seconds since the epoch or RFC 3339 as unix nanoseconds.
 func instant(v any) (int64, bool) {
 	switch v := v.(type) {
 	case int64:
-		if v > math.MaxInt64/1e9 || v < math.MinInt64/1e9 {
+		if v > maxSeconds || v < -maxSeconds {
 			return 0, false
 		}
 		return v * 1e9, true
 	case float64:
-		if math.IsNaN(v) || math.Abs(v) > math.MaxInt64/1e9 {
+		if math.IsNaN(v) || math.Abs(v) > maxSeconds {
 			return 0, false
 		}
 		whole, part := math.Modf(v)
