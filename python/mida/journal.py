@@ -1,0 +1,226 @@
+"""Write Journal v1: ``docs/journal.md``. Standard library, and msgpack where it is at hand."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import struct
+import sys
+import time
+import zlib
+from typing import Any, Callable, Dict, List, Optional
+
+__all__ = ["JournalFull", "Writer", "boot_id", "default_directory"]
+
+MAGIC = b"MIDAJRN1"
+SEGMENT_BYTES = 8 << 20
+DIRECTORY_BYTES = 1 << 30
+_SIZE_EVERY = 1.0
+
+
+class JournalFull(Exception):
+    """The journal directory has reached its size limit; what was offered is refused."""
+
+
+def default_directory() -> str:
+    """Return the journal directory of this node and user: on a node-local disk where there is one."""
+    base = os.environ.get("SLURM_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    return os.path.join(base, f"mida-journal-{os.getuid()}")
+
+
+def boot_id() -> str:
+    """Return the id of this boot of the machine, or an empty string."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _private_directory(path: str) -> None:
+    """Make a directory that only its owner can enter, and refuse one that somebody else made."""
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        pass
+    info = os.lstat(path)
+    if not os.path.isdir(path) or os.path.islink(path):
+        raise OSError(f"journal directory {path}: is not a directory (symbolic links are not followed)")
+    if info.st_uid != os.getuid():
+        raise PermissionError(f"journal directory {path}: belongs to uid {info.st_uid}, this process is {os.getuid()}")
+    if info.st_mode & 0o077:
+        os.chmod(path, 0o700)
+
+
+def _packer() -> Callable[[Any], bytes]:
+    import msgpack
+
+    packer = msgpack.Packer(use_bin_type=True, autoreset=True)
+    return packer.pack
+
+
+class Writer:
+    """Append records to the segments of one observer.
+
+    Not thread-safe: one thread owns it. The first `append` creates the files.
+
+    Parameters
+    ----------
+    directory : str
+        The journal directory; the host's own directory is made in it.
+    observer : str
+        Unique to this process.
+    defaults : dict
+        An event whose keys hold for every record that lacks them.
+    segment_bytes, directory_bytes : int
+        When to begin a new segment; how much all writers of this host may
+        leave behind before new records are refused.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        observer: str,
+        defaults: Dict[str, Any],
+        segment_bytes: int = SEGMENT_BYTES,
+        directory_bytes: int = DIRECTORY_BYTES,
+    ) -> None:
+        self.observer = re.sub(r"[^A-Za-z0-9_.-]", "_", observer)
+        self.defaults = defaults
+        self.host = socket.gethostname()
+        self.directory = os.path.join(directory, re.sub(r"[^A-Za-z0-9_.-]", "_", self.host))
+        self._root = directory
+        self._segment_bytes = segment_bytes
+        self._directory_bytes = directory_bytes
+        self._created = time.time_ns()
+        self._segment = 0
+        self._file: Optional[int] = None
+        self._size = 0
+        self._used = 0
+        self._used_at = 0.0
+        self.pack = _packer()
+
+    @property
+    def path(self) -> Optional[str]:
+        """Path of the current segment, or None before the first record."""
+        return self._path(self._segment) if self._segment else None
+
+    def _path(self, n: int) -> str:
+        return os.path.join(self.directory, f"{self.observer}-{n}.mj")
+
+    def append(self, payload: bytes, reserve: int = 0) -> None:
+        """Append one record.
+
+        Parameters
+        ----------
+        payload : bytes
+            The msgpack of an event or of an array of events.
+        reserve : int
+            Bytes allowed beyond the size limit, for checkpoints.
+
+        Raises
+        ------
+        JournalFull
+            The directory has reached its size limit.
+        OSError
+            The record could not be written; the segment is as it was before.
+        """
+        if self._file is None:
+            self._open()
+        elif self._size >= self._segment_bytes:
+            self._next()
+        self._check(len(payload), reserve)
+        record = struct.pack("<II", len(payload), zlib.crc32(payload)) + payload
+        self._write(record)
+
+    def _write(self, data: bytes) -> None:
+        assert self._file is not None
+        done = 0
+        try:
+            while done < len(data):
+                done += os.write(self._file, data[done:] if done else data)
+        except OSError:
+            if done:
+                os.ftruncate(self._file, self._size)
+            raise
+        self._size += len(data)
+        self._used += len(data)
+
+    def _check(self, n: int, reserve: int) -> None:
+        now = time.monotonic()
+        if now - self._used_at > _SIZE_EVERY or self._used + n > self._directory_bytes:
+            self._used_at = now
+            total = 0
+            with os.scandir(self.directory) as entries:
+                for entry in entries:
+                    try:
+                        total += entry.stat(follow_symlinks=False).st_size
+                    except OSError:
+                        continue
+            self._used = total
+        if self._used + n > self._directory_bytes + reserve:
+            raise JournalFull(f"{self.directory} holds {self._used} bytes of at most {self._directory_bytes}")
+
+    def _open(self) -> None:
+        os.makedirs(os.path.dirname(self._root) or ".", exist_ok=True)
+        _private_directory(self._root)
+        _private_directory(self.directory)
+        self._next()
+
+    def _next(self) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+        n = self._segment + 1
+        file = os.open(self._path(n), flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        previous, self._file = self._file, file
+        self._segment, self._size = n, 0
+        header = {
+            "format": "mida.journal",
+            "version": 1,
+            "observer": self.observer,
+            "host": self.host,
+            "pid": os.getpid(),
+            "boot_id": boot_id(),
+            "created": self._created,
+            "segment": n,
+            "writer": "mida-python/1 python/%d.%d" % sys.version_info[:2],
+            "defaults": self.defaults,
+        }
+        if _lock(file):
+            header["lock"] = True
+        payload = self.pack(header)
+        self._write(MAGIC + struct.pack("<II", len(payload), zlib.crc32(payload)) + payload)
+        if previous is not None:
+            os.close(previous)
+
+    def close(self) -> None:
+        """Close the current segment, which releases its lock."""
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
+
+    def abandon(self) -> None:
+        """Forget the file without touching it: for the child of a fork."""
+        self._file = None
+
+
+def _lock(file: int) -> bool:
+    """Hold a POSIX record lock on the whole file for as long as the process keeps the file open."""
+    try:
+        import fcntl
+
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except (ImportError, OSError):
+        return False
+
+
+def observer_name(role: str, counter: List[int] = [0]) -> str:  # noqa: B006 - one count for the process
+    """Return a name that no other process and no other observer of this process has."""
+    counter[0] += 1
+    try:
+        with open("/proc/self/stat", encoding="ascii", errors="replace") as file:
+            start = file.read().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        start = str(time.time_ns())
+    return f"{role}.{socket.gethostname()}.{os.getpid()}.{start}.{counter[0]}"
