@@ -53,8 +53,9 @@ type Reader interface {
 	// ClaimsOf returns the claims of the given tasks.
 	ClaimsOf(ctx context.Context, taskIDs []string) ([]TaskClaim, error)
 
-	// ClaimsOn returns all claims on the given entities.
-	ClaimsOn(ctx context.Context, entities []string) ([]TaskClaim, error)
+	// ClaimsOn returns the claims on the given entities, in one role or, for the role "", in both. An upstream walk asks
+	// only for who generated: a dataset may have a million users.
+	ClaimsOn(ctx context.Context, entities []string, role task.Role) ([]TaskClaim, error)
 
 	// Dependents returns the declared edges (dependencies and parents) that lead to the given tasks.
 	Dependents(ctx context.Context, ids []string) ([]Edge, error)
@@ -128,4 +129,9 @@ type Checkpoint struct {
 	Dropped            []any // [[first, last, reason], …]
 	Final              bool
 	Host               string
+	// Arrived counts the distinct sequence numbers of the observer in the campaign that reached the view. An observer is
+	// complete when its checkpoint is final and LastSeq = Arrived + the numbers in Dropped.
+	Arrived int64
+	// Highest is the greatest of them; above LastSeq it is newer than the checkpoint.
+	Highest int64
 }
