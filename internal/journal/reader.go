@@ -1,0 +1,384 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"sort"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+// Fault is what a reader counts beside records and events.
+type Fault string
+
+// The faults. None of them stops the reader.
+const (
+	Torn        Fault = "torn"         // a record that its dead writer did not finish
+	Corrupt     Fault = "corrupt"      // bytes that are no record
+	Invalid     Fault = "invalid"      // an event that is not as docs/journal.md says
+	Refused     Fault = "refused"      // a file that was left alone
+	BadPosition Fault = "bad_position" // a position that was lost; events come again
+)
+
+// Options of a Reader.
+type Options struct {
+	// Directory is the journal directory; the reader looks only at this host's own directory in it.
+	Directory string
+	// Host replaces the name of this host; for tests.
+	Host string
+	// AllowForeignOwner also reads files of other users.
+	AllowForeignOwner bool
+	Logger            *zap.Logger
+	// Read is called after records were accepted; may be nil.
+	Read func(records, events int64)
+	// Fault is called for every fault, after its place was passed; may be nil.
+	Fault func(f Fault, n int64)
+	// MinPoll and MaxPoll bound the time between two looks at the directory. Zero: 100 ms and 1 s.
+	MinPoll, MaxPoll time.Duration
+}
+
+const (
+	roundBytes    = 4 << 20  // what one round reads of all segments together
+	minShare      = 64 << 10 // of one segment
+	roundSegments = roundBytes / minShare
+)
+
+// Reader reads the journals of this host. It is an observer.Source of task events.
+type Reader struct {
+	opt  Options
+	dir  string
+	segs map[string]*segment
+	turn int // rotates which observers a round begins with
+	lag  atomic.Int64
+
+	reported map[string]string // what was said last about a file
+}
+
+var hostUnsafe = regexp.MustCompile(`[^A-Za-z0-9_.-]`)
+
+// HostDirectory is the name of a host's own directory.
+func HostDirectory(host string) string { return hostUnsafe.ReplaceAllString(host, "_") }
+
+// DefaultDirectory is where the observers of this user write unless told otherwise: node-local.
+func DefaultDirectory() string {
+	base := "/tmp"
+	for _, name := range []string{"SLURM_TMPDIR", "TMPDIR"} {
+		if v := os.Getenv(name); v != "" {
+			base = v
+			break
+		}
+	}
+	if runtime.GOOS == "windows" {
+		base = os.TempDir()
+	}
+	return filepath.Join(base, fmt.Sprintf("mida-journal-%d", os.Getuid()))
+}
+
+// NewReader makes a reader. The directory need not exist.
+func NewReader(opt Options) (*Reader, error) {
+	if opt.Directory == "" {
+		return nil, errors.New("journal: no directory")
+	}
+	if opt.Host == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return nil, fmt.Errorf("journal: the name of this host is needed to find its directory: %w", err)
+		}
+		opt.Host = host
+	}
+	if opt.Logger == nil {
+		opt.Logger = zap.NewNop()
+	}
+	if opt.Read == nil {
+		opt.Read = func(int64, int64) {}
+	}
+	if opt.Fault == nil {
+		opt.Fault = func(Fault, int64) {}
+	}
+	if opt.MinPoll == 0 {
+		opt.MinPoll = 100 * time.Millisecond
+	}
+	if opt.MaxPoll == 0 {
+		opt.MaxPoll = time.Second
+	}
+	opt.MaxPoll = max(opt.MinPoll, opt.MaxPoll)
+	return &Reader{
+		opt: opt, dir: filepath.Join(opt.Directory, HostDirectory(opt.Host)),
+		segs: map[string]*segment{}, reported: map[string]string{},
+	}, nil
+}
+
+// Lag is how many bytes of the segments were not accepted yet when the directory was last looked at.
+func (r *Reader) Lag() int64 { return r.lag.Load() }
+
+// Observe polls until ctx ends, see observer.Source.
+func (r *Reader) Observe(ctx context.Context, emit func(context.Context, []*task.Event) error) error {
+	wait := r.opt.MinPoll
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+		progress, err := r.round(ctx, emit)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		case progress:
+			wait = r.opt.MinPoll
+			timer.Reset(0) // there may be more
+			continue
+		default:
+			timer.Reset(wait)
+			wait = min(2*wait, r.opt.MaxPoll)
+		}
+	}
+}
+
+// round reads one share of every observer, hands it over, and moves the positions. It says whether anything was read.
+func (r *Reader) round(ctx context.Context, emit func(context.Context, []*task.Event) error) (bool, error) {
+	root, err := r.open()
+	if err != nil || root == nil {
+		r.report(r.opt.Directory, err)
+		return false, nil
+	}
+	defer root.Close()
+	plan, err := r.plan(root, time.Now())
+	r.report(r.opt.Directory, err)
+	if len(plan) == 0 {
+		return false, nil
+	}
+	parts := r.read(root, plan)
+	var events []*task.Event
+	progress := false
+	for _, p := range parts {
+		events = append(events, p.events...)
+		progress = progress || p.next != p.seg.pos || p.done
+	}
+	if len(events) > 0 {
+		if err := emit(ctx, events); err != nil {
+			return false, err
+		}
+	}
+	for _, p := range parts {
+		r.commit(root, p)
+	}
+	r.measure()
+	return progress, nil
+}
+
+// open opens this host's directory; nil without an error when there is none yet.
+func (r *Reader) open() (*os.Root, error) {
+	for _, dir := range []string{r.opt.Directory, r.dir} {
+		info, err := os.Lstat(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, nil
+		case err != nil:
+			return nil, err
+		case !info.IsDir():
+			return nil, fmt.Errorf("%s: not a directory (%s); symbolic links are not followed", dir, info.Mode().Type())
+		}
+		if !r.opt.AllowForeignOwner {
+			if err := checkOwner(info); err != nil {
+				return nil, fmt.Errorf("%s: %w; set allow_foreign_owner: true to read the journals of other users", dir, err)
+			}
+		}
+	}
+	return os.OpenRoot(r.dir)
+}
+
+// job is one segment to look at.
+type job struct {
+	seg   *segment
+	later bool
+}
+
+// plan lists the directory and chooses, per observer, the oldest segment that is not finished, if it can have news.
+func (r *Reader) plan(root *os.Root, now time.Time) ([]job, error) {
+	entries, err := fs.ReadDir(root.FS(), ".")
+	if err != nil && len(entries) == 0 {
+		return nil, fmt.Errorf("%s: %w", r.dir, err)
+	}
+	seen := make(map[string]bool, len(entries))
+	byObserver := map[string][]*segment{}
+	for _, entry := range entries {
+		file := entry.Name()
+		seen[file] = true
+		name, ok := parseSegmentName(file)
+		if !ok {
+			if isSegmentFile(file) {
+				r.refuse(file, errors.New("want a name such as <observer>-<n>.mj, n from 1"))
+			}
+			continue
+		}
+		s := r.segs[file]
+		if s == nil {
+			s = &segment{segmentName: name}
+			if info, err := entry.Info(); err == nil {
+				s.size = info.Size() // for Lag, until it is read
+			}
+			r.segs[file] = s
+		}
+		byObserver[name.observer] = append(byObserver[name.observer], s)
+	}
+	r.forget(root, seen)
+	observers := make([]string, 0, len(byObserver))
+	for name := range byObserver {
+		observers = append(observers, name)
+	}
+	sort.Strings(observers)
+	var jobs []job
+	for _, name := range observers {
+		jobs = r.choose(root, byObserver[name], now, jobs)
+	}
+	if len(jobs) > roundSegments {
+		r.turn = (r.turn + roundSegments) % len(jobs)
+		jobs = append(jobs[r.turn:], jobs[:r.turn]...)[:roundSegments]
+	}
+	return jobs, nil
+}
+
+// choose adds what is to be read of one observer: its first segment in order, and those that were set aside and are due.
+func (r *Reader) choose(root *os.Root, segs []*segment, now time.Time, jobs []job) []job {
+	sort.Slice(segs, func(i, k int) bool {
+		if segs[i].n != segs[k].n {
+			return segs[i].n < segs[k].n
+		}
+		return segs[i].file < segs[k].file
+	})
+	last := segs[len(segs)-1].n
+	for _, s := range segs {
+		j := job{seg: s, later: s.n < last}
+		if s.aside {
+			if now.After(s.nextCheck) {
+				jobs = append(jobs, j)
+			}
+			continue
+		}
+		if s.quiet && !j.later && now.Before(s.nextCheck) {
+			if info, err := root.Lstat(s.file); err == nil && info.Size() == s.size {
+				return jobs
+			}
+		}
+		return append(jobs, j)
+	}
+	return jobs
+}
+
+// forget drops what is no longer there, and removes the position files of segments that are gone.
+func (r *Reader) forget(root *os.Root, seen map[string]bool) {
+	for file := range r.segs {
+		if !seen[file] {
+			delete(r.segs, file)
+			delete(r.reported, file)
+		}
+	}
+	for file := range seen {
+		name := strings.TrimSuffix(strings.TrimSuffix(file, extTemp), extAck)
+		if name != file && isSegmentFile(name) && !seen[name] {
+			if err := root.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				r.report(file, err)
+			}
+		}
+	}
+}
+
+// read reads all jobs, several at a time, and returns the parts in the order of the jobs.
+func (r *Reader) read(root *os.Root, jobs []job) []*part {
+	share := int64(max(minShare, roundBytes/len(jobs)))
+	parts := make([]*part, len(jobs))
+	errs := make([]error, len(jobs))
+	var group errgroup.Group
+	group.SetLimit(max(2, runtime.GOMAXPROCS(0)))
+	for i, j := range jobs {
+		group.Go(func() error {
+			parts[i], errs[i] = j.seg.read(root, j.later, r.opt.AllowForeignOwner, share, time.Now())
+			return nil
+		})
+	}
+	_ = group.Wait() // the errors are in errs, one a job
+	kept := parts[:0]
+	for i, p := range parts {
+		s := jobs[i].seg
+		switch err := errs[i]; {
+		case err == nil:
+			s.aside = false
+			kept = append(kept, p)
+		case errors.Is(err, fs.ErrNotExist):
+			delete(r.segs, s.file)
+		default:
+			s.aside, s.nextCheck = true, time.Now().Add(checkInterval)
+			r.refuse(s.file, err)
+		}
+	}
+	return kept
+}
+
+func (r *Reader) commit(root *os.Root, p *part) {
+	s := p.seg
+	for _, err := range p.faults {
+		r.opt.Logger.Warn("a journal is damaged; everything else in it is used",
+			zap.String("file", filepath.Join(r.dir, s.file)), zap.Error(err))
+	}
+	for f, n := range p.counts {
+		r.opt.Fault(f, n)
+	}
+	r.opt.Read(p.records, int64(len(p.events)))
+	deleted, err := p.commit(root)
+	r.report(s.file, err)
+	if deleted {
+		delete(r.segs, s.file)
+	} else if p.done && err != nil {
+		s.aside, s.nextCheck = true, time.Now().Add(checkInterval)
+	}
+}
+
+func (r *Reader) measure() {
+	var lag int64
+	for _, s := range r.segs {
+		lag += max(0, s.size-s.pos)
+	}
+	r.lag.Store(lag)
+}
+
+// refuse counts and reports a file that is left alone, once for each reason.
+func (r *Reader) refuse(file string, err error) {
+	if r.report(file, err) {
+		r.opt.Fault(Refused, 1)
+	}
+}
+
+// report logs a fault of a file once, and again only when it changed. It says whether it was news.
+func (r *Reader) report(file string, err error) bool {
+	if err == nil {
+		if _, ok := r.reported[file]; ok {
+			delete(r.reported, file)
+			r.opt.Logger.Info("journal is readable again", zap.String("file", file))
+		}
+		return false
+	}
+	if r.reported[file] == err.Error() {
+		return false
+	}
+	r.reported[file] = err.Error()
+	r.opt.Logger.Warn("journal cannot be read; it stays and is tried again", zap.String("file", file),
+		zap.String("directory", r.dir), zap.Error(err))
+	return true
+}
