@@ -1,6 +1,7 @@
 package entity
 
 import (
+	"math"
 	"os"
 	"path"
 	"strings"
@@ -125,8 +126,7 @@ func TestByValue(t *testing.T) {
 	if id(int64(1)) != id(1.0) || id(int64(1)) == id(true) || id(int64(1)) == id("1") || id("a") != "value:sample:a" || id(0.5) != "value:sample:0.5" {
 		t.Errorf("1 %q, 1.0 %q, true %q, \"1\" %q, a %q, 0.5 %q", id(int64(1)), id(1.0), id(true), id("1"), id("a"), id(0.5))
 	}
-	nan := 0.0
-	for _, v := range []any{nil, "", " ", nan / nan, []any{}, map[string]any{}} {
+	for _, v := range []any{nil, "", " ", math.NaN(), math.Inf(1), []any{}, map[string]any{}} {
 		if id(v) != "" {
 			t.Errorf("%v is %q", v, id(v))
 		}

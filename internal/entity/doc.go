@@ -51,17 +51,19 @@
 //  1. p = the path; "~/" becomes the home directory. A relative p is joined to
 //     the task's working directory without cleaning ("a/.." behind a symlink
 //     is not the working directory).
-//  2. real = p with every symlink resolved component by component; from the
-//     first component that does not exist on, the rest is taken as written
-//     ("." and ".." lexically). This is Python's os.path.realpath. More than 40
-//     links: the path is cleaned lexically instead.
+//  2. real = p with every symlink resolved component by component; a component
+//     that does not exist or cannot be read is taken as written, ".." drops the
+//     last component of what is resolved so far. This is Python's
+//     os.path.realpath, except that with more than 40 links the path is cleaned
+//     lexically.
 //  3. m = the mount of SELF that holds real: start at the root mount (mount
 //     point "/", parent not in the table or itself); go to the child (parent =
 //     id of the current mount) whose mount point is a prefix of real, taking
 //     the shortest mount point and, of equals, the last line; repeat until no
 //     child fits. Without a root mount: the longest mount point, of equals the
-//     last line. When m is autofs, or the device of real differs from m's
-//     (other than on btrfs, overlay, nfs and fuse), read the tables again once.
+//     last line. When real exists and m is autofs or has another device than
+//     real (other than on btrfs, overlay, aufs, nfs, zfs and fuse), read the
+//     tables again and repeat this step once.
 //  4. inside = m.root + (real without m.mountpoint).
 //  5. Network and parallel file systems: (fs, base) from type, source and
 //     options as the table below says; rel = base + inside.
