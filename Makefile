@@ -131,8 +131,8 @@ test-faults: build venv ## every fault at full length, with a report under docs/
 lint: venv $(GOLANGCI) ## gofmt, golangci-lint, ruff, and eslint where there is a UI
 	@bad=$$(gofmt -l $(SOURCE_DIRS)); if [ -n "$$bad" ]; then echo "not gofmt'ed (make fmt):"; echo "$$bad"; exit 1; fi
 	$(GOLANGCI) run ./...
-	$(MIDA_VENV)/bin/ruff check --config python/pyproject.toml $(PY_DIRS)
-	$(MIDA_VENV)/bin/ruff format --check --config python/pyproject.toml $(PY_DIRS)
+	$(MIDA_VENV)/bin/ruff check $(PY_DIRS)
+	$(MIDA_VENV)/bin/ruff format --check $(PY_DIRS)
 	@if [ -f web/package.json ]; then cd web && npm ci --silent && npm run lint; fi
 
 PY_DIRS := $(wildcard python examples bench tests tools)
@@ -140,7 +140,7 @@ PY_DIRS := $(wildcard python examples bench tests tools)
 .PHONY: fmt
 fmt: venv ## format Go and Python
 	gofmt -w $(SOURCE_DIRS)
-	$(MIDA_VENV)/bin/ruff format --config python/pyproject.toml $(PY_DIRS)
+	$(MIDA_VENV)/bin/ruff format $(PY_DIRS)
 
 .PHONY: mdatagen
 mdatagen: $(MDATAGEN) ## regenerate what metadata.yaml describes; ONLY=receiver/x for one component
