@@ -1,0 +1,175 @@
+package taskquery
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/query"
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+const healthPath = "/healthz"
+
+// handler answers a request with a value of package task's set, or with an error.
+type handler func(ctx context.Context, r *http.Request) (any, error)
+
+// route is one way to ask. Unbounded routes may take longer than query_timeout.
+type route struct {
+	method, path string
+	handle       handler
+	unbounded    bool
+	parameters   []string // of the URL's query
+}
+
+func (s *server) table() []route {
+	return []route{
+		{method: http.MethodGet, path: healthPath, handle: s.health},
+		{method: http.MethodPost, path: "/api/v1/query", handle: s.query, parameters: []string{"time"}},
+		{method: http.MethodGet, path: "/api/v1/tasks/{id}", handle: s.task, parameters: []string{"time"}},
+		{method: http.MethodGet, path: "/api/v1/lineage", handle: s.lineage, parameters: []string{"id", "direction", "depth", "time"}},
+		{method: http.MethodGet, path: "/api/v1/campaigns", handle: s.campaigns, parameters: []string{"time"}},
+		{method: http.MethodDelete, path: "/api/v1/campaigns/{id}", handle: s.deleteCampaign, unbounded: true},
+		{method: http.MethodPost, path: "/api/v1/campaigns/{id}/assign", handle: s.assign, unbounded: true},
+		{method: http.MethodGet, path: "/api/v1/workflows", handle: s.workflows, parameters: []string{"campaign", "time"}},
+		{method: http.MethodGet, path: "/api/v1/completeness", handle: s.completeness, parameters: []string{"campaign", "time"}},
+		{method: http.MethodPost, path: "/api/v1/backup", handle: s.backup, unbounded: true},
+		{method: http.MethodGet, path: "/api/v1/openapi.json", handle: s.openAPI},
+	}
+}
+
+func (s *server) routes() http.Handler {
+	mux := http.NewServeMux()
+	methods := map[string][]string{}
+	for _, rt := range s.table() {
+		methods[rt.path] = append(methods[rt.path], rt.method)
+		mux.Handle(rt.method+" "+rt.path, s.serve(rt))
+	}
+	for path, allowed := range methods {
+		slices.Sort(allowed)
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
+			writeError(w, &apiError{
+				status: http.StatusMethodNotAllowed, Valid: allowed,
+				Message: r.Method + " is not possible on " + path + "; valid: " + strings.Join(allowed, ", "),
+			})
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		e := &apiError{status: http.StatusNotFound, Message: "there is no " + r.URL.Path}
+		for _, rt := range s.table() {
+			e.Valid = append(e.Valid, rt.method+" "+rt.path)
+		}
+		writeError(w, e)
+	})
+	return mux
+}
+
+func (s *server) serve(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
+		if info, ok := ctx.Value(requestKey{}).(*requestInfo); ok {
+			info.route = rt.path
+		}
+		if s.config.QueryTimeout > 0 && !rt.unbounded {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, s.config.QueryTimeout)
+			defer cancel()
+		}
+		answer, err := s.call(ctx, rt, r)
+		if err != nil {
+			s.fail(ctx, w, rt, err)
+			return
+		}
+		write(w, http.StatusOK, task.AppendJSON(nil, answer))
+	})
+}
+
+func (s *server) call(ctx context.Context, rt route, r *http.Request) (any, error) {
+	for name := range r.URL.Query() {
+		if !slices.Contains(rt.parameters, name) {
+			return nil, &query.Error{
+				Field: name, Problem: "unknown parameter", Valid: rt.parameters, Suggestion: query.Nearest(name, rt.parameters),
+			}
+		}
+	}
+	if _, err := timeForm(r); err != nil {
+		return nil, err
+	}
+	return rt.handle(ctx, r)
+}
+
+// fail turns an error into its answer. What is not the client's doing is logged too.
+func (s *server) fail(ctx context.Context, w http.ResponseWriter, rt route, err error) {
+	var mistake *query.Error
+	var ours *apiError
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &ours):
+		writeError(w, ours)
+	case errors.As(err, &mistake):
+		writeError(w, &apiError{
+			status: http.StatusBadRequest, Message: mistake.Error(), Field: mistake.Field, Problem: mistake.Problem,
+			Valid: mistake.Valid, Suggestion: mistake.Suggestion,
+		})
+	case errors.Is(err, store.ErrNotFound):
+		writeError(w, &apiError{status: http.StatusNotFound, Message: err.Error()})
+	case errors.As(err, &tooLarge):
+		writeError(w, &apiError{
+			status:  http.StatusRequestEntityTooLarge,
+			Message: "the request is larger than extensions::taskquery::max_request_body_size allows",
+		})
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		writeError(w, &apiError{
+			status: http.StatusGatewayTimeout,
+			Message: "no answer within " + s.config.QueryTimeout.Round(time.Millisecond).String() +
+				"; narrow the filter, or raise extensions::taskquery::query_timeout",
+		})
+	case ctx.Err() != nil: // the client has gone
+		writeError(w, &apiError{status: 499, Message: "the client ended the request"})
+	default:
+		s.set.Logger.Error("a request failed", zap.String("route", rt.method+" "+rt.path), zap.Error(err))
+		writeError(w, &apiError{status: http.StatusInternalServerError, Message: err.Error()})
+	}
+}
+
+// apiError is the body of an answer that is none: {"error": {"message", "field", "problem", "valid", "suggestion"}}.
+type apiError struct {
+	status                              int
+	Message, Field, Problem, Suggestion string
+	Valid                               []string
+}
+
+func (e *apiError) Error() string { return e.Message }
+
+func writeError(w http.ResponseWriter, e *apiError) {
+	m := map[string]any{"message": e.Message}
+	for k, v := range map[string]string{"field": e.Field, "problem": e.Problem, "suggestion": e.Suggestion} {
+		if v != "" {
+			m[k] = v
+		}
+	}
+	if len(e.Valid) > 0 {
+		m["valid"] = e.Valid
+	}
+	write(w, e.status, task.AppendJSON(nil, map[string]any{"error": m}))
+}
+
+func write(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // a client that has gone is no fault
+}
+
+func (s *server) health(context.Context, *http.Request) (any, error) {
+	if _, err := s.store(); err != nil {
+		return nil, &apiError{status: http.StatusServiceUnavailable, Message: "the store is not open"}
+	}
+	return map[string]any{"status": "ok"}, nil
+}
