@@ -90,6 +90,8 @@ type TaskFacts struct {
 	ID, TaskID, Kind, CampaignID, WorkflowID, WorkflowName, ActivityID string
 	Status                                                             task.Status
 	StartedAt, EndedAt                                                 int64
+	TraceID                                                            [16]byte // of the task's span
+	SpanID                                                             [8]byte
 }
 
 // TaskClaim is a claim together with its task.

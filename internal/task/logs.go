@@ -254,3 +254,8 @@ func FromLogs(logs plog.Logs) ([]*Event, []Rejected) {
 	}
 	return events, rejected
 }
+
+// PutClaims writes the event's claims to its record, in place of those that it had.
+func (e *Event) PutClaims(r plog.LogRecord) {
+	putValue(r.Attributes().PutEmpty(AttrClaims), claimsToWire(e.Claims))
+}
