@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import sys
 import time
-from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Optional, Tuple
 
 from distributed.diagnostics.plugin import WorkerPlugin
 
@@ -17,7 +18,7 @@ from .environment import job_attributes, user_name
 from .journal import default_directory
 from .observer import FLUSH_SECONDS, Event, Recorder
 
-__all__ = ["Executing", "defaults", "error_attributes", "journal_directory"]
+__all__ = ["Executing", "defaults", "error_attributes", "journal_directory", "nanoseconds"]
 
 _MISSING = object()
 _TRACEBACK = 16384
@@ -40,21 +41,23 @@ def journal_directory(config: Dict[str, Any]) -> str:
 
 
 def defaults(config: Dict[str, Any], scheduler_id: str, role: str, attributes: Dict[str, Any]) -> Event:
-    """Return what holds for every event of this process."""
+    """Return what holds for every event of this process.
+
+    The scheduler's host and process are not where a task ran, so only a
+    worker's events carry theirs.
+    """
     event: Event = {
         "kind": "dask",
         "scope": scheduler_id,
         "execution": scheduler_id,
         "facet": role,
-        "resource": {"host.name": socket.gethostname(), "service.name": "dask-" + role},
-        "attributes": {
-            "process.pid": os.getpid(),
-            "user.name": user_name(),
-            "process.working_directory": _cwd(),
-            **job_attributes(),
-            **attributes,
-        },
+        "resource": {"service.name": "dask-" + role},
+        "attributes": {"user.name": user_name(), **attributes},
     }
+    if role == "worker":
+        event["resource"]["host.name"] = socket.gethostname()
+        event["attributes"].update({"process.pid": os.getpid(), "process.working_directory": _cwd()})
+        event["attributes"].update(job_attributes())
     if config.get("campaign"):
         event["campaign"] = config["campaign"]
     return event
@@ -146,7 +149,6 @@ class Executing(WorkerPlugin):
         self._running: Dict[Any, float] = {}
         self._announced: Dict[Any, int] = {}
         self._cancelled: Dict[Any, Tuple[int, Dict[str, Any]]] = {}
-        self._unlabelled: Optional[List[Tuple[str, int]]] = []
         attributes = {"dask.worker.name": str(worker.name), "dask.worker.address": str(worker.address)}
         if worker.nanny:
             attributes["dask.nanny.address"] = str(worker.nanny)
@@ -321,7 +323,7 @@ class Executing(WorkerPlugin):
         }
         if value is not _MISSING:
             record["value"] = summariser.summarise(value)
-        at = time.time_ns()
+        at = time.timenanoseconds()
 
         def make() -> Event:
             return {"event": "mida.entity.observed", "time": at, "key": record["key"], "record": record}
@@ -343,15 +345,15 @@ class Executing(WorkerPlugin):
         start = captured.get("start")
         event: Event = {
             "event": _EVENTS[status],
-            "time": _ns(at),
+            "time": nanoseconds(at),
             "key": key_text(key),
             "attempt": attempt,
             "status": status,
         }
         if start:
-            event["started_at"] = _ns(min(start, at))
+            event["started_at"] = nanoseconds(min(start, at))
         if ended:
-            event["ended_at"] = _ns(at)
+            event["ended_at"] = nanoseconds(at)
         attributes: Dict[str, Any] = {}
         names = captured.get("names")
         if names:
@@ -381,7 +383,7 @@ class Executing(WorkerPlugin):
 
     # -- what runs for long, in the recorder's thread --
 
-    def _tick(self) -> Iterable[Tuple[Callable[[], Event], int]]:
+    def _tick(self) -> Iterable[Callable[[], Event]]:
         """Announce the tasks that have been running for longer than one flush."""
         if not self._running:
             return
@@ -398,7 +400,7 @@ class Executing(WorkerPlugin):
             if captured is None:
                 continue
             at = captured["start"] = captured["start"] or since
-            yield (lambda k=key, a=attempt, t=at, c=captured: self._event(k, a, "RUNNING", t, c, None)), 0
+            yield functools.partial(self._event, key, attempt, "RUNNING", at, captured, None)
 
 
 _NO_KEYS: FrozenSet[Any] = frozenset()
@@ -434,7 +436,8 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
     """Replace the hook once the plugin is gone."""
 
 
-def _ns(seconds: float) -> int:
+def nanoseconds(seconds: float) -> int:
+    """Return a time as integer nanoseconds, exact to the microsecond that a float carries."""
     return int(seconds * 1e6) * 1000
 
 

@@ -134,6 +134,10 @@ class Writer:
         record = struct.pack("<II", len(payload), zlib.crc32(payload)) + payload
         self._write(record)
 
+    def roll(self) -> None:
+        """Begin a new segment with the next record, because the defaults have changed."""
+        self._size = self._segment_bytes
+
     def _write(self, data: bytes) -> None:
         assert self._file is not None
         done = 0

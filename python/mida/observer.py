@@ -23,10 +23,11 @@ __all__ = ["Recorder"]
 FLUSH_SECONDS = 0.1
 FLUSH_BYTES = 64 << 10
 CHECKPOINT_SECONDS = 10.0
-QUEUE_EVENTS = 100_000
-QUEUE_BYTES = 64 << 20
+QUEUE_EVENTS = 500_000
+QUEUE_BYTES = 256 << 20
 BATCH_BYTES = 1 << 20
 MAX_RANGES = 1000
+EARLY_TASKS = 10_000
 CLOSE_SECONDS = 10.0
 
 Event = Dict[str, Any]
@@ -74,7 +75,10 @@ class Recorder:
         ``segment_bytes`` and ``directory_bytes`` of the `Writer`.
     tick : callable, optional
         Called before each flush in the recorder's thread; returns more
-        records for the queue.
+        events, as the functions that build them.
+    environment : bool
+        Whether the environment of this process is that of the tasks it tells
+        of. It is recorded in any case.
     """
 
     _all: "weakref.WeakSet[Recorder]" = weakref.WeakSet()
@@ -86,14 +90,14 @@ class Recorder:
         defaults: Event,
         policy: Policy,
         journal: Optional[Dict[str, int]] = None,
-        tick: Optional[Callable[[], Iterable[Tuple[Callable[[], Event], int]]]] = None,
+        tick: Optional[Callable[[], Iterable[Callable[[], Event]]]] = None,
+        environment: bool = True,
         queue_events: int = QUEUE_EVENTS,
         queue_bytes: int = QUEUE_BYTES,
     ) -> None:
-        self.next_seq: Callable[[], int] = itertools.count(1).__next__
-        self.last_seq = 0
+        self._next_seq: Callable[[], int] = itertools.count(1).__next__
+        self._last_put = self._last_own = 0  # each changed by one thread only
         self.errors: Dict[str, int] = {}
-        self.environment = ""
         self._queue: Deque[Tuple[int, Callable[[], Event], int]] = collections.deque()
         self._limit_events, self._limit_bytes = queue_events, queue_bytes
         self._bytes_in = self._bytes_out = 0  # each changed by one thread only
@@ -102,6 +106,9 @@ class Recorder:
         options = {k: v for k, v in (journal or {}).items() if k in ("segment_bytes", "directory_bytes") and v}
         self._writer = Writer(directory, observer_name(role), defaults, **options)
         self._tick = tick
+        self._labels = environment
+        self._early: List[Event] = []
+        self._environment: Optional[_Environment] = _Environment()
         self._wake = threading.Event()
         self._woken = False
         self._closing = False
@@ -139,8 +146,8 @@ class Recorder:
         cost : int
             Roughly how many bytes it holds.
         """
-        seq = self.next_seq()
-        self.last_seq = seq
+        seq = self._next_seq()
+        self._last_put = seq
         queue = self._queue
         cost += 512
         pending = self._bytes_in - self._bytes_out
@@ -175,10 +182,8 @@ class Recorder:
     # -- the recorder's thread --
 
     def _run(self) -> None:
-        try:
-            self._observe_environment()
-        except Exception as error:
-            self.failed(error, "environment")
+        assert self._environment is not None
+        self._environment.start()
         while True:
             closing = self._closing
             if not closing:
@@ -186,36 +191,51 @@ class Recorder:
                 self._wake.clear()
                 self._woken = False
             try:
-                if self._tick is not None:
-                    for make, cost in self._tick():
-                        self._flush_one(make, cost)
+                self._step(closing)
             except Exception as error:
-                self.failed(error, "tick")
-            self._flush()
+                self.failed(error, "recorder")
             if closing:
                 self._checkpoint(final=True)
                 self._writer.close()
                 return
-            if time.monotonic() >= self._checkpoint_at:
-                self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
-                self._checkpoint(final=False)
+
+    def _step(self, closing: bool) -> None:
+        if self._tick is not None and not closing:
+            batch = [self._own(make) for make in self._tick()]
+            self._deliver([e for e in batch if e is not None])
+        self._flush()
+        if self._environment is not None and self._environment.ready(CLOSE_SECONDS / 3 if closing else 0):
+            self._observe_environment()
+        if time.monotonic() >= self._checkpoint_at and not closing:
+            self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
+            self._checkpoint(final=False)
+
+    def _own(self, make: Callable[[], Event]) -> Optional[Event]:
+        """Build and number an event of this thread's own."""
+        self._last_own = seq = self._next_seq()
+        return self._finish(seq, make)
 
     def _observe_environment(self) -> None:
-        record = self._redactor.mapping(describe())
+        """Record the environment, and name it for all tasks: those to come by the header of a new segment."""
+        environment, self._environment = self._environment, None
+        early, self._early = self._early, []
+        record = environment.record
+        if record is None:
+            if environment.error is not None:
+                self.failed(environment.error, "environment")
+            return
+        self._redactor.mapping(record)
         name = digest(record)
-        # Before the first append, so that the header of the journal names it.
-        self._writer.defaults["environment"] = self.environment = name
         now = time.time_ns()
-        seq = self.next_seq()
-        self.last_seq = max(self.last_seq, seq)
-        self._write([{"event": "mida.environment.observed", "time": now, "seq": seq, "record": record}])
-
-    def _flush_one(self, make: Callable[[], Event], cost: int) -> None:
-        seq = self.next_seq()
-        self.last_seq = max(self.last_seq, seq)
-        event = self._finish(seq, make)
-        if event is not None:
-            self._write([event])
+        batch = [self._own(lambda: {"event": "mida.environment.observed", "time": now, "record": record})]
+        if self._labels:
+            self._writer.defaults["environment"] = name
+            batch[0]["environment"] = name
+            for event in early:
+                batch.append(self._own(lambda e=event: {**e, "environment": name}))
+        self._write([e for e in batch if e is not None])
+        if self._labels:
+            self._writer.roll()
 
     def _flush(self) -> None:
         queue = self._queue
@@ -230,9 +250,17 @@ class Recorder:
                 event = self._finish(seq, make)
                 if event is not None:
                     batch.append(event)
-            self._add_paths(batch)
-            self._write(batch)
+            self._deliver(batch)
             self._bytes_out += released
+
+    def _deliver(self, batch: List[Event]) -> None:
+        try:
+            self._paths.add(batch)
+        except Exception as error:
+            self.failed(error, "paths")
+        self._write(batch)
+        if self._labels and self._environment is not None and len(self._early) < EARLY_TASKS:
+            self._early.extend(_label(e) for e in batch if "attempt" in e)
 
     def _finish(self, seq: int, make: Callable[[], Event]) -> Optional[Event]:
         try:
@@ -254,12 +282,6 @@ class Recorder:
             self.failed(error, "event")
             self._failed.add(seq, seq, "could not be built")
             return None
-
-    def _add_paths(self, batch: List[Event]) -> None:
-        try:
-            self._paths.add(batch)
-        except Exception as error:
-            self.failed(error, "paths")
 
     def _write(self, batch: List[Event]) -> None:
         if not batch:
@@ -308,7 +330,7 @@ class Recorder:
 
     def _checkpoint(self, final: bool) -> None:
         record: Dict[str, Any] = {
-            "last_seq": self.last_seq,
+            "last_seq": max(self._last_put, self._last_own),
             "dropped": sorted(r[:] for r in self._refused.ranges + self._failed.ranges),
             "final": final,
         }
@@ -328,6 +350,42 @@ class Recorder:
         """Stop existing in the child: the thread is not there, and the file belongs to the parent."""
         self._closing = True
         self._writer.abandon()
+
+
+class _Environment:
+    """The environment record, made in a thread of its own: it reads many files and may ask ``git``."""
+
+    def __init__(self) -> None:
+        self.record: Optional[Dict[str, Any]] = None
+        self.error: Optional[BaseException] = None
+        self._thread = threading.Thread(target=self._run, name="mida-environment", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look around."""
+        self._thread.start()
+
+    def ready(self, wait: float) -> bool:
+        """Say whether it is done, after waiting for so many seconds."""
+        if wait:
+            self._thread.join(wait)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self.record = describe()
+        except Exception as error:
+            self.error = error
+
+
+def _label(event: Event) -> Event:
+    """Return the event that tells the environment of a task that was recorded before it was known."""
+    return {
+        "event": "mida.task.progress",
+        "time": event["time"],
+        "key": event["key"],
+        "attempt": event["attempt"],
+        "facet": "environment",
+    }
 
 
 def _clean(value: Any, depth: int) -> Any:
