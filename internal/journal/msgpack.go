@@ -14,9 +14,9 @@ const maxValues = 8 << 20
 
 var errShort = errors.New("the payload ends inside a value")
 
-// decodeMsgpack reads one value into the set of values of package task. It is written for hostile input: no recursion
+// DecodeMsgpack reads one value into the set of values of package task. It is written for hostile input: no recursion
 // below task.MaxDepth, no allocation that the payload does not pay for.
-func decodeMsgpack(payload []byte) (any, error) {
+func DecodeMsgpack(payload []byte) (any, error) {
 	d := decoder{b: payload}
 	v, err := d.value(0)
 	if err != nil {

@@ -151,6 +151,20 @@ func (r *Reader) Observe(ctx context.Context, emit func(context.Context, []*task
 	}
 }
 
+// Drain reads until nothing is left, or ctx ends. It must not run beside Observe.
+func (r *Reader) Drain(ctx context.Context, emit func(context.Context, []*task.Event) error) error {
+	for ctx.Err() == nil {
+		progress, err := r.round(ctx, emit)
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if !progress {
+			return nil
+		}
+	}
+	return nil
+}
+
 // round reads one share of every observer, hands it over, and moves the positions. It says whether anything was read.
 func (r *Reader) round(ctx context.Context, emit func(context.Context, []*task.Event) error) (bool, error) {
 	root, err := r.open()

@@ -227,7 +227,7 @@ func (s *segment) decode(payload []byte) (any, error) {
 	if s.text {
 		return task.DecodeJSON(payload)
 	}
-	return decodeMsgpack(payload)
+	return DecodeMsgpack(payload)
 }
 
 // records reads events until the file or the budget ends.
