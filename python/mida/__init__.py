@@ -1,0 +1,80 @@
+"""One live, linked view over all workflows of a science team.
+
+``mida.query(projection=…, aggregation=…, filter=…, sort=…, limit=…)`` asks the
+collector's view of all tasks (``docs/query.md``). Everything is loaded when it
+is first used: importing this package costs an observed process nothing.
+
+Examples
+--------
+Listing 1 of the paper, the least loss per number of layers::
+
+    import mida
+
+    mida.query(
+        projection=["used.layers", "generated.loss"],
+        aggregation=[("min", "generated.loss")],
+        filter={"workflow_name": "search", "status": "FINISHED"},
+        sort=[("min(generated.loss)", mida.ASCENDING)],
+    )
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, List
+
+__version__ = "0.1.0"
+
+ASCENDING = "ascending"
+DESCENDING = "descending"
+
+if TYPE_CHECKING:
+    from .client import (
+        AuthenticationError,
+        Client,
+        MidaError,
+        MidaWarning,
+        NotFoundError,
+        QueryError,
+        UnreachableError,
+        campaigns,
+        completeness,
+        lineage,
+        query,
+        query_df,
+        task,
+        workflows,
+    )
+
+__all__ = [
+    "ASCENDING",
+    "DESCENDING",
+    "AuthenticationError",
+    "Client",
+    "MidaError",
+    "MidaWarning",
+    "NotFoundError",
+    "QueryError",
+    "UnreachableError",
+    "__version__",
+    "campaigns",
+    "completeness",
+    "lineage",
+    "query",
+    "query_df",
+    "task",
+    "workflows",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from . import client
+
+        value = getattr(client, name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> List[str]:
+    return sorted(__all__)

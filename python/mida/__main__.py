@@ -1,0 +1,7 @@
+"""``python -m mida`` is the command ``mida``."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

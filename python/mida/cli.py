@@ -1,0 +1,315 @@
+"""The command ``mida``: queries, status, lineage and care of the view of all tasks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import warnings
+from typing import Any, Dict, NoReturn, Optional, Sequence
+
+from . import __version__, expressions, tables
+from .client import Client
+from .errors import MidaError, MidaWarning, QueryError
+
+__all__ = ["main"]
+
+OK, FAILED, WRONG, BROKEN_PIPE, INTERRUPTED = 0, 1, 2, 141, 130
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run the command line; return the exit code (0 done, 1 failed, 2 wrong usage or query)."""
+    args = _parser().parse_args(argv)
+    warnings.showwarning = _show_warning
+    warnings.simplefilter("always", MidaWarning)
+    try:
+        args.run(args)
+        sys.stdout.flush()
+    except QueryError as error:
+        return _complain(error, WRONG)
+    except (MidaError, OSError, ImportError) as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader, such as head, has seen enough; nothing may be written at the interpreter's end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return BROKEN_PIPE
+        return _complain(error, FAILED)
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return INTERRUPTED
+    return OK
+
+
+def _complain(error: BaseException, code: int) -> int:
+    print(f"mida: {error}", file=sys.stderr)
+    return code
+
+
+def _show_warning(message: Any, category: type, *_: Any, **__: Any) -> None:
+    if issubclass(category, MidaWarning):
+        print(f"mida: warning: {message}", file=sys.stderr)
+
+
+# ---- the command line --------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mida",
+        description="One live, linked view over all workflows.",
+        epilog="The collector is found by MIDA_ENDPOINT and MIDA_TOKEN, or by mida-data/endpoint.json here or above.",
+    )
+    parser.add_argument("--version", action="version", version=f"mida {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--endpoint", metavar="URL", help="address of the query API")
+    common.add_argument("--state-directory", metavar="DIR", help="the collector's state directory")
+    forms = argparse.ArgumentParser(add_help=False)
+    forms.add_argument("--format", choices=("table", "json", "csv"), default="table", help="form of the output")
+    forms_no_csv = argparse.ArgumentParser(add_help=False)
+    forms_no_csv.add_argument("--format", choices=("table", "json"), default="table", help="form of the output")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, run: Any, *parents: argparse.ArgumentParser, **kwargs: Any) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, parents=list(parents), description=kwargs["help"], **kwargs)
+        sub.set_defaults(run=run)
+        return sub
+
+    _query_arguments(command("query", _query, common, forms, help="ask for tasks or for aggregates over them"))
+
+    sub = command("status", _status, common, forms_no_csv, help="campaigns, workflows, and how complete the view is")
+    sub.add_argument("--campaign", help="only this campaign")
+
+    sub = command("task", _task, common, help="one task, whole, as JSON")
+    sub.add_argument("id", help="id of the task, or its task_id where only one task has it")
+
+    sub = command("lineage", _lineage, common, forms_no_csv, help="where a task's inputs came from")
+    sub.add_argument("id", help="id of the task, or its task_id where only one task has it")
+    sub.add_argument("--direction", choices=("upstream", "downstream", "both"), default="upstream")
+    sub.add_argument("--depth", type=int, help="steps from the task (default: all)")
+
+    sub = command("delete", _delete, common, help="remove a campaign and all of its tasks")
+    sub.add_argument("--campaign", required=True)
+    sub.add_argument("--yes", action="store_true", help="do not ask")
+
+    sub = command("backup", _backup, common, help="write a consistent copy of the store")
+    sub.add_argument("file", help="a file that does not exist yet, on the collector's machine")
+
+    campaign = commands.add_parser("campaign", help="work with campaigns", description="work with campaigns")
+    actions = campaign.add_subparsers(metavar="ACTION", required=True)
+    sub = actions.add_parser(
+        "assign", parents=[common], help="assign tasks to a campaign", description="assign tasks to a campaign"
+    )
+    sub.set_defaults(run=_assign)
+    sub.add_argument("name", help="the campaign")
+    sub.add_argument("--workflow", action="append", metavar="W", help="id or name of a workflow; may be repeated")
+    sub.add_argument("--filter", action="append", metavar="F", help=expressions.HELP)
+
+    sub = command("rules", _rules, help="work with the rules of the log observer: mida rules test FILE")
+    sub.add_argument("arguments", nargs=argparse.REMAINDER, help="handed to the collector's program")
+    return parser
+
+
+def _query_arguments(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "query", nargs="?", help='a whole query as JSON, such as \'{"filter": {"status": "FAILED"}}\'; - reads it'
+    )
+    sub.add_argument("--filter", action="append", metavar="F", help=expressions.HELP)
+    sub.add_argument("--fields", metavar="A,B", help="fields of the rows, or the groups of an aggregation")
+    sub.add_argument(
+        "--aggregate", action="append", metavar="OP(FIELD)", help="such as 'min(generated.loss)'; may be repeated"
+    )
+    sub.add_argument("--sort", action="append", metavar="FIELD[:desc]", help="may be repeated")
+    sub.add_argument("--limit", type=int, metavar="N", help="number of rows (default: 100; 0 = all)")
+
+
+def _client(args: argparse.Namespace) -> Client:
+    return Client(endpoint=args.endpoint, state_directory=args.state_directory)
+
+
+# ---- commands ----------------------------------------------------------------------------------------------------
+
+
+def _query(args: argparse.Namespace) -> None:
+    body = _query_body(args)
+    client = _client(args)
+    unknown = set(body) - {"projection", "aggregation", "filter", "sort", "limit"}
+    if unknown:
+        raise QueryError(
+            f"{', '.join(sorted(unknown))}: unknown key; valid: projection, aggregation, filter, sort, limit"
+        )
+    limit = body.pop("limit", 100)
+    total: Optional[int] = None
+    if limit:
+        answer = client.page({**body, "limit": limit})
+        rows, total = answer["rows"], answer["total"]
+        for text in answer.get("warnings", []):
+            warnings.warn(text, MidaWarning, stacklevel=1)
+        if len(rows) < limit and answer.get("next_cursor"):  # more than one page of the server
+            rows = client.query(**body, limit=limit)
+    else:
+        rows = client.query(**body)
+    tables.write(sys.stdout, args.format, rows, body.get("projection"), body.get("aggregation"))
+    if total is not None and total > len(rows):
+        what = "groups" if body.get("aggregation") else "tasks"
+        print(f"{len(rows)} of {total} {what}; --limit 0 shows all", file=sys.stderr)
+
+
+def _query_body(args: argparse.Namespace) -> Dict[str, Any]:
+    body: Dict[str, Any] = {}
+    if args.query is not None:
+        text = sys.stdin.read() if args.query == "-" else args.query
+        try:
+            body = json.loads(text)
+        except ValueError as error:
+            raise QueryError(f"the query is not JSON: {error}") from None
+        if not isinstance(body, dict):
+            raise QueryError('the query is not a JSON object; want one such as {"filter": {"status": "FAILED"}}')
+    if args.filter:
+        parts = [expressions.parse_filter(text) for text in args.filter]
+        if body.get("filter"):
+            parts.insert(0, body["filter"])
+        body["filter"] = parts[0] if len(parts) == 1 else {"$and": parts}
+    if args.fields:
+        body["projection"] = [name.strip() for name in args.fields.split(",") if name.strip()]
+    if args.aggregate:
+        body["aggregation"] = [expressions.parse_aggregate(text) for text in args.aggregate]
+    if args.sort:
+        body["sort"] = [expressions.parse_sort(text) for text in args.sort]
+    if args.limit is not None:
+        if args.limit < 0:
+            raise QueryError(f"--limit: {args.limit} is not a number of rows; want 1 or more, or 0 for all")
+        body["limit"] = args.limit
+    return body
+
+
+def _status(args: argparse.Namespace) -> None:
+    client = _client(args)
+    campaigns = [c for c in client.campaigns() if args.campaign in (None, c["campaign_id"])]
+    workflows = client.workflows(args.campaign)
+    complete = client.completeness(args.campaign)
+    if args.format == "json":
+        tables.write_json(sys.stdout, {"campaigns": campaigns, "workflows": workflows, "completeness": complete})
+        return
+    if not campaigns and not workflows:
+        name = f"campaign {args.campaign!r}" if args.campaign else "view"
+        print(f"The {name} at {client.endpoint} holds no tasks yet.")
+    for campaign in campaigns:
+        name = campaign["campaign_id"] or "(no campaign)"
+        print(f"{name}: {_count(campaign['tasks'], 'task')}, {_by_status(campaign['by_status'])}")
+        rows = [
+            {
+                "workflow": w["workflow_name"] or w["workflow_id"] or "(none)",
+                "kind": w["kind"],
+                "tasks": w["tasks"],
+                "running": w["by_status"].get("RUNNING", 0),
+                "failed": w["by_status"].get("FAILED", 0),
+                "last": tables.when(w.get("last_at")),
+            }
+            for w in workflows
+            if w["campaign_id"] == campaign["campaign_id"]
+        ]
+        tables.write_table(sys.stdout, rows, ["workflow", "kind", "tasks", "running", "failed", "last"], indent="  ")
+    if complete["observers"]:
+        print(
+            f"observers: {complete['complete']} complete, {complete['open']} open, {complete['incomplete']} incomplete"
+        )
+    for o in complete["observers"]:
+        if o["state"] == "open":
+            print(f"  {o['observer']}: open since its checkpoint of {tables.when(o.get('checkpoint_at')) or 'never'}")
+        elif o["state"] == "incomplete":
+            print(
+                f"  {o['observer']}: {_count(o['dropped'], 'event')} dropped, {_count(o['missing'], 'event')} missing"
+            )
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" + ("" if n == 1 else "s")
+
+
+def _by_status(counts: Dict[str, int]) -> str:
+    return ", ".join(f"{n} {status.lower()}" for status, n in sorted(counts.items()) if n) or "none"
+
+
+def _task(args: argparse.Namespace) -> None:
+    tables.write_json(sys.stdout, _client(args).task(args.id))
+
+
+def _lineage(args: argparse.Namespace) -> None:
+    graph = _client(args).lineage(args.id, args.direction, args.depth)
+    if args.format == "json":
+        tables.write_json(sys.stdout, graph)
+    else:
+        tables.write_lineage(sys.stdout, graph)
+
+
+def _delete(args: argparse.Namespace) -> None:
+    client = _client(args)
+    if not args.yes:
+        known = {c["campaign_id"]: c["tasks"] for c in client.campaigns()}
+        if args.campaign in known:
+            what = f"campaign {args.campaign!r} with {_count(known[args.campaign], 'task')} at {client.endpoint}"
+            _confirm(f"Delete {what}? [y/N] ")
+    print(f"{_count(client.delete_campaign(args.campaign), 'task')} deleted")
+
+
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise QueryError("--yes: wanted where nobody can be asked")
+    if input(question).strip().lower() not in ("y", "yes"):
+        raise MidaError("nothing was deleted")
+
+
+def _backup(args: argparse.Namespace) -> None:
+    path = str(pathlib.Path(args.file).absolute())
+    _client(args).backup(path)
+    print(f"{path} written")
+
+
+def _assign(args: argparse.Namespace) -> None:
+    if not args.workflow and not args.filter:
+        raise QueryError("assign: nothing chosen; want --workflow or --filter")
+    parts = [expressions.parse_filter(text) for text in args.filter or []]
+    chosen = None if not parts else parts[0] if len(parts) == 1 else {"$and": parts}
+    n = _client(args).assign(args.name, filter=chosen, workflows=args.workflow)
+    print(f"{_count(n, 'task')} assigned to {args.name}")
+
+
+def _rules(args: argparse.Namespace) -> None:
+    binary = find_collector()
+    command = [binary, "rules", *args.arguments]
+    sys.stdout.flush()
+    if os.name == "posix":
+        os.execv(binary, command)
+    raise SystemExit(subprocess.run(command, check=False).returncode)
+
+
+def find_collector() -> str:
+    """Return the path of the collector's program."""
+    given = os.environ.get("MIDA_COLLECTOR")
+    if given:
+        found = shutil.which(given)
+        if found is None:
+            raise MidaError(f"MIDA_COLLECTOR: {given!r} is no program that can be run")
+        return found
+    name = "otelcol-mida" + (".exe" if os.name == "nt" else "")
+    package = pathlib.Path(__file__).resolve().parent
+    for path in (package / "bin" / name, package.parent.parent / "bin" / name, pathlib.Path.cwd() / "bin" / name):
+        if path.is_file() and os.access(path, os.X_OK):
+            return str(path)
+    found = shutil.which(name)
+    if found is None:
+        raise MidaError(
+            f"the program {name} was not found in ./bin or on PATH; `make build` makes it, MIDA_COLLECTOR names it"
+        )
+    return found
+
+
+def _run() -> NoReturn:
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    _run()

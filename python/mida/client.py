@@ -1,0 +1,375 @@
+"""Client of the query API; standard library only.
+
+A `Client` finds the collector by itself: ``MIDA_ENDPOINT`` and ``MIDA_TOKEN``,
+or the ``mida-data/endpoint.json`` that a running collector keeps, in the
+current directory or one above it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import json
+import math
+import urllib.error
+import urllib.parse
+import urllib.request
+import warnings
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+
+from . import endpoint as _endpoint
+from .errors import AuthenticationError, MidaError, MidaWarning, NotFoundError, QueryError, UnreachableError
+
+__all__ = [
+    "AuthenticationError",
+    "Client",
+    "MidaError",
+    "MidaWarning",
+    "NotFoundError",
+    "QueryError",
+    "UnreachableError",
+    "campaigns",
+    "completeness",
+    "lineage",
+    "query",
+    "query_df",
+    "task",
+    "workflows",
+]
+
+PAGE = 10_000
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+
+Row = Dict[str, Any]
+Filter = Mapping[str, Any]
+Aggregation = Iterable[Sequence[str]]
+Sort = Iterable[Union[str, Sequence[Any]]]
+
+
+class Client:
+    """Asks one collector.
+
+    Parameters
+    ----------
+    endpoint
+        Address of the query API, such as ``http://127.0.0.1:4340``. Default: ``MIDA_ENDPOINT``, else what
+        ``endpoint.json`` says.
+    token
+        The API's token. Default: ``MIDA_TOKEN``, else the content of the token file that ``endpoint.json`` names.
+    state_directory
+        The ``state_directory`` of the collector's ``taskquery`` extension. Default: ``mida-data`` in the current
+        directory or the nearest one above it.
+    timeout
+        Seconds to wait for one answer.
+    """
+
+    def __init__(
+        self,
+        endpoint: Optional[str] = None,
+        token: Optional[str] = None,
+        state_directory: Optional[str] = None,
+        timeout: float = 60.0,
+    ) -> None:
+        self._where = _endpoint.find(endpoint, token, state_directory)
+        self._timeout = timeout
+        handlers: List[urllib.request.BaseHandler] = [_NoRedirect()]
+        if self._where.is_loopback:
+            handlers.append(urllib.request.ProxyHandler({}))  # a proxy's loopback is another machine
+        self._opener = urllib.request.build_opener(*handlers)
+
+    @property
+    def endpoint(self) -> str:
+        """The address of the query API."""
+        return self._where.url
+
+    def query(
+        self,
+        projection: Optional[Iterable[str]] = None,
+        aggregation: Optional[Aggregation] = None,
+        filter: Optional[Filter] = None,
+        sort: Optional[Sort] = None,
+        limit: Optional[int] = None,
+        *,
+        as_dataframe: bool = False,
+    ) -> Any:
+        """Return the tasks, or the groups of an aggregation, that match.
+
+        Parameters
+        ----------
+        projection
+            Fields of the rows; whole tasks without it. With an aggregation those that are not aggregated make the
+            groups.
+        aggregation
+            Pairs of operation and field: ``[("min", "generated.loss")]``. Operations: min, max, avg, sum, count,
+            stddev, median, p95.
+        filter
+            MongoDB-style: ``{"used.layers": {"$gt": 2}}``.
+        sort
+            Pairs of field and direction: ``[("ended_at", mida.DESCENDING)]``.
+        limit
+            Number of rows; all without it.
+        as_dataframe
+            Return a pandas DataFrame rather than a list of dicts.
+
+        Raises
+        ------
+        QueryError
+            The query is wrong; the message says where and what would be valid.
+        """
+        projection = _names("projection", projection)
+        aggregation = [list(pair) for pair in aggregation] if aggregation is not None else None
+        rows = list(self._rows(projection, aggregation, filter, sort, limit))
+        if not as_dataframe:
+            return rows
+        from .frames import to_dataframe
+
+        return to_dataframe(rows, projection, aggregation)
+
+    def _rows(
+        self,
+        projection: Optional[List[str]],
+        aggregation: Optional[List[List[str]]],
+        filter: Optional[Filter],
+        sort: Optional[Sort],
+        limit: Optional[int],
+    ) -> Iterator[Row]:
+        if limit is not None and limit < 1:
+            raise QueryError(f"limit: {limit} is not a number of rows; want 1 or more, or None for all", field="limit")
+        body: Dict[str, Any] = {}
+        for key, value in (("projection", projection), ("aggregation", aggregation), ("filter", filter)):
+            if value is not None:
+                body[key] = value
+        if sort is not None:
+            body["sort"] = [key if isinstance(key, str) else list(key) for key in sort]
+        left = math.inf if limit is None else limit
+        warned = set()
+        while left > 0:
+            body["limit"] = int(min(left, PAGE))
+            answer = self.page(body)
+            for text in answer.get("warnings", []):
+                if text not in warned:
+                    warned.add(text)
+                    warnings.warn(text, MidaWarning, stacklevel=4)
+            yield from answer["rows"]
+            left -= len(answer["rows"])
+            cursor = answer.get("next_cursor")
+            if not cursor or not answer["rows"]:
+                return
+            body["cursor"] = cursor
+
+    def page(self, body: Mapping[str, Any]) -> Dict[str, Any]:
+        """Send one query as it is and return the whole answer, with ``total``, ``truncated`` and ``next_cursor``."""
+        return self._call("POST", "/api/v1/query", body)
+
+    def query_df(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what `query` returns as a pandas DataFrame."""
+        return self.query(*args, as_dataframe=True, **kwargs)
+
+    def task(self, id: str) -> Row:
+        """Return one task with its environment and its direct upstream; ``id`` may also be a unique ``task_id``."""
+        return self._call("GET", "/api/v1/tasks/" + urllib.parse.quote(id, safe=""))
+
+    def lineage(self, id: Union[str, Iterable[str]], direction: str = "upstream", depth: Optional[int] = None) -> Row:
+        """Return the graph of tasks, entities and links that a task came from, or that came from it."""
+        params: List[Tuple[str, Any]] = [("id", i) for i in ([id] if isinstance(id, str) else id)]
+        params.append(("direction", direction))
+        if depth is not None:
+            params.append(("depth", depth))
+        return self._call("GET", "/api/v1/lineage", params=params)
+
+    def campaigns(self) -> List[Row]:
+        """Return the campaigns with their counts."""
+        return self._call("GET", "/api/v1/campaigns")["campaigns"]
+
+    def workflows(self, campaign: Optional[str] = None) -> List[Row]:
+        """Return the workflows with their counts."""
+        return self._call("GET", "/api/v1/workflows", params=_campaign(campaign))["workflows"]
+
+    def completeness(self, campaign: Optional[str] = None) -> Row:
+        """Return of each observer whether all that it saw has arrived."""
+        return self._call("GET", "/api/v1/completeness", params=_campaign(campaign))
+
+    def delete_campaign(self, campaign: str) -> int:
+        """Remove a campaign; return the number of tasks."""
+        return self._call("DELETE", "/api/v1/campaigns/" + urllib.parse.quote(campaign, safe=""))["deleted"]
+
+    def assign(self, campaign: str, filter: Optional[Filter] = None, workflows: Optional[Iterable[str]] = None) -> int:
+        """Assign the matching tasks to a campaign; return the number of those that changed."""
+        body: Dict[str, Any] = {}
+        if filter is not None:
+            body["filter"] = filter
+        if workflows is not None:
+            body["workflows"] = list(workflows)
+        path = "/api/v1/campaigns/" + urllib.parse.quote(campaign, safe="") + "/assign"
+        return self._call("POST", path, body)["assigned"]
+
+    def backup(self, path: str) -> None:
+        """Write a consistent copy of the store to a new file on the collector's machine."""
+        self._call("POST", "/api/v1/backup", {"path": path})
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Optional[Mapping[str, Any]] = None,
+        params: Optional[List[Tuple[str, Any]]] = None,
+    ) -> Any:
+        url = self._where.url + path
+        if params:
+            url += "?" + urllib.parse.urlencode(params)
+        data = None if body is None else encode(body)
+        request = urllib.request.Request(url, data=data, method=method)
+        request.add_header("Accept", "application/json")
+        if data is not None:
+            request.add_header("Content-Type", "application/json")
+        if self._where.authorization:
+            request.add_unredirected_header("Authorization", self._where.authorization)
+        try:
+            with self._opener.open(request, timeout=self._timeout) as response:
+                return decode(response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                raise _error_of(error.code, error.read(), self._where) from None
+        except (urllib.error.URLError, OSError) as error:
+            raise UnreachableError(self._where.unreachable(getattr(error, "reason", error))) from None
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect could carry the question elsewhere; the API sends none."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
+def _error_of(status: int, body: bytes, where: _endpoint.Endpoint) -> MidaError:
+    try:
+        error = json.loads(body)["error"]
+        message = str(error["message"])
+    except (ValueError, KeyError, TypeError):
+        error = {}
+        message = f"{where.url} answered {status}: {body[:200].decode('utf-8', 'replace').strip()}"
+    kinds = {400: QueryError, 401: AuthenticationError, 403: AuthenticationError, 404: NotFoundError}
+    kind = kinds.get(status, MidaError)
+    if kind is AuthenticationError:
+        message += where.token_hint()
+    return kind(
+        message,
+        status=status,
+        field=error.get("field"),
+        suggestion=error.get("suggestion"),
+        valid=error.get("valid"),
+    )
+
+
+def _campaign(campaign: Optional[str]) -> Optional[List[Tuple[str, Any]]]:
+    return None if campaign is None else [("campaign", campaign)]
+
+
+def _names(what: str, names: Optional[Iterable[str]]) -> Optional[List[str]]:
+    if isinstance(names, str):
+        raise QueryError(f"{what}: {names!r} is a string; want a list such as [{names!r}]", field=what)
+    return None if names is None else list(names)
+
+
+# ---- values ------------------------------------------------------------------------------------------------------
+
+
+def encode(value: Any) -> bytes:
+    """Encode a query; also takes numpy scalars, sets, bytes, datetimes, NaN and integers of any size."""
+    return json.dumps(_plain(value), allow_nan=False, ensure_ascii=False).encode()
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, int):
+        return value if INT64_MIN <= value <= INT64_MAX else {"$int": str(value)}
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        return {"$float": "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"}
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        import base64
+
+        return {"$bytes": base64.b64encode(bytes(value)).decode()}
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(v) for v in value]
+    if isinstance(value, datetime.datetime):
+        return value.astimezone(datetime.timezone.utc).isoformat().replace("+00:00", "Z")
+    item = getattr(value, "item", None)  # numpy scalars
+    if callable(item):
+        return _plain(item())
+    raise QueryError(f"{value!r} of type {type(value).__name__} has no place in a query; want a number, text or a list")
+
+
+def decode(data: bytes) -> Any:
+    """Decode an answer; ``{"$float"}``, ``{"$int"}`` and ``{"$bytes"}`` become floats, integers and bytes."""
+    return json.loads(data, object_hook=_typed)
+
+
+_FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def _typed(value: Dict[str, Any]) -> Any:
+    if len(value) != 1:
+        return value
+    ((key, inner),) = value.items()
+    if key == "$float" and inner in _FLOATS:
+        return _FLOATS[inner]
+    if key == "$int" and isinstance(inner, str):
+        return int(inner)
+    if key == "$bytes" and isinstance(inner, str):
+        import base64
+
+        return base64.b64decode(inner)
+    if key == "$map" and isinstance(inner, dict):
+        return inner
+    return value
+
+
+# ---- the default client ------------------------------------------------------------------------------------------
+
+
+def query(
+    projection: Optional[Iterable[str]] = None,
+    aggregation: Optional[Aggregation] = None,
+    filter: Optional[Filter] = None,
+    sort: Optional[Sort] = None,
+    limit: Optional[int] = None,
+    *,
+    as_dataframe: bool = False,
+) -> Any:
+    """Ask the collector that `Client` finds; see `Client.query`."""
+    return Client().query(projection, aggregation, filter, sort, limit, as_dataframe=as_dataframe)
+
+
+@functools.wraps(query)
+def query_df(*args: Any, **kwargs: Any) -> Any:
+    return Client().query(*args, as_dataframe=True, **kwargs)
+
+
+def task(id: str) -> Row:
+    """Return one task; see `Client.task`."""
+    return Client().task(id)
+
+
+def lineage(id: Union[str, Iterable[str]], direction: str = "upstream", depth: Optional[int] = None) -> Row:
+    """Return the graph around a task; see `Client.lineage`."""
+    return Client().lineage(id, direction, depth)
+
+
+def campaigns() -> List[Row]:
+    """Return the campaigns with their counts."""
+    return Client().campaigns()
+
+
+def workflows(campaign: Optional[str] = None) -> List[Row]:
+    """Return the workflows with their counts."""
+    return Client().workflows(campaign)
+
+
+def completeness(campaign: Optional[str] = None) -> Row:
+    """Return of each observer whether all that it saw has arrived."""
+    return Client().completeness(campaign)
