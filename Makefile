@@ -72,7 +72,7 @@ cross: $(GENERATION) ## compile for every supported platform into dist/
 
 .PHONY: demo
 demo: build venv ## observe the microscopy campaign; ONCE=1 ends when it has
-	ONCE=$(ONCE) PATH="$(MIDA_VENV)/bin:$$PATH" examples/microscopy/demo.sh
+	$(MIDA_VENV)/bin/python examples/microscopy/demo.py $(if $(ONCE),--once)
 
 .PHONY: bench
 bench: build venv ## measure the overhead on Dask, the speed into SQLite and the idle cost

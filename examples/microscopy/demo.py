@@ -1,0 +1,291 @@
+"""Run the campaign with a collector beside it, and ask the view the questions of a scientist.
+
+The three scripts are run as they are: this file starts the collector, tells *Dask* (not the scripts) to load the observer,
+and queries while they run and at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mida
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+MARK = ".otelcol-mida-demo"
+SETTLE = 60.0  # seconds that the view may take to be complete after the last script
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--collector", default=str(ROOT / "bin" / "otelcol-mida"))
+    parser.add_argument("--workdir", default=str(ROOT / "build" / "demo"), help="emptied first, if an earlier demo made it")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--once", action="store_true", help="end when the campaign has ended")
+    args = parser.parse_args()
+
+    work = fresh(Path(args.workdir))
+    with Collector(args.collector, work) as collector:
+        client = mida.Client(state_directory=str(work / "mida-data"))
+        say(f"The collector answers at {client.endpoint} after {collector.ready_after:.2f} s. Working directory: {show(work)}")
+        for number in (1, 2):
+            run("acquire", number, args.seed, work)
+            watch_search(client, number, args.seed, work)
+            run("evaluate", number, args.seed, work)
+        wait_until_settled(client, work)
+        summary(client)
+        listing_1(client)
+        lineage_of_best(client)
+        where_next(client, work, args.once)
+        if not args.once:
+            collector.wait()
+    return 0
+
+
+def fresh(work: Path) -> Path:
+    """Return an empty working directory; only one that an earlier demo made is emptied."""
+    if work.exists() and any(work.iterdir()):
+        if not (work / MARK).exists():
+            sys.exit(f"demo: {work} is not empty and no demo made it; choose another --workdir")
+        shutil.rmtree(work)
+    work.mkdir(parents=True, exist_ok=True)
+    (work / MARK).touch()
+    return work
+
+
+class Collector:
+    """The collector as a child process, for as long as the with block lasts."""
+
+    def __init__(self, binary: str, work: Path) -> None:
+        if not os.access(binary, os.X_OK):
+            sys.exit(f"demo: {binary} is no program; `make build` makes it")
+        self.log = work / "collector.log"
+        env = dict(os.environ, MIDA_DATA="mida-data")
+        env.setdefault("MIDA_QUERY_ENDPOINT", f"127.0.0.1:{free_port(4340)}")
+        env.setdefault("MIDA_METRICS_PORT", str(free_port(8888)))
+        started = time.monotonic()
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [binary, "--config", str(HERE / "collector.yaml")], cwd=work, env=env, stdout=log, stderr=log
+            )
+        state = work / "mida-data"
+        while True:
+            if self.process.poll() is not None:
+                sys.exit(f"demo: the collector ended at once:\n{self.log.read_text()[-3000:]}")
+            try:
+                mida.Client(state_directory=str(state)).campaigns()
+                break
+            except mida.MidaError:
+                if time.monotonic() - started > 60:
+                    self.process.kill()
+                    sys.exit(f"demo: the collector does not answer; see {self.log}")
+                time.sleep(0.02)
+        self.ready_after = time.monotonic() - started
+
+    def __enter__(self) -> Collector:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+
+    def wait(self) -> None:
+        """Stay until Ctrl-C."""
+        try:
+            self.process.wait()
+        except KeyboardInterrupt:
+            print()
+
+
+def free_port(wanted: int) -> int:
+    """Return the wanted port of the loopback, or a free one where it is taken."""
+    for port in (wanted, 0):
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return s.getsockname()[1]
+    return wanted
+
+
+def start(script: str, number: int, seed: int, work: Path) -> subprocess.Popen:
+    """Start one of the scientist's scripts. Only the search runs with Dask's own preload setting."""
+    env = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    env["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    if script == "search":
+        env["DASK_DISTRIBUTED__SCHEDULER__PRELOAD"] = "mida.dask_preload"
+        env["MIDA_JOURNAL_DIR"] = str(work / "mida-data" / "journal")
+    command = [sys.executable, str(HERE / f"{script}.py"), "--round", str(number), "--seed", str(seed)]
+    with (work / f"{script}{number}.out").open("wb") as out:
+        return subprocess.Popen(command, cwd=work, env=env, stdout=out, stderr=out)
+
+
+def finish(process: subprocess.Popen, script: str, number: int, work: Path) -> None:
+    if process.wait() != 0:
+        sys.exit(f"demo: {script}.py failed:\n{(work / f'{script}{number}.out').read_text()[-3000:]}")
+
+
+def run(script: str, number: int, seed: int, work: Path) -> None:
+    say(f"Round {number}: {script}.py")
+    finish(start(script, number, seed, work), script, number, work)
+
+
+def watch_search(client: mida.Client, number: int, seed: int, work: Path) -> None:
+    """Run the search, and show what the view knows while it runs."""
+    say(f"Round {number}: search.py")
+    began = time.time()
+    process = start("search", number, seed, work)
+    shown = number > 1
+    while process.poll() is None:
+        time.sleep(0.1)
+        if shown:
+            continue
+        mine = {"kind": "dask", "activity_id": "train", "submitted_at": {"$gte": began}}
+        rows = client.query(["status"], [("count", "id")], mine)
+        counts = {row["status"]: row["count"] for row in rows}
+        if counts.get("RUNNING") and counts.get("FINISHED", 0) >= 5:
+            shown = True
+            say("A first query, while workflow 2 still runs: training tasks by status, and the best so far")
+            table(rows, ["status", "count"])
+            fields = ["used.layers", "used.units", "used.optimizer", "generated.val_loss", "elapsed"]
+            done = {**mine, "status": "FINISHED"}
+            table(client.query(fields, filter=done, sort=[("generated.val_loss", mida.ASCENDING)], limit=3), fields)
+    finish(process, "search", number, work)
+    if not shown:
+        sys.exit("demo: the search ended before a query saw one of its tasks running")
+
+
+def wait_until_settled(client: mida.Client, work: Path) -> None:
+    """Wait until the view shows the end of everything and does not change any more."""
+    deadline, last, since = time.monotonic() + SETTLE, None, time.monotonic()
+    while time.monotonic() < deadline:
+        rows = client.query(["status"], [("count", "id")])
+        now = sorted((row["status"], row["count"]) for row in rows)
+        open_tasks = any(status in ("RUNNING", "SUBMITTED", "UNKNOWN") for status, _ in now)
+        if now != last:
+            last, since = now, time.monotonic()
+        elif not open_tasks and time.monotonic() - since > 3:
+            return
+        time.sleep(0.2)
+    sys.exit(f"demo: after {SETTLE:.0f} s the view still has open tasks: {last}; see {work / 'collector.log'}")
+
+
+def summary(client: mida.Client) -> None:
+    say("The campaign as the view has it: workflows, all three tools side by side")
+    rows = []
+    for w in client.workflows():
+        by_status = ", ".join(f"{n} {status}" for status, n in sorted(w["by_status"].items()))
+        rows.append({"workflow": w["name"] or w["id"], "kind": w["kind"], "tasks": w["tasks"], "status": by_status})
+    table(rows, ["workflow", "kind", "tasks", "status"])
+
+
+def listing_1(client: mida.Client) -> None:
+    say("Least loss per number of layers (the query of Listing 1 in the MIDA paper)")
+    print('  mida.query(projection=["used.layers", "generated.loss"],')
+    print('             aggregation=[("min", "generated.loss")],')
+    print('             filter={"activity_id": "train", "status": "FINISHED"},')
+    print('             sort=[("min(generated.loss)", mida.ASCENDING)])\n')
+    rows = client.query(
+        projection=["used.layers", "generated.loss"],
+        aggregation=[("min", "generated.loss")],
+        filter={"activity_id": "train", "status": "FINISHED"},
+        sort=[("min(generated.loss)", mida.ASCENDING)],
+    )
+    table(rows, ["used.layers", "min(generated.loss)", "count"])
+
+
+def lineage_of_best(client: mida.Client) -> None:
+    fields = ["id", "task_id", "used.model_path", "generated.mse"]
+    best = client.query(
+        fields,
+        filter={"kind": "mlflow", "generated.mse": {"$exists": True}},
+        sort=[("generated.mse", mida.ASCENDING)],
+        limit=1,
+    )[0]
+    say(f"Lineage of the best evaluated model: MLflow run {best['task_id'][:8]}…, mse {best['generated.mse']:.4f}")
+    graph = client.lineage(best["id"])
+    tasks = {t["id"]: t for t in graph["tasks"]}
+    into: dict = {}
+    for link in graph["links"]:
+        into.setdefault(link["to"], []).append(link)
+    print_upstream(best["id"], tasks, into, "  ", set())
+
+
+def print_upstream(task_id: str, tasks: dict, into: dict, indent: str, seen: set) -> None:
+    if indent == "  ":
+        print(indent + describe(tasks[task_id]))
+    if task_id in seen:
+        print(indent + "  (shown above)")
+        return
+    seen.add(task_id)
+    by_source: dict = {}
+    for link in into.get(task_id, []):
+        by_source.setdefault(link["from"], []).append(link)
+    for source, links in sorted(by_source.items(), key=lambda item: tasks[item[0]].get("started_at") or 0):
+        print(f"{indent}└─ {describe(tasks[source])}")
+        for link in links:
+            entity = link["entity"].rsplit("/", 1)[-1] if link["evidence"] != "declared" else "the tool's own dependency"
+            print(f"{indent}     evidence: {link['evidence']} {link['confidence']:.2f}  {entity}")
+        print_upstream(source, tasks, into, indent + "   ", seen)
+
+
+def describe(t: dict) -> str:
+    at = time.strftime("%H:%M:%S", time.localtime(t["ended_at"])) if t.get("ended_at") else "running"
+    name = t["activity_id"] if t["activity_id"] != t.get("workflow_name") else "task"
+    return f"{name} {str(t['task_id'])[:24]} ({t['kind']}, {t.get('workflow_name') or t.get('workflow_id')}, {at})"
+
+
+def where_next(client: mida.Client, work: Path, once: bool) -> None:
+    say("Where to look next")
+    print("  README.md                        the shortest path from your own campaign to a first query")
+    print("  docs/query.md                    the query language;  docs/log-rules.md: rules for your own logs")
+    print("  examples/microscopy/collector.yaml  what watched this campaign")
+    if once:
+        print(f"  {show(work / 'mida-data' / 'mida.db')}       the view stays; `make demo` without ONCE=1 keeps the collector up")
+        return
+    print(f"\n  The collector stays up at {client.endpoint}; Ctrl-C ends it. In another terminal:")
+    print(f"    cd {show(work)}")
+    print("    mida status")
+    print("    mida query --filter 'generated.loss<0.3' --format table")
+
+
+def say(text: str) -> None:
+    print(f"\n== {text}", flush=True)
+
+
+def table(rows: list, columns: list) -> None:
+    """Print rows of a query, aligned."""
+    cells = [[show_value(row.get(c)) for c in columns] for row in rows]
+    widths = [max(len(c), *(len(r[i]) for r in cells)) if cells else len(c) for i, c in enumerate(columns)]
+    for line in [columns, ["-" * w for w in widths], *cells]:
+        print("  " + "  ".join(text.ljust(w) for text, w in zip(line, widths)).rstrip())
+    sys.stdout.flush()
+
+
+def show_value(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+def show(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
