@@ -1,0 +1,189 @@
+package tasklogreceiver
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/rules"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+const (
+	readSize   = 256 << 10
+	batchLines = 1000
+	batchBytes = 4 << 20
+	// idleAfter is when a log that does not grow is closed; it stays known.
+	idleAfter = time.Minute
+)
+
+// file is one log that is followed. Its position is where the first entry stands that was not accepted yet.
+type file struct {
+	key      string // in the storage
+	identity string
+	path     string // absolute, as last seen
+	id       fileID
+	offset   int64
+	marks    marks
+	engine   *rules.Engine
+
+	handle *os.File
+	size   int64 // as last seen
+	mtime  time.Time
+	readTo int64
+	lines  *rules.Lines
+	group  *rules.Grouper
+	grown  time.Time // when it last grew
+	peeked int64     // end of the entry that was shown although it may grow
+	waits  bool      // it was said that the last line has no end
+
+	gone     bool // no name in include leads to it
+	parting  []*task.Event
+	resource map[string]any
+	report   fileReport
+}
+
+// change is one entry of a log, or events that are ready; it collects what became of it.
+type change struct {
+	f       *file
+	rec     rules.Record
+	peek    bool
+	parting []*task.Event
+	res     rules.Result
+}
+
+// open prepares reading from the accepted position.
+func (t *tail) open(f *file) error {
+	if f.handle != nil {
+		return nil
+	}
+	h, err := os.Open(f.path)
+	if err != nil {
+		return err
+	}
+	f.handle = h
+	f.rewind(t.rules, t.cfg.MaxLineSize)
+	return nil
+}
+
+// rewind forgets what was read and not accepted.
+func (f *file) rewind(set *rules.Set, maxLine int) {
+	f.readTo, f.peeked = f.offset, 0
+	f.lines = set.NewLines(f.offset, maxLine)
+	f.group = set.NewGrouper()
+}
+
+func (f *file) close() {
+	if f.handle != nil {
+		_ = f.handle.Close()
+		f.handle = nil
+	}
+}
+
+// idle says that nothing new is expected, so that the file need not stay open.
+func (f *file) idle(now time.Time) bool { return now.Sub(f.grown) > idleAfter }
+
+// read emits all that the log holds. Only the end of ctx is an error; the position then stays where it is.
+func (t *tail) read(ctx context.Context, f *file, emit emitFunc) error {
+	if f.parting != nil {
+		if err := emit(ctx, []*change{{f: f, parting: f.parting}}); err != nil {
+			return err
+		}
+		f.parting = nil
+		t.store.save(ctx, f)
+	}
+	if f.handle == nil && (f.gone || f.size == f.readTo && f.lines != nil) {
+		return nil
+	}
+	if err := t.open(f); err != nil {
+		t.report.unreadable(f.path, err)
+		return nil
+	}
+	buf := t.buf
+	var batch []*change
+	bytes := 0
+	for {
+		n, err := f.handle.ReadAt(buf, f.readTo)
+		if n > 0 {
+			f.readTo += int64(n)
+			f.grown, f.waits = time.Now(), false
+		}
+		for _, l := range f.lines.Add(buf[:n]) {
+			if rec, ok := f.group.Add(l); ok {
+				batch = append(batch, &change{f: f, rec: rec})
+				bytes += len(rec.Text)
+			}
+			if len(batch) >= batchLines || bytes >= batchBytes {
+				if err := t.accept(ctx, f, batch, emit); err != nil {
+					return err
+				}
+				batch, bytes = nil, 0
+			}
+		}
+		if err != nil || n == 0 {
+			if err != nil && !errors.Is(err, io.EOF) {
+				t.report.unreadable(f.path, err)
+			}
+			break
+		}
+	}
+	if err := t.accept(ctx, f, batch, emit); err != nil {
+		return err
+	}
+	return t.settle(ctx, f, emit)
+}
+
+// accept hands entries over and moves the position behind them once they were accepted.
+func (t *tail) accept(ctx context.Context, f *file, batch []*change, emit emitFunc) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	if err := emit(ctx, batch); err != nil {
+		return err
+	}
+	end := batch[len(batch)-1].rec.End
+	t.report.accepted(ctx, f, batch, end-f.offset)
+	if m, err := marksOf(f.handle, end); err == nil {
+		f.marks = m
+	} // else it was just cut; the marks no longer fit, which the next look finds
+	f.offset = end
+	t.store.save(ctx, f)
+	return nil
+}
+
+// settle shows an entry that has been quiet, although more lines of it may follow. The position stays before it: when it
+// grows, or after a restart, it is read again, and its later events replace these.
+func (t *tail) settle(ctx context.Context, f *file, emit emitFunc) error {
+	quiet := time.Since(f.grown)
+	if rec, ok := f.group.Pending(); ok && f.peeked != rec.End && quiet >= t.cfg.SettleAfter {
+		if err := emit(ctx, []*change{{f: f, rec: rec, peek: true}}); err != nil {
+			return err
+		}
+		f.peeked = rec.End
+	}
+	if rest := f.lines.Rest(); rest > 0 && quiet > idleAfter && !f.waits {
+		f.waits = true
+		t.logger.Info("the last line of a log has no line end yet; it is read when it is complete",
+			zap.String("path", f.path), zap.Int64("bytes", rest))
+	}
+	return nil
+}
+
+// finish reads the last entry of a log that will not grow any more.
+func (t *tail) finish(ctx context.Context, f *file, emit emitFunc) error {
+	if f.lines == nil {
+		return nil
+	}
+	if rest := f.lines.Rest(); rest > 0 {
+		t.report.torn(ctx, f, rest)
+	}
+	rec, ok := f.group.Last()
+	if !ok || f.handle == nil {
+		return nil
+	}
+	return t.accept(ctx, f, []*change{{f: f, rec: rec}}, emit)
+}

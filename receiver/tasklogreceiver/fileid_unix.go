@@ -1,0 +1,41 @@
+//go:build unix
+
+package tasklogreceiver
+
+import (
+	"os"
+	"os/user"
+	"strconv"
+	"syscall"
+)
+
+// idOf tells files apart on this machine, whatever they are called. On some systems the fields have other sizes.
+func idOf(_ string, fi os.FileInfo) fileID {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return fileID{Dev: uint64(st.Dev), Ino: uint64(st.Ino)} //nolint:unconvert // the sizes differ between systems
+	}
+	return fileID{}
+}
+
+// deleted says that no name leads to an open file any more.
+func deleted(f *os.File) bool {
+	fi, err := f.Stat()
+	if err != nil {
+		return true
+	}
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	return ok && st.Nlink == 0
+}
+
+// ownerOf is the user who owns a log: as a rule the one who ran the script.
+func ownerOf(fi os.FileInfo) string {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok {
+		return ""
+	}
+	uid := strconv.FormatUint(uint64(st.Uid), 10)
+	if u, err := user.LookupId(uid); err == nil {
+		return u.Username
+	}
+	return ""
+}

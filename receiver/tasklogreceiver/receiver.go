@@ -1,0 +1,110 @@
+package tasklogreceiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/receiver"
+	"go.uber.org/zap"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/entity"
+	"github.com/otelcol-mida/otelcol-mida/internal/observer"
+	"github.com/otelcol-mida/otelcol-mida/internal/rules"
+	"github.com/otelcol-mida/otelcol-mida/receiver/tasklogreceiver/internal/metadata"
+)
+
+// lastWord is how long the final checkpoint may take when the collector stops.
+const lastWord = 2 * time.Second
+
+type logReceiver struct {
+	set   receiver.Settings
+	cfg   *Config
+	rules *rules.Set
+	next  consumer.Logs
+	tb    *metadata.TelemetryBuilder
+
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	store  *stateStore
+	sender *observer.Sender
+}
+
+func newReceiver(set receiver.Settings, cfg *Config, next consumer.Logs) (*logReceiver, error) {
+	compiled, err := cfg.Rules()
+	if err != nil {
+		return nil, err
+	}
+	tb, err := metadata.NewTelemetryBuilder(set.TelemetrySettings)
+	if err != nil {
+		return nil, err
+	}
+	return &logReceiver{set: set, cfg: cfg, rules: compiled, next: next, tb: tb}, nil
+}
+
+// Start implements component.Component.
+func (r *logReceiver) Start(ctx context.Context, host component.Host) error {
+	match, err := r.cfg.matcher()
+	if err != nil {
+		return err
+	}
+	if r.store, err = openStore(ctx, host, r.cfg.Storage, r.set.ID, r.set.Logger); err != nil {
+		return err
+	}
+	r.sender = observer.NewSender(observer.Settings{
+		ID: r.store.observer.ID, Campaign: r.cfg.Campaign, Next: r.next, Logger: r.set.Logger, LastSeq: r.store.observer.Seq,
+		Dropped: func(n int, _ error) { r.tb.ReceiverTasklogRefused.Add(context.Background(), int64(n)) },
+	})
+	r.store.seq = r.sender.LastSeq
+	rep := &report{tb: r.tb, logger: r.set.Logger, told: map[string]time.Time{}}
+	t := &tail{
+		cfg: r.cfg, rules: r.rules, matcher: match, store: r.store, report: rep, resolver: entity.NewResolver(), host: hostName(),
+		logger: r.set.Logger, files: r.store.files(ctx, r.rules),
+	}
+	p := &paths{resolver: t.resolver}
+	run, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	r.wg.Add(1)
+	go func() {
+		defer r.wg.Done()
+		err := observer.Run(run, t, p.callback, r.sender, func(c *change, err error) {
+			rep.problem(run, c.f, c.rec.Offset, "not usable", zap.Error(err), zap.String("line", clip(c.rec.Text)))
+		})
+		if err != nil && !errors.Is(err, context.Canceled) {
+			r.set.Logger.Error("following logs ended", zap.Error(err))
+		}
+	}()
+	return nil
+}
+
+// Shutdown waits for what Start began. What was not accepted is read again at the next start.
+func (r *logReceiver) Shutdown(ctx context.Context) error {
+	if r.cancel == nil {
+		return nil
+	}
+	r.cancel()
+	r.wg.Wait()
+	last, cancel := context.WithTimeout(ctx, lastWord)
+	defer cancel()
+	if err := r.sender.Checkpoint(last, true); err != nil {
+		r.set.Logger.Warn("the final checkpoint was not accepted; this observer stays open", zap.Error(err))
+	}
+	r.tb.Shutdown()
+	if err := r.store.close(ctx); err != nil {
+		return fmt.Errorf("storage: %w", err)
+	}
+	return nil
+}
+
+func hostName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return host
+}

@@ -1,0 +1,119 @@
+package tasklogreceiver
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.uber.org/zap"
+
+	"github.com/otelcol-mida/otelcol-mida/receiver/tasklogreceiver/internal/metadata"
+)
+
+const (
+	showUnmatched = 3 // lines of each log
+	showProblems  = 5 // of each log
+	repeatAfter   = 5 * time.Minute
+)
+
+// report counts what became of the entries, and shows the first ones that could not be used.
+type report struct {
+	tb     *metadata.TelemetryBuilder
+	logger *zap.Logger
+	told   map[string]time.Time // faults of a path, by its text
+}
+
+// fileReport is what was shown of one log.
+type fileReport struct {
+	unmatched, problems int
+	attrs               metric.MeasurementOption
+}
+
+func (r *fileReport) of(f *file) metric.MeasurementOption {
+	if r.attrs == nil {
+		r.attrs = metric.WithAttributeSet(attribute.NewSet(attribute.String("log.file.name", filepath.Base(logPath(f.path)))))
+	}
+	return r.attrs
+}
+
+func (r *report) accepted(ctx context.Context, f *file, batch []*change, bytes int64) {
+	attrs := f.report.of(f)
+	var matched, unmatched int64
+	for _, c := range batch {
+		if c.rec.Cut > 0 {
+			r.problem(ctx, f, c.rec.Offset, "too long", zap.Int64("bytes cut", c.rec.Cut))
+		}
+		for _, key := range c.res.Lost {
+			r.problem(ctx, f, c.rec.Offset, "too many open tasks", zap.String("given up", key))
+		}
+		switch {
+		case c.res.Problem != nil:
+			r.problem(ctx, f, c.rec.Offset, "not usable", zap.String("rule", c.res.Rule), zap.Error(c.res.Problem), zap.String("line", clip(c.rec.Text)))
+			if c.res.Rule != "" {
+				matched++
+			}
+		case c.res.Rule != "":
+			matched++
+		case !c.res.Ignored:
+			unmatched++
+			if f.report.unmatched++; f.report.unmatched <= showUnmatched {
+				more := ""
+				if f.report.unmatched == showUnmatched {
+					more = "; more of this log are only counted"
+				}
+				r.logger.Info("no rule is for this line"+more, zap.String("path", f.path),
+					zap.Int64("offset", c.rec.Offset), zap.String("line", clip(c.rec.Text)))
+			}
+		}
+	}
+	r.tb.ReceiverTasklogBytes.Add(ctx, bytes, attrs)
+	r.tb.ReceiverTasklogRecords.Add(ctx, int64(len(batch)), attrs)
+	r.tb.ReceiverTasklogMatched.Add(ctx, matched, attrs)
+	r.tb.ReceiverTasklogUnmatched.Add(ctx, unmatched, attrs)
+}
+
+func (r *report) problem(ctx context.Context, f *file, offset int64, reason string, fields ...zap.Field) {
+	r.tb.ReceiverTasklogProblems.Add(ctx, 1, f.report.of(f), metric.WithAttributes(attribute.String("reason", reason)))
+	if f.report.problems++; f.report.problems <= showProblems {
+		r.logger.Warn("an entry of a log could not be used as its rule says",
+			append([]zap.Field{zap.String("reason", reason), zap.String("path", f.path), zap.Int64("offset", offset)}, fields...)...)
+	}
+}
+
+func (r *report) torn(ctx context.Context, f *file, bytes int64) {
+	r.problem(ctx, f, f.readTo-bytes, "the log ended in the middle of its last line", zap.Int64("bytes", bytes))
+}
+
+func (r *report) unreadable(path string, err error) {
+	r.repeat(path, "a log cannot be read; trying again", err)
+}
+
+func (r *report) unusable(path string, err error) {
+	r.repeat(path, "a log is left out", err)
+}
+
+// repeat says the same about the same log not more than every few minutes.
+func (r *report) repeat(path, what string, err error) {
+	key := path + "\x00" + err.Error()
+	if at, ok := r.told[key]; ok && time.Since(at) < repeatAfter {
+		return
+	}
+	if len(r.told) > 1000 {
+		clear(r.told)
+	}
+	r.told[key] = time.Now()
+	r.logger.Warn(what, zap.String("path", path), zap.Error(err))
+}
+
+func (r *report) files(ctx context.Context, n int) {
+	r.tb.ReceiverTasklogFiles.Record(ctx, int64(n))
+}
+
+func clip(s string) string {
+	if r := []rune(s); len(r) > 200 {
+		return string(r[:200]) + "…"
+	}
+	return s
+}
