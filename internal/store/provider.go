@@ -1,0 +1,58 @@
+package store
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"go.opentelemetry.io/collector/component"
+)
+
+// Provider owns the named stores of a process (extension/taskstore).
+type Provider interface {
+	// Store returns the open store of that name. It stays open until the provider shuts down.
+	Store(name string) (Store, error)
+	// StoreNames lists the configured names, sorted.
+	StoreNames() []string
+	// DeadLetter keeps what the named store can never take, with the reason, so that it can be looked at and sent again.
+	// It returns after the letter is written.
+	DeadLetter(name string, letters []Letter) error
+}
+
+// Letter is one record that could not be stored.
+type Letter struct {
+	// Reason says why.
+	Reason string
+	// Record is the event as far as it could be read: the map of docs/journal.md, or the attributes of the log record.
+	Record map[string]any
+}
+
+// FromHost returns the named store, together with the provider that owns it. Extensions start before pipelines, so a
+// component calls it in its Start.
+func FromHost(host component.Host, name string) (Store, Provider, error) {
+	var known []string
+	for id, ext := range host.GetExtensions() {
+		p, ok := ext.(Provider)
+		if !ok {
+			continue
+		}
+		names := p.StoreNames()
+		for _, n := range names {
+			if n == name {
+				s, err := p.Store(name)
+				if err != nil {
+					return nil, nil, fmt.Errorf("store %q of extension %q: %w", name, id, err)
+				}
+				return s, p, nil
+			}
+		}
+		known = append(known, names...)
+	}
+	if len(known) == 0 {
+		return nil, nil, fmt.Errorf("store %q: no extension of this collector owns a store; "+
+			"add `taskstore: {stores: {%s: {sqlite: {path: ./mida-data/mida.db}}}}` to extensions and to service.extensions",
+			name, name)
+	}
+	sort.Strings(known)
+	return nil, nil, fmt.Errorf("store %q is not configured; the taskstore extension has: %s", name, strings.Join(known, ", "))
+}

@@ -1,0 +1,325 @@
+package sqlite
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+// batch is what one or several Write calls want to store, grouped so that the database is touched once per task.
+type batch struct {
+	tasks        map[string]*pendingTask
+	order        []string // ids of tasks, by first event
+	workflows    map[string]*pendingTask
+	environments map[string]*record
+	entities     map[string]*record
+	checkpoints  map[observerKey]*checkpoint
+	seqs         map[observerKey][]int64
+	events       int
+}
+
+// pendingTask is the part of a task's or a workflow's state that arrived in this batch.
+type pendingTask struct {
+	state  *task.State // nil when only claims arrived
+	claims []task.Claim
+	events []arrival
+}
+
+// arrival remembers which call an event came from, so that a rejection can be told to that call.
+type arrival struct {
+	call  *call
+	event *task.Event
+}
+
+type record struct {
+	time  int64
+	value any
+	json  string
+}
+
+type observerKey struct{ observer, campaign string }
+
+type checkpoint struct {
+	at, seq, lastSeq int64
+	dropped          string
+	final            bool
+	host             string
+}
+
+// call is one Write.
+type call struct {
+	rejected []store.Rejected
+	err      error
+	done     chan struct{}
+	batch    *batch
+	// special, if set, is what to do instead, in a transaction of its own.
+	special func(*session) error
+}
+
+func (c *call) reject(e *task.Event, err error) {
+	c.rejected = append(c.rejected, store.Rejected{Event: e, Err: err})
+}
+
+func newBatch() *batch {
+	return &batch{
+		tasks: map[string]*pendingTask{}, workflows: map[string]*pendingTask{}, environments: map[string]*record{},
+		entities: map[string]*record{}, checkpoints: map[observerKey]*checkpoint{}, seqs: map[observerKey][]int64{},
+	}
+}
+
+// add groups one event; an error says why it can never be stored.
+func (b *batch) add(c *call, e *task.Event) error {
+	switch {
+	case e.IsTask():
+		if e.Kind == "" || e.Key == "" {
+			return fmt.Errorf("event %q has no identity: kind %q, scope %q, key %q; want a kind and a key", e.Name, e.Kind, e.Scope, e.Key)
+		}
+		b.addTask(c, e)
+	case e.IsWorkflow():
+		if e.WorkflowID == "" {
+			return fmt.Errorf("event %q: workflow_id is empty", e.Name)
+		}
+		p := pendingOf(b.workflows, e.WorkflowID)
+		p.apply(workflowFacet(e))
+		p.events = append(p.events, arrival{c, e})
+	case e.Name == task.EventEnvironment:
+		if _, ok := e.Record.(map[string]any); !ok || e.Environment == "" {
+			return fmt.Errorf("event %q: environment is %q and its record a %T; want a digest and a map", e.Name, e.Environment, e.Record)
+		}
+		addRecord(b.environments, e.Environment, e)
+	case e.Name == task.EventEntity:
+		if e.Record == nil && len(e.Claims) == 0 {
+			return fmt.Errorf("event %q has neither a record nor claims", e.Name)
+		}
+		if len(e.Claims) > 0 {
+			if e.Kind == "" || e.Key == "" {
+				return fmt.Errorf("event %q has claims but no task: kind %q, key %q", e.Name, e.Kind, e.Key)
+			}
+			p := b.pending(c, e)
+			p.claims = append(p.claims, e.Claims...)
+		}
+		if e.Record != nil {
+			addRecord(b.entities, digestOf(e.Record), e)
+		}
+	case e.Name == task.EventCheckpoint:
+		if err := b.addCheckpoint(e); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("event name %q: want one of the names of docs/journal.md, such as %q", e.Name, task.EventFinished)
+	}
+	if e.Seq > 0 && e.ObserverID != "" {
+		k := observerKey{e.ObserverID, e.Campaign}
+		b.seqs[k] = append(b.seqs[k], e.Seq)
+	}
+	b.events++
+	return nil
+}
+
+func (b *batch) addTask(c *call, e *task.Event) {
+	p := b.pending(c, e)
+	p.apply(e)
+	p.claims = append(p.claims, e.Claims...)
+}
+
+func (b *batch) pending(c *call, e *task.Event) *pendingTask {
+	id := e.ID()
+	p := b.tasks[id]
+	if p == nil {
+		p = &pendingTask{}
+		b.tasks[id] = p
+		b.order = append(b.order, id)
+	}
+	p.events = append(p.events, arrival{c, e})
+	return p
+}
+
+func pendingOf(m map[string]*pendingTask, id string) *pendingTask {
+	p := m[id]
+	if p == nil {
+		p = &pendingTask{}
+		m[id] = p
+	}
+	return p
+}
+
+func (p *pendingTask) apply(e *task.Event) {
+	if p.state == nil {
+		p.state = &task.State{}
+	}
+	p.state.Apply(ownMaps(e))
+}
+
+// workflowFacet gives start and end of a workflow facets of their own when their observer names none, so that the end
+// need not repeat what the start said.
+func workflowFacet(e *task.Event) *task.Event {
+	if e.Facet != "" {
+		return e
+	}
+	c := *e
+	c.Facet = e.Name
+	return &c
+}
+
+// ownMaps copies an event with its maps: states live on in the cache of the writer, the caller's events are its own.
+func ownMaps(e *task.Event) *task.Event {
+	c := *e
+	for _, m := range []*map[string]any{
+		&c.Used, &c.Generated, &c.TelemetryStart, &c.TelemetryEnd, &c.TelemetryPeak, &c.Custom, &c.Attributes, &c.Resource,
+	} {
+		*m = copyMap(*m)
+	}
+	c.Refs = maps.Clone(e.Refs)
+	c.Tags = slices.Clone(e.Tags)
+	c.Dependencies = slices.Clone(e.Dependencies)
+	if e.Parent != nil {
+		parent := *e.Parent
+		c.Parent = &parent
+	}
+	return &c
+}
+
+func copyMap(m map[string]any) map[string]any {
+	if m == nil {
+		return nil
+	}
+	out := make(map[string]any, len(m))
+	for k, v := range m {
+		out[k] = copyValue(v)
+	}
+	return out
+}
+
+func copyValue(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		return copyMap(v)
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = copyValue(e)
+		}
+		return out
+	case []byte:
+		return slices.Clone(v)
+	default:
+		return v
+	}
+}
+
+// addRecord keeps, of several records with one digest, the later one, on equal times the greater: a pure choice.
+func addRecord(m map[string]*record, digest string, e *task.Event) {
+	r := &record{time: e.Time, value: e.Record, json: task.JSON(e.Record)}
+	if old := m[digest]; old == nil || old.less(r) {
+		m[digest] = r
+	}
+}
+
+func (r *record) less(o *record) bool {
+	if r.time != o.time {
+		return r.time < o.time
+	}
+	return r.json < o.json
+}
+
+func (b *batch) addCheckpoint(e *task.Event) error {
+	m, ok := e.Record.(map[string]any)
+	if !ok || e.ObserverID == "" {
+		return fmt.Errorf("event %q: observer is %q and its record a %T; want an id and a map", e.Name, e.ObserverID, e.Record)
+	}
+	c := &checkpoint{at: e.Time, seq: e.Seq, dropped: "[]"}
+	switch v := m["last_seq"].(type) {
+	case nil:
+	case int64:
+		c.lastSeq = v
+	default:
+		return fmt.Errorf("event %q: last_seq is %s; want an integer", e.Name, task.JSON(v))
+	}
+	switch v := m["dropped"].(type) {
+	case nil:
+	case []any:
+		c.dropped = task.JSON(v)
+	default:
+		return fmt.Errorf("event %q: dropped is %s; want a list of [first, last, reason]", e.Name, task.JSON(v))
+	}
+	c.final, _ = m["final"].(bool)
+	if h, ok := e.Resource["host.name"].(string); ok {
+		c.host = h
+	}
+	k := observerKey{e.ObserverID, e.Campaign}
+	if old := b.checkpoints[k]; old == nil || old.less(c) {
+		b.checkpoints[k] = c
+	}
+	return nil
+}
+
+// less orders checkpoints of one observer: the later one holds; on equal times the one that knows more.
+func (c *checkpoint) less(o *checkpoint) bool {
+	switch {
+	case c.at != o.at:
+		return c.at < o.at
+	case c.seq != o.seq:
+		return c.seq < o.seq
+	case c.lastSeq != o.lastSeq:
+		return c.lastSeq < o.lastSeq
+	case c.final != o.final:
+		return o.final
+	case c.dropped != o.dropped:
+		return c.dropped < o.dropped
+	default:
+		return c.host < o.host
+	}
+}
+
+// merge takes over another batch.
+func (b *batch) merge(o *batch) {
+	for _, id := range o.order {
+		p := b.tasks[id]
+		if p == nil {
+			b.tasks[id] = o.tasks[id]
+			b.order = append(b.order, id)
+			continue
+		}
+		p.merge(o.tasks[id])
+	}
+	for id, p := range o.workflows {
+		if old := b.workflows[id]; old != nil {
+			old.merge(p)
+		} else {
+			b.workflows[id] = p
+		}
+	}
+	mergeRecords(b.environments, o.environments)
+	mergeRecords(b.entities, o.entities)
+	for k, c := range o.checkpoints {
+		if old := b.checkpoints[k]; old == nil || old.less(c) {
+			b.checkpoints[k] = c
+		}
+	}
+	for k, l := range o.seqs {
+		b.seqs[k] = append(b.seqs[k], l...)
+	}
+	b.events += o.events
+}
+
+func (p *pendingTask) merge(o *pendingTask) {
+	if o.state != nil {
+		if p.state == nil {
+			p.state = &task.State{}
+		}
+		p.state.Merge(o.state)
+	}
+	p.claims = append(p.claims, o.claims...)
+	p.events = append(p.events, o.events...)
+}
+
+func mergeRecords(dst, src map[string]*record) {
+	for k, r := range src {
+		if old := dst[k]; old == nil || old.less(r) {
+			dst[k] = r
+		}
+	}
+}

@@ -1,0 +1,73 @@
+package sqlite
+
+import (
+	"container/list"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+// stateCache keeps the states of tasks that were written lately: a task's start and end mostly lie close together, and
+// reading a state back costs more than merging into it. Only the writer uses it.
+type stateCache struct {
+	limit, bytes int
+	entries      map[string]*list.Element
+	recent       *list.List // front = latest
+}
+
+type cachedState struct {
+	id    string
+	n     int64
+	state *task.State
+	bytes int
+}
+
+// stateOverhead stands for what a decoded state takes beyond its encoded bytes, as a factor.
+const stateOverhead = 4
+
+func newStateCache(limit int) *stateCache {
+	return &stateCache{limit: limit, entries: map[string]*list.Element{}, recent: list.New()}
+}
+
+func (c *stateCache) get(id string) (*cachedState, bool) {
+	el, ok := c.entries[id]
+	if !ok {
+		return nil, false
+	}
+	c.recent.MoveToFront(el)
+	s, ok := el.Value.(*cachedState)
+	return s, ok
+}
+
+func (c *stateCache) put(id string, n int64, state *task.State, encoded int) {
+	c.remove(id)
+	size := encoded * stateOverhead
+	if size > c.limit/8 {
+		return
+	}
+	c.entries[id] = c.recent.PushFront(&cachedState{id: id, n: n, state: state, bytes: size})
+	c.bytes += size
+	for c.bytes > c.limit {
+		oldest, ok := c.recent.Back().Value.(*cachedState)
+		if !ok {
+			return
+		}
+		c.remove(oldest.id)
+	}
+}
+
+func (c *stateCache) remove(id string) {
+	el, ok := c.entries[id]
+	if !ok {
+		return
+	}
+	if s, ok := c.recent.Remove(el).(*cachedState); ok {
+		c.bytes -= s.bytes
+	}
+	delete(c.entries, id)
+}
+
+func (c *stateCache) clear() {
+	clear(c.entries)
+	c.recent.Init()
+	c.bytes = 0
+}

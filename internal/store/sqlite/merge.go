@@ -1,0 +1,295 @@
+package sqlite
+
+import (
+	"crypto/sha256"
+	"database/sql/driver"
+	"encoding/hex"
+	"fmt"
+	"math"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+const (
+	sqlFind       = `SELECT t.n, s.state FROM tasks t JOIN states s ON s.n = t.n WHERE t.id = ?`
+	sqlInsertTask = `INSERT INTO tasks (id, task_id, kind, status, campaign_id, workflow_id, workflow_name, activity_id,
+ attempt, submitted_at, started_at, ended_at, host, user, site, environment, scope, execution, workflow_parent_id, parent)
+ VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+	sqlUpdateTask = `UPDATE tasks SET task_id=?, kind=?, status=?, campaign_id=?, workflow_id=?, workflow_name=?,
+ activity_id=?, attempt=?, submitted_at=?, started_at=?, ended_at=?, host=?, user=?, site=?, environment=?, scope=?,
+ execution=?, workflow_parent_id=?, parent=? WHERE n=?`
+	sqlPutLeaves    = `INSERT INTO leaves (n, main, extra, ambiguous) VALUES (?,?,?,?)`
+	sqlUpdateLeaves = `UPDATE leaves SET main=?, extra=?, ambiguous=? WHERE n=?`
+	sqlPutState     = `INSERT INTO states (n, state) VALUES (?,?)`
+	sqlUpdateState  = `UPDATE states SET state=? WHERE n=?`
+	sqlEdgesOf      = `SELECT target, field, is_parent FROM edges WHERE n = ? ORDER BY target, is_parent DESC, field`
+	sqlDeleteEdges  = `DELETE FROM edges WHERE n = ?`
+	sqlPutEdge      = `INSERT INTO edges (n, target, is_parent, field) VALUES (?,?,?,?)`
+	sqlClaimsOfN    = `SELECT role, entity, time, time_source, evidence, confidence, field, label FROM claims WHERE n = ?`
+	sqlClaimsOfTask = `SELECT role, entity, time, time_source, evidence, confidence, field, label FROM claims WHERE task = ?`
+	sqlAdoptClaims  = `UPDATE claims SET n = ?, task = NULL WHERE task = ?`
+	sqlPutClaim     = `INSERT INTO claims (n, task, role, entity, time, time_source, evidence, confidence, field, label)
+ VALUES (?,?,?,?,?,?,?,?,?,?)`
+)
+
+// merge brings a batch into the database, inside a transaction.
+func (s *Store) merge(ses *session, b *batch) error {
+	for _, id := range b.order {
+		p, ok := b.tasks[id]
+		if !ok {
+			continue // rejected in an earlier try
+		}
+		if err := s.mergeTask(ses, id, p); err != nil {
+			return poison(id, err)
+		}
+	}
+	for _, step := range []func(*session, *batch) error{
+		s.mergeWorkflows, s.mergeRecords, s.mergeCheckpoints, s.mergeSeqs,
+	} {
+		if err := step(ses, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// find returns the row number and the state of a task, 0 when it is new.
+func (s *Store) find(ses *session, id string) (n int64, state *task.State, err error) {
+	if c, ok := s.states.get(id); ok {
+		return c.n, c.state, nil
+	}
+	err = ses.query(sqlFind, func(v []driver.Value) error {
+		n, _ = v[0].(int64)
+		var derr error
+		if state, derr = task.DecodeState(bytesOf(v[1])); derr != nil {
+			// Writing over it would destroy what may still be saved by hand.
+			return &poisonError{id: id, err: fmt.Errorf("its stored state is damaged: %w", derr)}
+		}
+		return nil
+	}, id)
+	return n, state, err
+}
+
+func (s *Store) mergeTask(ses *session, id string, p *pendingTask) error {
+	n, state, err := s.find(ses, id)
+	if err != nil {
+		return err
+	}
+	known := n != 0
+	if p.state != nil {
+		changed := true
+		if state == nil {
+			// The batch may be tried again, and its state must not grow with later batches: states own their maps.
+			state = &task.State{}
+			state.Merge(p.state)
+		} else {
+			changed = state.Merge(p.state)
+		}
+		if changed {
+			if n, err = s.putTask(ses, id, n, state); err != nil {
+				return err
+			}
+		}
+	}
+	if n != 0 && !known {
+		if err := s.adoptClaims(ses, id, n); err != nil {
+			return err
+		}
+	}
+	return s.mergeClaims(ses, id, n, p.claims)
+}
+
+// putTask writes everything that is derived from a state, and the state.
+func (s *Store) putTask(ses *session, id string, n int64, state *task.State) (int64, error) {
+	encoded := state.Encode()
+	if len(encoded) > s.opts.MaxTaskBytes {
+		s.states.remove(id)
+		return 0, &poisonError{id: id, err: fmt.Errorf("the task would have %d bytes; max_task_bytes is %d",
+			len(encoded), s.opts.MaxTaskBytes)}
+	}
+	r := makeRow(state)
+	d := r.doc
+	args := []any{
+		d.TaskID, d.Kind, d.Status.String(), text(d.CampaignID), text(d.WorkflowID), text(d.WorkflowName),
+		text(d.ActivityID), integer(d.Attempt), integer(d.SubmittedAt), integer(d.StartedAt), integer(d.EndedAt),
+		text(d.Host), text(d.User), text(d.Site), text(d.Environment), text(d.Scope), text(d.Execution),
+		text(d.WorkflowParentID), text(d.Parent),
+	}
+	var ambiguous any
+	if len(r.ambiguous) > 0 {
+		m := make(map[string]any, len(r.ambiguous))
+		for short, full := range r.ambiguous {
+			m[short] = full
+		}
+		ambiguous = task.JSON(m)
+	}
+	if n == 0 {
+		res, err := ses.exec(sqlInsertTask, append([]any{id}, args...)...)
+		if err != nil {
+			return 0, err
+		}
+		if n, err = res.LastInsertId(); err != nil {
+			return 0, err
+		}
+		if _, err := ses.exec(sqlPutLeaves, n, r.main, r.extra, ambiguous); err != nil {
+			return 0, err
+		}
+		if _, err := ses.exec(sqlPutState, n, encoded); err != nil {
+			return 0, err
+		}
+	} else {
+		if _, err := ses.exec(sqlUpdateTask, append(args, n)...); err != nil {
+			return 0, err
+		}
+		if _, err := ses.exec(sqlUpdateLeaves, r.main, r.extra, ambiguous, n); err != nil {
+			return 0, err
+		}
+		if _, err := ses.exec(sqlUpdateState, encoded, n); err != nil {
+			return 0, err
+		}
+		if err := clearEdges(ses, n, &r.edges); err != nil {
+			return 0, err
+		}
+	}
+	for _, e := range r.edges {
+		if _, err := ses.exec(sqlPutEdge, n, e.target, flag(e.parent), e.field); err != nil {
+			return 0, err
+		}
+	}
+	s.changed = append(s.changed, n)
+	s.states.put(id, n, state, len(encoded))
+	return n, nil
+}
+
+// clearEdges removes the stored edges of a task when they differ from the wanted ones, else leaves nothing to write.
+func clearEdges(ses *session, n int64, want *[]edge) error {
+	var have []edge
+	err := ses.query(sqlEdgesOf, func(v []driver.Value) error {
+		have = append(have, edge{target: textOf(v[0]), field: textOf(v[1]), parent: intOf(v[2]) != 0})
+		return nil
+	}, n)
+	if err != nil {
+		return err
+	}
+	if equalEdges(have, *want) {
+		*want = nil
+		return nil
+	}
+	_, err = ses.exec(sqlDeleteEdges, n)
+	return err
+}
+
+// mergeClaims adds the claims that the task does not have yet: claims only grow. A task that is not known yet (n = 0)
+// keeps them by its id.
+func (s *Store) mergeClaims(ses *session, id string, n int64, claims []task.Claim) error {
+	if len(claims) == 0 {
+		return nil
+	}
+	have := map[task.Claim]bool{}
+	collect := func(v []driver.Value) error {
+		have[claimOf(v)] = true
+		return nil
+	}
+	var err error
+	var rowID, taskID any
+	if n != 0 {
+		rowID = n
+		err = ses.query(sqlClaimsOfN, collect, n)
+	} else {
+		taskID = id
+		err = ses.query(sqlClaimsOfTask, collect, id)
+	}
+	if err != nil {
+		return err
+	}
+	for _, c := range claims {
+		if math.IsNaN(c.Confidence) {
+			c.Confidence = 0
+		}
+		if have[c] {
+			continue
+		}
+		have[c] = true
+		if _, err := ses.exec(sqlPutClaim, rowID, taskID, string(c.Role), c.Entity, c.Time, c.TimeSource, c.Evidence,
+			c.Confidence, c.Field, c.Label); err != nil {
+			return err
+		}
+		if taskID != nil {
+			s.loose[id] = true
+		}
+	}
+	return nil
+}
+
+// adoptClaims gives a new task the claims that arrived before it.
+func (s *Store) adoptClaims(ses *session, id string, n int64) error {
+	if !s.loose[id] {
+		return nil
+	}
+	_, err := ses.exec(sqlAdoptClaims, n, id)
+	return err
+}
+
+// claimOf reads the columns of sqlClaimsOfN.
+func claimOf(v []driver.Value) task.Claim {
+	c := task.Claim{
+		Role: task.Role(textOf(v[0])), Entity: textOf(v[1]), Time: intOf(v[2]), TimeSource: textOf(v[3]),
+		Evidence: textOf(v[4]), Field: textOf(v[6]), Label: textOf(v[7]),
+	}
+	c.Confidence, _ = v[5].(float64)
+	return c
+}
+
+func digestOf(v any) string {
+	sum := sha256.Sum256(task.AppendJSON(nil, v))
+	return hex.EncodeToString(sum[:16])
+}
+
+// text and integer store absent values as NULL.
+func text(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func integer(i int64) any {
+	if i == 0 {
+		return nil
+	}
+	return i
+}
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func textOf(v driver.Value) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case []byte:
+		return string(v)
+	default:
+		return ""
+	}
+}
+
+func bytesOf(v driver.Value) []byte {
+	switch v := v.(type) {
+	case []byte:
+		return v
+	case string:
+		return []byte(v)
+	default:
+		return nil
+	}
+}
+
+func intOf(v driver.Value) int64 {
+	i, _ := v.(int64)
+	return i
+}

@@ -1,0 +1,278 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/query"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+// Query implements store.Reader.
+func (s *Store) Query(ctx context.Context, q *query.Query) (a *query.Answer, err error) {
+	position, err := q.Position()
+	if err != nil {
+		return nil, err
+	}
+	err = s.snapshot(ctx, func(tx *sql.Tx) error {
+		if err := checkAmbiguous(ctx, tx, q); err != nil {
+			return err
+		}
+		if len(q.Aggregation) > 0 {
+			a, err = s.aggregate(ctx, tx, q, position)
+		} else {
+			a, err = s.list(ctx, tx, q, position)
+		}
+		return err
+	})
+	return a, err
+}
+
+// checkAmbiguous refuses a field that no task has for itself and some task has in several arguments. Few tasks have such
+// fields; they are in an index.
+func checkAmbiguous(ctx context.Context, tx *sql.Tx, q *query.Query) error {
+	for _, f := range q.Fields() {
+		if f.Root != "used" || f.Path == "" {
+			continue
+		}
+		var full sql.NullString
+		err := tx.QueryRowContext(ctx, `SELECT min(j.value) FROM leaves l, json_each(l.ambiguous) j
+ WHERE l.ambiguous IS NOT NULL AND j.key = ?`, f.Path).Scan(&full)
+		if err != nil {
+			return err
+		}
+		if !full.Valid {
+			continue
+		}
+		var known bool
+		err = tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM leaves WHERE json_type(main, ?) IS NOT NULL)`,
+			leafPath(f.Name)).Scan(&known)
+		if err != nil {
+			return err
+		}
+		if known {
+			continue
+		}
+		v, err := task.DecodeJSON([]byte(full.String))
+		if err != nil {
+			return err
+		}
+		var names []string
+		list, _ := v.([]any)
+		for _, n := range list {
+			if name, ok := n.(string); ok {
+				names = append(names, name)
+			}
+		}
+		sort.Strings(names)
+		return query.AmbiguousError(f, names)
+	}
+	return nil
+}
+
+// list answers a query without aggregation.
+func (s *Store) list(ctx context.Context, tx *sql.Tx, q *query.Query, position *query.Position) (*query.Answer, error) {
+	st := &statement{}
+	pushed, rest, err := st.conditions(q.Filter)
+	if err != nil {
+		return nil, err
+	}
+	a := &query.Answer{Rows: []map[string]any{}}
+	count := "SELECT count(*) FROM " + st.from(pushed) + whereOf(rest)
+	if err := tx.QueryRowContext(ctx, count, st.args...).Scan(&a.Total); err != nil {
+		return nil, err
+	}
+	rows, err := s.page(ctx, tx, st, q, position, pushed, rest)
+	if err != nil {
+		return nil, err
+	}
+	if n := q.PageSize(); len(rows) > n {
+		rows = rows[:n]
+		last := rows[n-1]
+		a.Truncated, a.NextCursor, a.Live = true, q.CursorAfter(last.keys, last.id), !q.Stable()
+	}
+	a.Rows, err = readRows(ctx, tx, rows, q.Projection)
+	return a, err
+}
+
+func whereOf(condition string) string {
+	if condition == "" {
+		return ""
+	}
+	return " WHERE " + condition
+}
+
+// listed is a task of a page, with the values that sort it.
+type listed struct {
+	n    int64
+	id   string
+	keys []any
+}
+
+// page returns the tasks of one page and, if there are more, one more.
+func (s *Store) page(ctx context.Context, tx *sql.Tx, st *statement, q *query.Query, position *query.Position,
+	pushed, rest string,
+) ([]listed, error) {
+	var names, order []string
+	for _, k := range q.Sort {
+		name, col, err := st.column(k.Field)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+		order = append(order, orderBy(name, col, k.Descending)...)
+	}
+	order = append(order, "id")
+	limit := q.PageSize() + 1
+	switch {
+	case position == nil:
+	case len(q.Sort) == 0:
+		pushed = conjunction(pushed, "t.id > "+st.arg(position.ID))
+	default:
+		// Where the page begins is found below, in the order of the reference; SQLite cannot skip exactly.
+		limit = -1
+	}
+	sqlText := "SELECT n, id" + prefixed(names) + " FROM " + st.from(pushed) + whereOf(rest) +
+		" ORDER BY " + strings.Join(order, ", ") + fmt.Sprintf(" LIMIT %d", limit)
+	rows, err := tx.QueryContext(ctx, sqlText, st.args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []listed
+	for len(out) <= q.PageSize() && rows.Next() {
+		l := listed{keys: make([]any, len(names))}
+		dest := []any{&l.n, &l.id}
+		for i := range l.keys {
+			dest = append(dest, &l.keys[i])
+		}
+		if err := rows.Scan(dest...); err != nil {
+			return nil, err
+		}
+		for i, k := range q.Sort {
+			l.keys[i] = st.value(k.Field, l.keys[i])
+		}
+		if position == nil || len(q.Sort) == 0 || behind(q, l, position) {
+			out = append(out, l)
+		}
+	}
+	return out, rows.Err()
+}
+
+func conjunction(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + " AND " + b
+}
+
+func prefixed(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return ", " + strings.Join(names, ", ")
+}
+
+// behind says whether a task comes behind a position.
+func behind(q *query.Query, l listed, p *query.Position) bool {
+	for i, k := range q.Sort {
+		if c := query.CompareForSort(l.keys[i], p.Keys[i], k.Descending); c != 0 {
+			return c > 0
+		}
+	}
+	return l.id > p.ID
+}
+
+// value brings what SQLite returned for a field's column into the value set of package task.
+func (s *statement) value(f query.Field, v any) any {
+	if s.columns[s.byName[f.Name]].encoded {
+		v, _ = decodeLeaf(v)
+	} else if b, ok := v.([]byte); ok {
+		v = string(b)
+	}
+	return v
+}
+
+// orderBy orders like query.CompareForSort.
+func orderBy(x string, c column, descending bool) []string {
+	direction := ""
+	if descending {
+		direction = " DESC"
+	}
+	if !c.encoded {
+		return []string{x + direction + " NULLS LAST"}
+	}
+	isBig := fmt.Sprintf("(%s >= 'i' AND %s < 'j')", x, x)
+	rank := fmt.Sprintf("CASE WHEN %s < '' OR %s THEN 0 WHEN %s >= 's' AND %s < 't' THEN 1 WHEN %s >= 'b' AND %s < 'c' THEN 2 ELSE 3 END",
+		x, isBig, x, x, x, x)
+	// What sorts as nothing must be equal in every term: null, NaN and missing are told apart by the id only.
+	none := fmt.Sprintf("(%s IS NULL OR %s IN ('n', 'fNaN'))", x, x)
+	value := fmt.Sprintf("CASE WHEN %s THEN NULL WHEN %s < '' OR %s >= 's' AND %s < 't' OR %s >= 'b' AND %s < 'c' THEN %s "+
+		"WHEN %s THEN CAST(substr(%s, 2) AS REAL) ELSE mida_json(%s) END", none, x, x, x, x, x, x, isBig, x, x)
+	exact := fmt.Sprintf("CASE WHEN %s OR %s < '' AND (%s >= 9e18 OR %s <= -9e18) THEN mida_bigkey(%s) END", isBig, x, x, x, x)
+	return []string{
+		none, rank + direction, value + direction, exact + direction,
+	}
+}
+
+// readRows reads the documents of a page in its order.
+func readRows(ctx context.Context, tx *sql.Tx, page []listed, projection []query.Field) ([]map[string]any, error) {
+	out := make([]map[string]any, 0, len(page))
+	if len(page) == 0 {
+		return out, nil
+	}
+	stmt, err := tx.PrepareContext(ctx, "SELECT state FROM states WHERE n = ?")
+	if err != nil {
+		return nil, err
+	}
+	defer stmt.Close()
+	docs := make([]map[string]any, 0, len(page))
+	digests := map[string]bool{}
+	for _, l := range page {
+		var state []byte
+		if err := stmt.QueryRowContext(ctx, l.n).Scan(&state); err != nil {
+			return nil, fmt.Errorf("task %s: %w", l.id, err)
+		}
+		d, err := document(l.id, state)
+		if err != nil {
+			return nil, err
+		}
+		if digest, ok := d["environment"].(string); ok {
+			digests[digest] = true
+		}
+		docs = append(docs, d)
+	}
+	if wantsEnvironment(projection) && len(digests) > 0 {
+		list := make([]string, 0, len(digests))
+		for d := range digests {
+			list = append(list, d)
+		}
+		records, err := environments(ctx, tx, list)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range docs {
+			if digest, ok := d["environment"].(string); ok {
+				if r := records[digest]; r != nil {
+					d["environment"] = r
+				}
+			}
+		}
+	}
+	for _, d := range docs {
+		out = append(out, query.Row(d, projection))
+	}
+	return out, nil
+}
+
+func wantsEnvironment(projection []query.Field) bool {
+	for _, f := range projection {
+		if f.Root == "environment" {
+			return true
+		}
+	}
+	return len(projection) == 0
+}

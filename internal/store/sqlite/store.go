@@ -1,0 +1,218 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
+)
+
+// Store is a store.Store in one SQLite database. Make one with Open.
+type Store struct {
+	opts      Options
+	log       *zap.Logger
+	lock      *lockFile
+	exclusive bool
+
+	write *sql.DB // one connection
+	read  *sql.DB // a pool; the same as write when exclusive
+
+	queue      chan *call
+	writerDone chan struct{}
+
+	mu     sync.RWMutex // guards closed; held for reading while a call runs
+	closed bool
+
+	// Of the writer alone.
+	session *session
+	states  *stateCache
+	ranges  map[observerKey]*seqRanges
+	loose   map[string]bool // tasks that are not known yet and have claims
+	changed []int64         // rows written in the present transaction
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the database, makes or migrates it, and keeps others away from it until Close.
+func Open(ctx context.Context, opts Options) (_ *Store, err error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	opts = opts.withDefaults()
+	path, err := filepath.Abs(opts.Path)
+	if err != nil {
+		return nil, fmt.Errorf("path %s: %w", opts.Path, err)
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("directory of %s: %w", opts.Path, err)
+	}
+	s := &Store{
+		opts: opts, log: opts.Logger, queue: make(chan *call, 64), writerDone: make(chan struct{}),
+		states: newStateCache(opts.CacheBytes), ranges: map[observerKey]*seqRanges{}, loose: map[string]bool{},
+	}
+	fs, err := networkType(dir)
+	if err != nil {
+		return nil, fmt.Errorf("file system of %s: %w", dir, err)
+	}
+	if fs != "" {
+		if opts.NetworkFilesystem == Refuse {
+			return nil, fmt.Errorf("path %s lies on a network file system (%s), where SQLite is not safe with several "+
+				"processes; choose a local directory such as %s, or set network_filesystem: %s",
+				opts.Path, fs, filepath.Join(os.TempDir(), "mida", filepath.Base(path)), Exclusive)
+		}
+		s.exclusive = true
+		s.log.Warn("The database lies on a network file system: it is opened for this process alone, with a rollback "+
+			"journal, so that queries wait for writes. A local directory is faster and safer.",
+			zap.String("path", opts.Path), zap.String("file_system", fs))
+	}
+	if s.lock, err = acquireLock(path + ".lock"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.release()
+		}
+	}()
+	if err := createPrivate(path); err != nil {
+		return nil, err
+	}
+	if err := s.connect(ctx, path); err != nil {
+		return nil, err
+	}
+	go s.writer()
+	return s, nil
+}
+
+// createPrivate makes the file with mode 0600 before SQLite would make it with the umask's; the journals of SQLite take
+// the mode of the database.
+func createPrivate(path string) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		if info.Mode()&os.ModeSymlink == 0 {
+			return fmt.Errorf("%s is a %s, not a database file", path, info.Mode().Type())
+		}
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	return f.Close()
+}
+
+const busyTimeout = 10 * time.Second
+
+func (s *Store) connect(ctx context.Context, path string) error {
+	pragmas := []string{
+		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
+		"temp_store(MEMORY)",
+		"trusted_schema(OFF)",
+	}
+	writing := append([]string{}, pragmas...)
+	if s.exclusive {
+		writing = append(writing, "locking_mode(EXCLUSIVE)", "journal_mode(TRUNCATE)")
+	} else {
+		writing = append(writing, "journal_mode(WAL)", "journal_size_limit(67108864)")
+	}
+	writing = append(writing, "synchronous("+string(s.opts.Synchronous)+")", "cache_size(-32768)", "wal_autocheckpoint(4000)")
+	s.write = openDB(path, writing)
+	s.write.SetMaxOpenConns(1)
+	if err := s.prepareFile(ctx); err != nil {
+		return err
+	}
+	s.read = s.write
+	if !s.exclusive {
+		s.read = openDB(path, append(pragmas, "query_only(1)", "cache_size(-16384)"))
+		s.read.SetMaxOpenConns(s.opts.Readers)
+		s.read.SetMaxIdleConns(s.opts.Readers)
+	}
+	return nil
+}
+
+func (s *Store) prepareFile(ctx context.Context) error {
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", s.opts.Path, err)
+	}
+	defer conn.Close()
+	if err := migrate(ctx, conn, s.opts.Path); err != nil {
+		return err
+	}
+	rows, err := conn.QueryContext(ctx, "SELECT DISTINCT task FROM claims WHERE task IS NOT NULL")
+	if err != nil {
+		return fmt.Errorf("open %s: %w", s.opts.Path, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		s.loose[id] = true
+	}
+	return rows.Err()
+}
+
+// connector opens connections of this package's own driver, which has its functions.
+type connector struct{ dsn string }
+
+func (c connector) Connect(context.Context) (driver.Conn, error) { return sqliteDriver.Open(c.dsn) }
+func (c connector) Driver() driver.Driver                        { return sqliteDriver }
+
+func openDB(path string, pragmas []string) *sql.DB {
+	q := url.Values{"_pragma": pragmas}
+	// A relative or odd path must not be read as part of the query.
+	return sql.OpenDB(connector{dsn: path + "?" + q.Encode()})
+}
+
+// enter admits a call; leave ends it. Close waits for all of them.
+func (s *Store) enter() error {
+	s.mu.RLock()
+	if s.closed {
+		s.mu.RUnlock()
+		return ErrClosed
+	}
+	return nil
+}
+
+func (s *Store) leave() { s.mu.RUnlock() }
+
+// Close implements store.Store. It waits for running calls whatever ctx says: a transaction cannot be left half-way.
+func (s *Store) Close(context.Context) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	close(s.queue)
+	<-s.writerDone
+	return s.release()
+}
+
+func (s *Store) release() error {
+	var errs []error
+	if s.session != nil {
+		s.session.close()
+	}
+	if s.read != nil && s.read != s.write {
+		errs = append(errs, s.read.Close())
+	}
+	if s.write != nil {
+		errs = append(errs, s.write.Close()) // the last connection folds the WAL into the database
+	}
+	if s.lock != nil {
+		s.lock.release()
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,194 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	"go.uber.org/zap"
+	"modernc.org/sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+// maxGroup bounds the events of one transaction, so that one failure does not undo too much and readers see progress.
+const maxGroup = 20_000
+
+// ErrClosed is the error of calls on a closed store.
+var ErrClosed = errors.New("store is closed")
+
+// Write implements store.Writer.
+func (s *Store) Write(ctx context.Context, events []*task.Event) ([]store.Rejected, error) {
+	if len(events) == 0 {
+		return nil, nil
+	}
+	c := &call{done: make(chan struct{}), batch: newBatch()}
+	for _, e := range events {
+		if err := c.batch.add(c, e); err != nil {
+			c.reject(e, err)
+		}
+	}
+	if c.batch.events == 0 {
+		return c.rejected, nil
+	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	select {
+	case s.queue <- c:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	// The writer answers every call that it took; to leave before would free the caller to change the events.
+	<-c.done
+	if c.err != nil {
+		return nil, c.err
+	}
+	return c.rejected, nil
+}
+
+// writer is the only one who writes. It takes all calls that wait and stores them in one transaction.
+func (s *Store) writer() {
+	defer close(s.writerDone)
+	for c := range s.queue {
+		for c != nil {
+			c = s.serve(c)
+		}
+	}
+}
+
+// serve stores a call together with all that wait behind it, and returns the first one that must stand alone.
+func (s *Store) serve(first *call) (alone *call) {
+	calls := []*call{first}
+	var err error
+	if first.special != nil {
+		err = s.transaction(first.special)
+		s.forget()
+	} else {
+		group := first.batch
+		for group.events < maxGroup {
+			more := s.waiting()
+			if more == nil {
+				break
+			}
+			if more.special != nil {
+				alone = more
+				break
+			}
+			calls = append(calls, more)
+			group.merge(more.batch)
+		}
+		err = s.store(group)
+	}
+	for _, c := range calls {
+		c.err = err
+		close(c.done)
+	}
+	return alone
+}
+
+// waiting returns the next call, nil if none waits.
+func (s *Store) waiting() *call {
+	select {
+	case c := <-s.queue: // nil once the queue is closed
+		return c
+	default:
+		return nil
+	}
+}
+
+// forget drops all that the writer remembers of the database.
+func (s *Store) forget() {
+	s.states.clear()
+	clear(s.ranges)
+}
+
+// store writes one group. A task that the database can never take is rejected and left out of the next try.
+func (s *Store) store(b *batch) error {
+	for {
+		var bad *poisonError
+		err := s.transaction(func(ses *session) error { return s.merge(ses, b) })
+		if err == nil || !errors.As(err, &bad) {
+			return err
+		}
+		p := b.tasks[bad.id]
+		for _, a := range p.events {
+			a.call.reject(a.event, bad.err)
+		}
+		delete(b.tasks, bad.id)
+	}
+}
+
+// poisonError says that one task can never be stored as it is.
+type poisonError struct {
+	id  string
+	err error
+}
+
+func (e *poisonError) Error() string { return fmt.Sprintf("task %s: %v", e.id, e.err) }
+func (e *poisonError) Unwrap() error { return e.err }
+
+// poison turns an error that lies in the data into a poisonError. Everything else (a full disk, a lock) may pass.
+func poison(id string, err error) error {
+	var se *sqlite.Error
+	if errors.As(err, &se) {
+		switch se.Code() & 0xff {
+		case sqlitelib.SQLITE_TOOBIG, sqlitelib.SQLITE_CONSTRAINT, sqlitelib.SQLITE_MISMATCH:
+			return &poisonError{id: id, err: err}
+		}
+	}
+	return err
+}
+
+// transaction runs f in a write transaction on the writing connection. Whatever it may have cached is dropped when it
+// does not commit.
+func (s *Store) transaction(f func(*session) error) error {
+	ctx := context.Background()
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", s.opts.Path, err)
+	}
+	defer conn.Close()
+	return s.transactionOn(conn, f)
+}
+
+func (s *Store) transactionOn(conn *sql.Conn, f func(*session) error) error {
+	err := conn.Raw(func(dc any) error {
+		dconn, ok := dc.(driver.Conn)
+		if !ok {
+			return fmt.Errorf("driver connection is a %T", dc)
+		}
+		if s.session == nil || s.session.conn != dconn {
+			s.session = newSession(dconn)
+		}
+		ses := s.session
+		if _, err := ses.exec("BEGIN IMMEDIATE"); err != nil {
+			return err
+		}
+		err := f(ses)
+		if err == nil {
+			_, err = ses.exec("COMMIT")
+		}
+		if err != nil {
+			// A COMMIT that failed may have ended the transaction already: then there is nothing to roll back.
+			if _, rerr := ses.exec("ROLLBACK"); rerr != nil {
+				s.log.Debug("no transaction was left to roll back", zap.Error(rerr))
+			}
+		}
+		return err
+	})
+	if err != nil {
+		s.forget()
+		var bad *poisonError
+		if errors.As(err, &bad) {
+			return bad
+		}
+		return fmt.Errorf("write to %s: %w", s.opts.Path, err)
+	}
+	return nil
+}
