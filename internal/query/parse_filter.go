@@ -160,7 +160,7 @@ func (p *filterParser) field(at string, f Field, v any, depth int) (Filter, erro
 			return nil, fail(at, "%s compares with a map; name its field: %q", describe(v), f.Name+"."+k)
 		}
 		if !contains(compareOps, Op(k)) {
-			return nil, unknown(at, "operator", k, fieldOps)
+			return nil, unknown(at+"."+k, "operator", k, fieldOps)
 		}
 		part, err := p.compare(at+"."+k, f, Op(k), m[k])
 		if err != nil {
