@@ -56,3 +56,13 @@ func FromHost(host component.Host, name string) (Store, Provider, error) {
 	sort.Strings(known)
 	return nil, nil, fmt.Errorf("store %q is not configured; the taskstore extension has: %s", name, strings.Join(known, ", "))
 }
+
+// Counters are what a store counted since it was opened.
+type Counters struct {
+	TasksChanged   int64 // tasks that a write created or changed
+	TasksUnchanged int64 // tasks of a write that were known as they are
+	Transactions   int64 // committed write transactions
+}
+
+// Counted is a store that counts.
+type Counted interface{ Counters() Counters }

@@ -89,6 +89,8 @@ func (s *Store) mergeTask(ses *session, id string, p *pendingTask) error {
 			if n, err = s.putTask(ses, id, n, state); err != nil {
 				return err
 			}
+		} else {
+			s.same++
 		}
 	}
 	if n != 0 && !known {

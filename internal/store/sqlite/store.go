@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -33,12 +34,15 @@ type Store struct {
 	mu     sync.RWMutex // guards closed; held for reading while a call runs
 	closed bool
 
+	tasksChanged, tasksUnchanged, transactions atomic.Int64
+
 	// Of the writer alone.
 	session *session
 	states  *stateCache
 	ranges  map[observerKey]*seqRanges
 	loose   map[string]bool // tasks that are not known yet and have claims
 	changed []int64         // rows written in the present transaction
+	same    int64           // tasks of the present transaction that did not change
 }
 
 var _ store.Store = (*Store)(nil)
@@ -172,6 +176,13 @@ func openDB(path string, pragmas []string) *sql.DB {
 	q := url.Values{"_pragma": pragmas}
 	// A relative or odd path must not be read as part of the query.
 	return sql.OpenDB(connector{dsn: path + "?" + q.Encode()})
+}
+
+// Counters implements store.Counted.
+func (s *Store) Counters() store.Counters {
+	return store.Counters{
+		TasksChanged: s.tasksChanged.Load(), TasksUnchanged: s.tasksUnchanged.Load(), Transactions: s.transactions.Load(),
+	}
 }
 
 // enter admits a call; leave ends it. Close waits for all of them.

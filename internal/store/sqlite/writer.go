@@ -167,6 +167,7 @@ func (s *Store) transactionOn(conn *sql.Conn, f func(*session) error) error {
 			s.session = newSession(dconn)
 		}
 		ses := s.session
+		s.changed, s.same = s.changed[:0], 0
 		if _, err := ses.exec("BEGIN IMMEDIATE"); err != nil {
 			return err
 		}
@@ -182,6 +183,11 @@ func (s *Store) transactionOn(conn *sql.Conn, f func(*session) error) error {
 		}
 		return err
 	})
+	if err == nil {
+		s.transactions.Add(1)
+		s.tasksChanged.Add(int64(len(s.changed)))
+		s.tasksUnchanged.Add(s.same)
+	}
 	if err != nil {
 		s.forget()
 		var bad *poisonError
