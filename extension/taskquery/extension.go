@@ -58,7 +58,7 @@ func (s *server) Start(ctx context.Context, host component.Host) error {
 	// The guard authenticates by itself, because /healthz stays open.
 	config := s.config.ServerConfig
 	config.Auth = configoptional.None[confighttp.AuthConfig]()
-	s.http, err = config.ToServer(ctx, host.GetExtensions(), s.set.TelemetrySettings, guard)
+	srv, err := config.ToServer(ctx, host.GetExtensions(), s.set.TelemetrySettings, guard)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -66,11 +66,11 @@ func (s *server) Start(ctx context.Context, host component.Host) error {
 	if err := state.announce(url, hint != ""); err != nil {
 		return errors.Join(fmt.Errorf("state_directory: %w", err), listener.Close())
 	}
-	s.state = state
+	s.state, s.http = state, srv
 	s.done.Add(1)
 	go func() {
 		defer s.done.Done()
-		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			componentstatus.ReportStatus(host, componentstatus.NewFatalErrorEvent(fmt.Errorf("query API: %w", err)))
 		}
 	}()

@@ -74,7 +74,8 @@ func timeColumns(q *query.Query) []string {
 	return out
 }
 
-// document shows a whole task document: times, elapsed, and the environment's record in place of its digest.
+// document shows a whole task document: times, elapsed, and the environment's record in place of its digest,
+// which stands there until the record has arrived.
 func (c clock) document(doc map[string]any, environments map[string]map[string]any) map[string]any {
 	out := c.row(doc, []string{"submitted_at", "started_at", "ended_at"})
 	start, ok1 := doc["started_at"].(int64)
@@ -83,11 +84,10 @@ func (c clock) document(doc map[string]any, environments map[string]map[string]a
 		out["elapsed"] = float64(end-start) / 1e9
 	}
 	if digest, ok := doc["environment"].(string); ok {
-		environment := map[string]any{"digest": digest}
-		for k, v := range environments[digest] {
-			environment[k] = v
+		out["environment"] = map[string]any{"digest": digest}
+		if record, known := environments[digest]; known {
+			out["environment"] = record
 		}
-		out["environment"] = environment
 	}
 	if attempts, ok := doc["attempts"].([]any); ok {
 		list := make([]any, len(attempts))

@@ -1,0 +1,108 @@
+// Command testserver runs the taskquery extension over a SQLite store for the tests of the Python client.
+//
+//	testserver DIRECTORY < EVENTS
+//
+// It reads events from standard input, one map of docs/journal.md a line, says "ready" and where it listens, and ends at
+// the input's end. The state directory is DIRECTORY/mida-data.
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/extension"
+
+	"github.com/otelcol-mida/otelcol-mida/extension/taskquery"
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/store/sqlite"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: testserver DIRECTORY < EVENTS")
+		os.Exit(2)
+	}
+	if err := run(os.Args[1], os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "testserver:", err)
+		os.Exit(1)
+	}
+}
+
+type stores struct {
+	component.StartFunc
+	component.ShutdownFunc
+	store store.Store
+}
+
+func (s *stores) Store(string) (store.Store, error)       { return s.store, nil }
+func (s *stores) StoreNames() []string                    { return []string{"main"} }
+func (s *stores) DeadLetter(string, []store.Letter) error { return nil }
+
+type host map[component.ID]component.Component
+
+func (h host) GetExtensions() map[component.ID]component.Component { return h }
+
+func run(dir string, in io.Reader, out io.Writer) error {
+	ctx := context.Background()
+	state := filepath.Join(dir, "mida-data")
+	st, err := sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(state, "mida.db")})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = st.Close(ctx) }()
+
+	factory := taskquery.NewFactory()
+	cfg := factory.CreateDefaultConfig()
+	conf := confmap.NewFromStringMap(map[string]any{"endpoint": "127.0.0.1:0", "state_directory": state})
+	if err := conf.Unmarshal(cfg); err != nil {
+		return err
+	}
+	set := extension.Settings{ID: component.NewID(factory.Type()), TelemetrySettings: componenttest.NewNopTelemetrySettings()}
+	ext, err := factory.Create(ctx, set, cfg)
+	if err != nil {
+		return err
+	}
+	if err := ext.Start(ctx, host{component.MustNewID("taskstore"): &stores{store: st}}); err != nil {
+		return err
+	}
+	defer func() { _ = ext.Shutdown(ctx) }()
+
+	scanner := bufio.NewScanner(in)
+	scanner.Buffer(nil, 64<<20)
+	for scanner.Scan() {
+		if err := take(ctx, st, scanner.Text(), out); err != nil {
+			return err
+		}
+	}
+	return scanner.Err()
+}
+
+// take stores the event of one line; an empty line asks whether all before it are stored.
+func take(ctx context.Context, st store.Store, line string, out io.Writer) error {
+	if line == "" {
+		_, err := fmt.Fprintln(out, "ready")
+		return err
+	}
+	v, err := task.DecodeJSON([]byte(line))
+	if err != nil {
+		return err
+	}
+	m, _ := v.(map[string]any)
+	e, err := task.FromWire(m)
+	if err != nil {
+		return err
+	}
+	rejected, err := st.Write(ctx, []*task.Event{e})
+	if err == nil && len(rejected) > 0 {
+		err = rejected[0].Err
+	}
+	return err
+}
