@@ -1,0 +1,100 @@
+package taskstoreexporter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/pdata/plog"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.uber.org/zap"
+
+	"github.com/otelcol-mida/otelcol-mida/exporter/taskstoreexporter/internal/metadata"
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+// writer is the exporter behind exporterhelper's queue and retries.
+type writer struct {
+	config    *Config
+	log       *zap.Logger
+	telemetry *metadata.TelemetryBuilder
+
+	store    store.Writer
+	provider store.Provider
+}
+
+func (w *writer) start(_ context.Context, host component.Host) error {
+	s, p, err := store.FromHost(host, w.config.Store)
+	if err != nil {
+		return err
+	}
+	w.store, w.provider = s, p
+	return nil
+}
+
+func (w *writer) shutdown(context.Context) error {
+	w.telemetry.Shutdown()
+	return nil
+}
+
+// consume writes one request. Every error is one to try again: what can never be stored is a dead letter, and no error.
+func (w *writer) consume(ctx context.Context, logs plog.Logs) error {
+	events, broken := task.FromLogs(logs)
+	started := time.Now()
+	rejected, err := w.store.Write(ctx, events)
+	if err != nil {
+		w.telemetry.ExporterTaskstoreWriteFailures.Add(ctx, 1)
+		return fmt.Errorf("write %d events: %w", len(events), err)
+	}
+	w.telemetry.ExporterTaskstoreWriteDuration.Record(ctx, time.Since(started).Seconds())
+	if err := w.putAside(ctx, broken, rejected); err != nil {
+		return err
+	}
+	w.telemetry.ExporterTaskstoreEventsWritten.Add(ctx, int64(len(events)-len(rejected)))
+	return nil
+}
+
+// putAside writes dead letters. When that fails the whole request is repeated, which the store takes as a replay.
+func (w *writer) putAside(ctx context.Context, broken []task.Rejected, rejected []store.Rejected) error {
+	if len(broken)+len(rejected) == 0 {
+		return nil
+	}
+	letters := make([]store.Letter, 0, len(broken)+len(rejected))
+	for _, b := range broken {
+		letters = append(letters, store.Letter{Reason: b.Err.Error(), Record: recordMap(b.Record)})
+	}
+	for _, r := range rejected {
+		letters = append(letters, store.Letter{Reason: r.Err.Error(), Record: r.Event.Wire()})
+	}
+	if err := w.provider.DeadLetter(w.config.Store, letters); err != nil {
+		return errors.Join(errors.New("records that can never be stored could not be put aside"), err)
+	}
+	for reason, n := range map[string]int{"not_an_event": len(broken), "refused_by_store": len(rejected)} {
+		if n > 0 {
+			w.telemetry.ExporterTaskstoreEventsRejected.Add(ctx, int64(n), metric.WithAttributes(attribute.String("reason", reason)))
+		}
+	}
+	return nil
+}
+
+// recordMap shows a log record that is no event.
+func recordMap(r plog.LogRecord) map[string]any {
+	m := map[string]any{"attributes": r.Attributes().AsRaw()}
+	if name := r.EventName(); name != "" {
+		m["event"] = name
+	}
+	if t := r.Timestamp(); t != 0 {
+		m["time"] = int64(t)
+	}
+	if t := r.ObservedTimestamp(); t != 0 {
+		m["observed"] = int64(t)
+	}
+	if body := r.Body().AsRaw(); body != nil {
+		m["body"] = body
+	}
+	return m
+}
