@@ -262,10 +262,10 @@ func (s *Set) compileMatch(r *rule) error {
 }
 
 // builtin are the captures that every record has.
-var builtin = []string{"message", "more", "file"}
+var builtin = []string{"message", "more"}
 
 func (s *Set) fileNames() []string {
-	names := []string{"file"}
+	names := []string{"file", "log_dir"}
 	if s.fileName != nil {
 		names = append(names, s.fileName.names()...)
 	}

@@ -47,7 +47,8 @@ type Result struct {
 func (s *Set) NewEngine(log Log) (*Engine, error) {
 	e := &Engine{set: s, log: log, st: &state{}}
 	base := path.Base(strings.ReplaceAll(log.Path, `\`, "/"))
-	e.name = map[string]any{"file": base}
+	dir, _, _ := cutLast(log.Path)
+	e.name = map[string]any{"file": base, "log_dir": dir}
 	if s.fileName != nil {
 		target := base
 		if n := strings.Count(s.fileName.source, "/"); n > 0 {
@@ -68,6 +69,15 @@ func (s *Set) NewEngine(log Log) (*Engine, error) {
 		e.workflow = asText(v)
 	}
 	return e, nil
+}
+
+// cutLast splits a path, of any system, before its last name.
+func cutLast(p string) (dir, name string, ok bool) {
+	i := strings.LastIndexAny(p, `/\`)
+	if i < 0 {
+		return ".", p, false
+	}
+	return p[:max(i, 1)], p[i+1:], true
 }
 
 // State is what must be stored with the position in the log.
@@ -105,12 +115,15 @@ func (e *Engine) IsPath(value string) bool { return e.st.Paths[value] }
 // Open is the number of tasks that were started and have not ended.
 func (e *Engine) Open() int { return len(e.st.Open) }
 
-// Peek says what would become of a record that may still grow, and remembers nothing.
-func (e *Engine) Peek(rec Record) Result {
+// Peek says what would become of a record that may still grow, and remembers nothing. The state that it would lead to is
+// for Restore, in case the log is overwritten before the record is complete.
+func (e *Engine) Peek(rec Record) (Result, []byte, error) {
 	saved := e.st
 	e.st = saved.clone()
 	defer func() { e.st = saved }()
-	return e.Process(rec)
+	res := e.Process(rec)
+	state, err := e.State()
+	return res, state, err
 }
 
 // Process turns the next record into events.

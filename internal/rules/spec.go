@@ -27,8 +27,8 @@ type Spec struct {
 	TimeFormat string `mapstructure:"time_format" yaml:"time_format"`
 	// Timezone of times without one: "Europe/Berlin", "UTC", "+01:00". Empty: the zone of this machine.
 	Timezone string `mapstructure:"timezone" yaml:"timezone"`
-	// BaseDir is where relative paths in the log start; a relative one starts at the log's directory. May hold captures
-	// of the context. Empty: the log's directory.
+	// BaseDir is where relative paths in the log start; may hold {log_dir} and captures of the context. Empty: the log's
+	// directory.
 	BaseDir string `mapstructure:"base_dir" yaml:"base_dir"`
 	// Unfinished says what becomes of tasks that are open when their run ends: "lost" (default) or "running".
 	Unfinished string `mapstructure:"unfinished" yaml:"unfinished"`

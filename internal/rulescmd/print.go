@@ -169,7 +169,7 @@ func (p *printer) record(t *trial, res rules.Result, rec rules.Record, number, w
 }
 
 // uninteresting captures stand in every line.
-var uninteresting = map[string]bool{"message": true, "more": true, "file": true}
+var uninteresting = map[string]bool{"message": true, "more": true, "file": true, "log_dir": true}
 
 func fields(m map[string]any) string {
 	keys := make([]string, 0, len(m))

@@ -12,12 +12,13 @@ type fileID struct {
 	Ino uint64 `json:"ino"`
 }
 
-// markSize is how many bytes at the start of a log, and before the accepted position, say that it is still the same log.
+// markSize is how many bytes at the start of a log, and at the end of what was read of it, say that it is the same log.
 const markSize = 1024
 
-// marks say what the accepted part of a log looks like: its beginning, and what stands right before the position. A log
-// that was overwritten, also with an equal beginning, does not have both.
+// marks say what the part of a log that was read looks like: its beginning, and its end. A log that was overwritten, also
+// with an equal beginning, does not have both.
 type marks struct {
+	End     int64  `json:"end,omitempty"`
 	Head    string `json:"head,omitempty"`
 	HeadLen int64  `json:"head_len,omitempty"`
 	Tail    string `json:"tail,omitempty"`
@@ -32,9 +33,9 @@ func digestAt(r io.ReaderAt, from, n int64) (string, error) {
 	return hex.EncodeToString(sum[:16]), nil
 }
 
-// marksOf makes the marks for the accepted part [0, end).
+// marksOf makes the marks for the part [0, end).
 func marksOf(r io.ReaderAt, end int64) (marks, error) {
-	m := marks{HeadLen: min(end, markSize)}
+	m := marks{End: end, HeadLen: min(end, markSize)}
 	var err error
 	if m.Head, err = digestAt(r, 0, m.HeadLen); err != nil {
 		return marks{}, err
@@ -43,18 +44,18 @@ func marksOf(r io.ReaderAt, end int64) (marks, error) {
 	return m, err
 }
 
-// fit says that a file of that size has the accepted part.
-func (m marks) fit(r io.ReaderAt, size, end int64) bool {
-	if size < end {
+// fit says that a file of that size has that part.
+func (m marks) fit(r io.ReaderAt, size int64) bool {
+	if size < m.End {
 		return false
 	}
-	if end == 0 {
+	if m.End == 0 {
 		return true
 	}
 	head, err := digestAt(r, 0, m.HeadLen)
 	if err != nil || head != m.Head {
 		return false
 	}
-	tail, err := digestAt(r, max(0, end-markSize), min(end, markSize))
+	tail, err := digestAt(r, max(0, m.End-markSize), min(m.End, markSize))
 	return err == nil && tail == m.Tail
 }

@@ -39,6 +39,7 @@ type file struct {
 	group  *rules.Grouper
 	grown  time.Time // when it last grew
 	peeked int64     // end of the entry that was shown although it may grow
+	ahead  []byte    // state of the rules behind that entry, for when it can no longer be read
 	waits  bool      // it was said that the last line has no end
 
 	gone     bool // no name in include leads to it
@@ -54,6 +55,7 @@ type change struct {
 	peek    bool
 	parting []*task.Event
 	res     rules.Result
+	state   []byte // of the rules, behind a peek
 }
 
 // open prepares reading from the accepted position.
@@ -134,6 +136,9 @@ func (t *tail) read(ctx context.Context, f *file, emit emitFunc) error {
 	if err := t.accept(ctx, f, batch, emit); err != nil {
 		return err
 	}
+	if f.marks.End != f.readTo {
+		f.mark(f.readTo)
+	}
 	return t.settle(ctx, f, emit)
 }
 
@@ -147,12 +152,18 @@ func (t *tail) accept(ctx context.Context, f *file, batch []*change, emit emitFu
 	}
 	end := batch[len(batch)-1].rec.End
 	t.report.accepted(ctx, f, batch, end-f.offset)
-	if m, err := marksOf(f.handle, end); err == nil {
-		f.marks = m
-	} // else it was just cut; the marks no longer fit, which the next look finds
-	f.offset = end
+	f.mark(end)
+	f.offset, f.ahead = end, nil
 	t.store.save(ctx, f)
 	return nil
+}
+
+// mark remembers what was read. When that fails the log was just cut: the old marks no longer fit, which the next look
+// finds.
+func (f *file) mark(end int64) {
+	if m, err := marksOf(f.handle, end); err == nil {
+		f.marks = m
+	}
 }
 
 // settle shows an entry that has been quiet, although more lines of it may follow. The position stays before it: when it
@@ -160,10 +171,12 @@ func (t *tail) accept(ctx context.Context, f *file, batch []*change, emit emitFu
 func (t *tail) settle(ctx context.Context, f *file, emit emitFunc) error {
 	quiet := time.Since(f.grown)
 	if rec, ok := f.group.Pending(); ok && f.peeked != rec.End && quiet >= t.cfg.SettleAfter {
-		if err := emit(ctx, []*change{{f: f, rec: rec, peek: true}}); err != nil {
+		c := &change{f: f, rec: rec, peek: true}
+		if err := emit(ctx, []*change{c}); err != nil {
 			return err
 		}
-		f.peeked = rec.End
+		f.peeked, f.ahead = rec.End, c.state
+		t.store.save(ctx, f)
 	}
 	if rest := f.lines.Rest(); rest > 0 && quiet > idleAfter && !f.waits {
 		f.waits = true

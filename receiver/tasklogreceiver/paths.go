@@ -28,7 +28,10 @@ func (p *paths) callback(c *change) ([]*task.Event, error) {
 	events := c.parting
 	if events == nil {
 		if c.peek {
-			c.res = c.f.engine.Peek(c.rec)
+			var err error
+			if c.res, c.state, err = c.f.engine.Peek(c.rec); err != nil {
+				return nil, err
+			}
 		} else {
 			c.res = c.f.engine.Process(c.rec)
 		}
@@ -43,10 +46,13 @@ func (p *paths) callback(c *change) ([]*task.Event, error) {
 	return events, nil
 }
 
-// directory is where relative paths start.
+// directory is where relative paths start; a relative one starts where the collector runs, as all of its configuration.
 func directory(log, base string) string {
-	if base == "" || !filepath.IsAbs(base) {
-		return filepath.Join(filepath.Dir(log), base)
+	if base == "" {
+		return filepath.Dir(log)
+	}
+	if abs, err := filepath.Abs(base); err == nil {
+		return abs
 	}
 	return base
 }

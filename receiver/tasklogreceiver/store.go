@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -52,6 +53,7 @@ type fileState struct {
 	Offset   int64           `json:"offset"`
 	Marks    marks           `json:"marks"`
 	Rules    json.RawMessage `json:"rules"`
+	Ahead    json.RawMessage `json:"ahead,omitempty"`
 	Size     int64           `json:"size"`
 	ModTime  int64           `json:"mtime"`
 }
@@ -117,11 +119,11 @@ func (s *stateStore) files(ctx context.Context, set *rules.Set) []*file {
 			continue
 		}
 		f := &file{
-			key: key, identity: st.Identity, path: st.Path, id: st.ID, offset: st.Offset, marks: st.Marks,
+			key: key, identity: st.Identity, path: st.Path, id: st.ID, offset: st.Offset, marks: st.Marks, ahead: st.Ahead,
 			size: st.Size, mtime: time.Unix(0, st.ModTime), grown: time.Now(), gone: true,
 		}
 		if err == nil {
-			f.engine, err = set.NewEngine(rules.Log{Identity: st.Identity, Path: st.Path})
+			f.engine, err = set.NewEngine(rules.Log{Identity: st.Identity, Path: logPath(st.Path)})
 		}
 		if err == nil {
 			err = f.engine.Restore(st.Rules)
@@ -166,7 +168,7 @@ func (s *stateStore) write(ctx context.Context, f *file) error {
 		return err
 	}
 	data, err := json.Marshal(fileState{
-		Version: storeVersion, Identity: f.identity, Path: f.path, ID: f.id, Offset: f.offset, Marks: f.marks, Rules: st,
+		Version: storeVersion, Identity: f.identity, Path: f.path, ID: f.id, Offset: f.offset, Marks: f.marks, Rules: st, Ahead: f.ahead,
 		Size: f.size, ModTime: f.mtime.UnixNano(),
 	})
 	if err != nil {
@@ -191,6 +193,14 @@ func (s *stateStore) write(ctx context.Context, f *file) error {
 	}
 	s.dirty = false
 	return nil
+}
+
+func (s *stateStore) forget(ctx context.Context, f *file) {
+	s.index = slices.DeleteFunc(s.index, func(key string) bool { return key == f.key })
+	s.dirty = true
+	if err := s.client.Delete(ctx, f.key); err != nil {
+		s.logger.Warn("the position of a forgotten log could not be removed", zap.String("path", f.path), zap.Error(err))
+	}
 }
 
 func (s *stateStore) close(ctx context.Context) error { return s.client.Close(ctx) }

@@ -18,8 +18,8 @@ type emitFunc = func(context.Context, []*change) error
 
 // tail follows the logs. Why it is not the file consumer of pkg/stanza: docs/adr/003-log-reader.md.
 //
-// A log is known by three things: its path, what the file system calls it, and its marks (the beginning and what stands
-// before the accepted position). At every look each known log is found again:
+// A log is known by three things: its path, what the file system calls it, and its marks (the beginning and the end of
+// what was read). At every look each known log is found again:
 //
 //	same path or same file, marks fit          → it goes on
 //	another file, marks fit                    → it was copied (copytruncate, rsync), it goes on there
@@ -147,7 +147,29 @@ func (t *tail) look(ctx context.Context, emit emitFunc) error {
 		}
 		t.files = append(t.files, f)
 	}
+	t.forget(ctx)
 	return nil
+}
+
+// forget bounds what is known: beyond the limit, logs that are gone are forgotten, those known for longest first.
+func (t *tail) forget(ctx context.Context) {
+	over := len(t.files) - maxFiles
+	if over <= 0 {
+		return
+	}
+	kept := t.files[:0]
+	for _, f := range t.files {
+		if over > 0 && f.gone {
+			over--
+			f.close()
+			t.store.forget(ctx, f)
+			t.logger.Warn("too many logs are known; one that is gone is forgotten, and would be read from its beginning",
+				zap.String("path", f.path), zap.Int("limit", maxFiles))
+			continue
+		}
+		kept = append(kept, f)
+	}
+	t.files = kept
 }
 
 // list returns the files that include leads to, each once, however many names it has.
@@ -207,7 +229,7 @@ func (t *tail) again(f *file, all []found) *found {
 
 // copyOf finds the content of a log in another file: first in one of its own name.
 func (t *tail) copyOf(f *file, all []found) *found {
-	if f.offset == 0 {
+	if f.marks.End == 0 {
 		return nil
 	}
 	if c := at(f.path, all); c != nil && c.id != f.id && t.fits(f, c) {
@@ -230,12 +252,12 @@ func (t *tail) known(id fileID) bool {
 	return false
 }
 
-// fits says that a file holds the accepted part of a log. What has not changed since it was last looked at does.
+// fits says that a file holds what was read of a log. What has not changed since it was last looked at does.
 func (t *tail) fits(f *file, c *found) bool {
 	if c.id == f.id && c.size == f.size && c.mtime.Equal(f.mtime) {
 		return true
 	}
-	if c.size < f.offset {
+	if c.size < f.marks.End {
 		return false
 	}
 	h, err := os.Open(c.path)
@@ -244,7 +266,7 @@ func (t *tail) fits(f *file, c *found) bool {
 		return c.id == f.id // not readable now is no other content
 	}
 	defer h.Close()
-	return f.marks.fit(h, c.size, f.offset)
+	return f.marks.fit(h, c.size)
 }
 
 func (t *tail) take(f *file, c *found) {
@@ -265,10 +287,14 @@ func (t *tail) replace(ctx context.Context, f *file, c *found, emit emitFunc) er
 		}
 		rotatedAway = !deleted(f.handle)
 	}
-	if c.id != f.id || c.size < f.offset {
-		if err := t.finish(ctx, f, emit); err != nil {
-			return err
+	if err := t.finish(ctx, f, emit); err != nil {
+		return err
+	}
+	if f.ahead != nil { // the last entry was shown, and can no longer be read
+		if err := f.engine.Restore(f.ahead); err != nil {
+			t.logger.Warn("the last entry of a log is forgotten", zap.String("path", f.path), zap.Error(err))
 		}
+		f.ahead = nil
 	}
 	if rotatedAway {
 		f.engine.Inherit(f.engine, f.offset)
@@ -296,7 +322,7 @@ func logPath(path string) string {
 func (t *tail) adopt(c *found) *file {
 	f := &file{key: t.store.newKey(), grown: time.Now(), identity: t.identify(c.path)}
 	var err error
-	f.engine, err = t.rules.NewEngine(rules.Log{Identity: f.identity, Path: c.path})
+	f.engine, err = t.rules.NewEngine(rules.Log{Identity: f.identity, Path: logPath(c.path)})
 	if err != nil {
 		t.report.unusable(c.path, err)
 		return nil
