@@ -1,0 +1,144 @@
+package mlflowreceiver
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+)
+
+// Config of one observed tracking database.
+type Config struct {
+	// Campaign that the runs belong to; empty leaves them without one, to be assigned later.
+	Campaign string `mapstructure:"campaign"`
+	// TrackingURI is the database as MLflow names it: sqlite:///relative.db (to the collector's working directory) or
+	// sqlite:////absolute.db.
+	TrackingURI string `mapstructure:"tracking_uri"`
+	// PollInterval is the pause between two polls, at least 10ms.
+	PollInterval time.Duration `mapstructure:"poll_interval"`
+	// StorageID names the storage extension that keeps the position. Without one everything is read again after a
+	// restart, which is harmless but slower.
+	StorageID *component.ID `mapstructure:"storage"`
+	// SweepSize is how many runs, models and model versions a poll checks for changes that leave no new row, from 1.
+	SweepSize int `mapstructure:"sweep_size"`
+	// BusyTimeout is how long a read waits for a writer, from 1s to 5s.
+	BusyTimeout time.Duration `mapstructure:"busy_timeout"`
+	// BaseDir resolves relative paths in params and artifact locations. Empty means the directory of the database.
+	BaseDir string `mapstructure:"base_dir"`
+	// RunsAreLocal says that the runs wrote the database from this machine, so that paths in them mean its files. Set
+	// it to false when a tracking server on this machine takes runs from others.
+	RunsAreLocal bool `mapstructure:"runs_are_local"`
+	// ActivityTag names a tag whose value is the activity of a run; without that tag a run has the activity described
+	// in README.md.
+	ActivityTag string `mapstructure:"activity_tag"`
+	// Experiments chooses experiments by name.
+	Experiments Choice `mapstructure:"experiments"`
+	// Capture chooses what of a run is recorded.
+	Capture Capture `mapstructure:"capture"`
+}
+
+// Choice keeps names by glob patterns: * ? [a-z].
+type Choice struct {
+	// Include keeps only names that match one of these; empty keeps all.
+	Include []string `mapstructure:"include"`
+	// Exclude drops names that match one of these; it wins over Include.
+	Exclude []string `mapstructure:"exclude"`
+}
+
+// Capture chooses what of a run leaves the machine of the database.
+type Capture struct {
+	// Drop lists globs over used.<param>, generated.<metric> and tags.<tag>: what matches is not recorded.
+	Drop []string `mapstructure:"drop"`
+	// Redact lists globs over names of params and tags whose values are replaced, beside those that always are
+	// (passwords, tokens, keys, credentials).
+	Redact []string `mapstructure:"redact"`
+	// History records first, last, min, max and count of each metric.
+	History bool `mapstructure:"history"`
+	// Artifacts is the largest number of files of a run that are listed; 0 lists none.
+	Artifacts int `mapstructure:"artifacts"`
+}
+
+func createDefaultConfig() component.Config {
+	return &Config{
+		TrackingURI:  "sqlite:///mlflow.db",
+		PollInterval: time.Second,
+		SweepSize:    2000,
+		BusyTimeout:  2 * time.Second,
+		RunsAreLocal: true,
+		Capture:      Capture{History: true, Artifacts: 200},
+	}
+}
+
+// Validate names every key that cannot be used, with its value and what would be valid.
+func (c *Config) Validate() error {
+	var errs []error
+	if _, err := databasePath(c.TrackingURI); err != nil {
+		errs = append(errs, err)
+	}
+	if c.PollInterval < 10*time.Millisecond {
+		errs = append(errs, fmt.Errorf("poll_interval: %v is too short; want at least 10ms, for example 1s", c.PollInterval))
+	}
+	if c.SweepSize < 1 {
+		errs = append(errs, fmt.Errorf("sweep_size: %d; want at least 1, for example 2000", c.SweepSize))
+	}
+	if c.BusyTimeout < time.Second || c.BusyTimeout > 5*time.Second {
+		errs = append(errs, fmt.Errorf("busy_timeout: %v; want 1s to 5s", c.BusyTimeout))
+	}
+	if c.Capture.Artifacts < 0 || c.Capture.Artifacts > 10000 {
+		errs = append(errs, fmt.Errorf("capture::artifacts: %d; want 0 (none) to 10000", c.Capture.Artifacts))
+	}
+	for key, globs := range map[string][]string{
+		"experiments::include": c.Experiments.Include, "experiments::exclude": c.Experiments.Exclude,
+		"capture::drop": c.Capture.Drop, "capture::redact": c.Capture.Redact,
+	} {
+		for _, g := range globs {
+			if _, err := path.Match(g, ""); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %q is no glob pattern; want for example \"trial-*\"", key, g))
+			}
+		}
+	}
+	for _, g := range c.Capture.Drop {
+		if !strings.HasPrefix(g, "used.") && !strings.HasPrefix(g, "generated.") && !strings.HasPrefix(g, "tags.") {
+			errs = append(errs, fmt.Errorf("capture::drop: %q names no part of a run; want used.<param>, generated.<metric> or tags.<tag>, for example \"generated.system/*\"", g))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// keeps says whether a name passes.
+func (c Choice) keeps(name string) bool {
+	return (len(c.Include) == 0 || anyMatch(c.Include, name)) && !anyMatch(c.Exclude, name)
+}
+
+func anyMatch(globs []string, name string) bool {
+	for _, g := range globs {
+		if ok, _ := path.Match(g, name); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// databasePath is the file that a tracking URI names, relative or absolute.
+func databasePath(uri string) (string, error) {
+	const want = "want sqlite:///mlflow.db (relative) or sqlite:////path/to/mlflow.db (absolute)"
+	scheme, rest, ok := strings.Cut(uri, ":")
+	switch {
+	case uri == "":
+		return "", errors.New("tracking_uri: empty; " + want)
+	case ok && (scheme == "sqlite" || strings.HasPrefix(scheme, "sqlite+")):
+	case ok && len(scheme) > 1:
+		return "", fmt.Errorf("tracking_uri: scheme %q of %q is not supported: SQLite databases are; %s", scheme, redactText(uri), want)
+	default:
+		return "", fmt.Errorf("tracking_uri: %q is a directory or a file name, and MLflow's file store is not supported: SQLite databases are; %s", redactText(uri), want)
+	}
+	file, ok := strings.CutPrefix(rest, "///")
+	file, _, _ = strings.Cut(file, "?")
+	if !ok || strings.Trim(file, "/") == "" || file == ":memory:" {
+		return "", fmt.Errorf("tracking_uri: %q names no file; %s", uri, want)
+	}
+	return file, nil
+}

@@ -1,0 +1,199 @@
+package mlflowreceiver
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/consumer"
+	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/otel/metric"
+	"go.uber.org/zap"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/entity"
+	"github.com/otelcol-mida/otelcol-mida/internal/observer"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+	"github.com/otelcol-mida/otelcol-mida/receiver/mlflowreceiver/internal/metadata"
+)
+
+const (
+	// mapping counts up when the same run becomes another event, so that an update reads everything again.
+	mapping = 1
+	// lastWord is how long a stop waits for the pipeline to take the final checkpoint.
+	lastWord = 2 * time.Second
+)
+
+type mlflowReceiver struct {
+	set  receiver.Settings
+	cfg  *Config
+	next consumer.Logs
+	tel  *metadata.TelemetryBuilder
+
+	keeper *keeper
+	sender *observer.Sender
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+func newReceiver(set receiver.Settings, cfg *Config, next consumer.Logs) (*mlflowReceiver, error) {
+	tel, err := metadata.NewTelemetryBuilder(set.TelemetrySettings)
+	if err != nil {
+		return nil, err
+	}
+	return &mlflowReceiver{set: set, cfg: cfg, next: next, tel: tel}, nil
+}
+
+// Start begins to poll. A database that does not exist yet is no error: the first script may not have run.
+func (r *mlflowReceiver) Start(ctx context.Context, host component.Host) error {
+	path, err := databasePath(r.cfg.TrackingURI)
+	if err != nil {
+		return err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return fmt.Errorf("tracking_uri: %w", err)
+	}
+	baseDir := filepath.Dir(path)
+	if r.cfg.BaseDir != "" {
+		if baseDir, err = filepath.Abs(r.cfg.BaseDir); err != nil {
+			return fmt.Errorf("base_dir: %w", err)
+		}
+	}
+	client, err := storageClient(ctx, host, r.cfg.StorageID, r.set.ID)
+	if err != nil {
+		return err
+	}
+	r.keeper = newKeeper(client)
+	if err := r.keeper.load(ctx); err != nil {
+		return errors.Join(err, r.keeper.close(ctx))
+	}
+	if client == nil {
+		r.set.Logger.Info("no storage is configured: after a restart every run is read and sent again, which changes nothing in the view; " +
+			"set storage to keep the position")
+	}
+	r.resume(ctx, path)
+	r.sender = observer.NewSender(observer.Settings{
+		ID: r.keeper.cursor.Observer, Campaign: r.cfg.Campaign, Next: r.next, Logger: r.set.Logger, LastSeq: r.keeper.cursor.Seq,
+		Dropped: func(n int, _ error) {
+			r.tel.MlflowDropped.Add(context.Background(), int64(n), metric.WithAttributes(reasonAttr("refused")))
+		},
+	})
+	w, m := r.parts(path, baseDir)
+	ctx, r.cancel = context.WithCancel(context.Background())
+	r.wg.Add(1)
+	go func() {
+		defer r.wg.Done()
+		_ = observer.Run(ctx, w, r.callback(m), r.sender, r.drop) // only its context can end it
+	}()
+	return nil
+}
+
+// resume decides what of a saved position still holds.
+func (r *mlflowReceiver) resume(ctx context.Context, path string) {
+	c := &r.keeper.cursor
+	settings := r.settings(path)
+	if c.Observer != "" && c.Campaign != r.cfg.Campaign {
+		// Numbers count per observer and campaign, and every run is news to the other campaign.
+		r.set.Logger.Info("the campaign changed; every run is sent again", zap.String("from", c.Campaign), zap.String("to", r.cfg.Campaign))
+		*c = cursor{Version: cursorVersion, Marks: map[string]mark{}, Time: c.Time}
+		r.keeper.forgetRuns()
+	}
+	if c.Observer == "" {
+		c.Observer = newObserverID(r.set.ID)
+	}
+	if c.Settings != "" && c.Settings != settings {
+		r.tel.MlflowRestarts.Add(ctx, 1, metric.WithAttributes(reasonAttr("settings")))
+		c.Marks, c.Sweep = map[string]mark{}, 0
+	}
+	c.Version, c.Campaign, c.Settings = cursorVersion, r.cfg.Campaign, settings
+}
+
+// settings is a digest of what decides how a run becomes an event.
+func (r *mlflowReceiver) settings(path string) string {
+	c := r.cfg
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q %q %v %q %q %q %v %d", mapping, path, c.BaseDir, c.RunsAreLocal, c.ActivityTag, []any{c.Experiments.Include, c.Experiments.Exclude}, []any{c.Capture.Drop, c.Capture.Redact}, c.Capture.History, c.Capture.Artifacts))
+	return hex.EncodeToString(sum[:8])
+}
+
+// newObserverID names an observer that outlives its process: it is kept with the position.
+func newObserverID(id component.ID) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	var random [4]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return fmt.Sprintf("%s@%s-%x", id, host, random)
+}
+
+func (r *mlflowReceiver) parts(path, baseDir string) (*watcher, *mapper) {
+	resolver := entity.NewResolver()
+	m := &mapper{
+		cfg: r.cfg, baseDir: baseDir, files: &files{resolver: resolver},
+		redacted: func(n int) { r.tel.MlflowRedacted.Add(context.Background(), int64(n)) },
+		omitted:  func(n int) { r.tel.MlflowArtifactsOmitted.Add(context.Background(), int64(n)) },
+	}
+	w := &watcher{
+		cfg: r.cfg, path: path, log: r.set.Logger, tel: r.tel, keeper: r.keeper, touched: map[string]struct{}{}, seq: r.sender.LastSeq,
+		opened: func(*database) { m.host = hostOf(resolver, path) },
+	}
+	w.reader = &reader{histories: histories{}, registry: newRegistry(), choice: r.cfg.Experiments, withHistory: r.cfg.Capture.History, count: w.count}
+	return w, m
+}
+
+// hostOf is this host when the database lies on a file system of its own: then only its processes can have written it.
+func hostOf(resolver *entity.Resolver, path string) string {
+	info, err := resolver.Resolve(path, "")
+	if err != nil || info.FS != "" {
+		return ""
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return host
+}
+
+// callback makes the event of a run, none when it is as it was last sent.
+func (r *mlflowReceiver) callback(m *mapper) observer.Callback[*run] {
+	return func(x *run) ([]*task.Event, error) {
+		e, err := m.event(x)
+		if err != nil {
+			return nil, err
+		}
+		x.content = contentDigest(e)
+		if old, ok := r.keeper.runs[x.id]; ok && old.content == x.content {
+			return nil, nil
+		}
+		r.tel.MlflowRunsSent.Add(context.Background(), 1)
+		return []*task.Event{e}, nil
+	}
+}
+
+func (r *mlflowReceiver) drop(x *run, err error) {
+	r.tel.MlflowDropped.Add(context.Background(), 1, metric.WithAttributes(reasonAttr("unusable")))
+	r.set.Logger.Error("a run cannot become a task event", zap.String("run", x.id), zap.Error(err))
+}
+
+// Shutdown ends the poll that is under way, keeps the position and says the last word.
+func (r *mlflowReceiver) Shutdown(ctx context.Context) error {
+	defer r.tel.Shutdown()
+	if r.cancel == nil {
+		return nil
+	}
+	r.cancel()
+	r.wg.Wait()
+	last, cancel := context.WithTimeout(ctx, lastWord)
+	defer cancel()
+	if err := r.sender.Checkpoint(last, true); err != nil {
+		r.set.Logger.Warn("the final checkpoint was not accepted", zap.Error(err))
+	}
+	return errors.Join(r.keeper.save(ctx, true), r.keeper.close(ctx))
+}

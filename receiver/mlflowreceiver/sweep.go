@@ -1,0 +1,99 @@
+package mlflowreceiver
+
+import (
+	"context"
+)
+
+// lightAtOnce is the number of runs whose rows and tags are compared in one transaction.
+const lightAtOnce = 500
+
+// sweep goes over all runs for what changes without a new row: status, end, name, deletion, tags. It goes on until one
+// whole pass saw no commit of others, and rests until the next.
+type sweep struct {
+	busy bool
+	full bool  // the pass began at the first run
+	from int64 // the data version at its begin
+}
+
+// begin starts a pass unless one is under way.
+func (s *sweep) begin(version int64) {
+	if !s.busy {
+		s.busy, s.full, s.from = true, true, version
+	}
+}
+
+// step compares the next runs and returns those that changed.
+func (w *watcher) step(ctx context.Context, version int64) ([]string, error) {
+	var changed []string
+	at := &w.keeper.cursor.Sweep
+	last := w.keeper.cursor.Marks["runs"].Row
+	query := "SELECT " + w.db.schema.columns("runs", "r", append([]string{"rowid"}, runColumns...)...) +
+		" FROM runs AS r WHERE r.rowid > ? AND r.rowid <= ? ORDER BY r.rowid LIMIT ?"
+	for left := w.cfg.SweepSize; left > 0; {
+		n, limit := 0, min(left, lightAtOnce)
+		position := *at
+		err := w.db.read(ctx, w.count, func(tx rows) error {
+			var runs []*run
+			err := tx.each("runs", query, []any{position, last, limit}, func(scan func(...any) error) error {
+				x, err := scanRun(scan, &position)
+				runs = append(runs, x)
+				n++
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			runs, err = w.reader.complete(tx, runs)
+			changed = append(changed, w.differing(runs)...)
+			return err
+		})
+		if err != nil {
+			return changed, err
+		}
+		*at = position
+		left -= n
+		if n < limit {
+			*at = 0
+			if w.sweep.full && w.sweep.from == version {
+				w.sweep.busy = false
+			} else {
+				w.sweep = sweep{busy: true, full: true, from: version}
+			}
+			break
+		}
+	}
+	return changed, nil
+}
+
+// differing are the runs that are not as they were last read.
+func (w *watcher) differing(runs []*run) []string {
+	var out []string
+	for _, x := range runs {
+		if s, ok := w.keeper.runs[x.id]; !ok || s.light != x.light {
+			out = append(out, x.id)
+		}
+	}
+	return out
+}
+
+// lookAtOpen compares the runs that have not ended.
+func (w *watcher) lookAtOpen(ctx context.Context) ([]string, error) {
+	ids := make([]string, 0, len(w.keeper.open))
+	for id := range w.keeper.open {
+		ids = append(ids, id)
+	}
+	var changed []string
+	for len(ids) > 0 {
+		n := min(len(ids), lightAtOnce)
+		err := w.db.read(ctx, w.count, func(tx rows) error {
+			runs, err := w.reader.rows(tx, w.db.schema, ids[:n])
+			changed = append(changed, w.differing(runs)...)
+			return err
+		})
+		if err != nil {
+			return changed, err
+		}
+		ids = ids[n:]
+	}
+	return changed, nil
+}

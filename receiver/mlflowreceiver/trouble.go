@@ -1,0 +1,78 @@
+package mlflowreceiver
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.uber.org/zap"
+)
+
+var errStorage = errors.New("the position cannot be saved; after a restart more is read again")
+
+// patience is how many polls in a row may find the database locked before that is worth a line in the log.
+const patience = 5
+
+// trouble remembers what was last reported, so that a state is reported once and not at every poll.
+type trouble struct {
+	reason string
+	times  int
+}
+
+func reasonOf(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, errAbsent):
+		return "absent"
+	case errors.Is(err, errNotMLflow):
+		return "not_mlflow"
+	case errors.Is(err, errLocked):
+		return "locked"
+	case errors.Is(err, errStorage):
+		return "store"
+	case errors.Is(err, os.ErrPermission):
+		return "denied"
+	}
+	return "read"
+}
+
+// report counts a failed poll and explains it when it is new. A nil error ends the trouble.
+func (w *watcher) report(ctx context.Context, err error) {
+	reason := reasonOf(err)
+	if err != nil {
+		w.tel.MlflowErrors.Add(ctx, 1, metric.WithAttributes(reasonAttr(reason)))
+	}
+	t := &w.trouble
+	if reason == "read" || reason == "locked" {
+		w.closeDatabase() // a new connection starts from a clean state
+	}
+	if reason != t.reason {
+		if reason == "" && t.reason != "" && (t.reason != "locked" || t.times >= patience) {
+			w.log.Info("the MLflow database can be read again", zap.String("path", w.path), zap.Int("failed polls", t.times))
+		}
+		*t = trouble{reason: reason}
+	}
+	t.times++
+	path := zap.String("path", w.path)
+	switch {
+	case reason == "":
+		t.times = 0
+	case reason == "absent" && t.times == 1:
+		w.log.Info("the MLflow database does not exist yet; waiting for it (tracking_uri names it; a relative one starts at the working directory)", path)
+	case reason == "not_mlflow" && t.times == 1:
+		w.log.Info("the file is no MLflow tracking database yet; waiting until it is", path, zap.Error(err))
+	case reason == "locked" && t.times == patience:
+		w.log.Warn("the MLflow database stays locked; trying on, nothing is lost", path, zap.Error(err))
+	case reason == "store" && t.times == 1:
+		w.log.Warn(errStorage.Error(), zap.Error(err))
+	case (reason == "read" || reason == "denied") && t.times == 1:
+		w.log.Error("the MLflow database cannot be read; trying on", path, zap.Error(err))
+	}
+}
+
+func reasonAttr(reason string) attribute.KeyValue { return attribute.String("reason", reason) }
+
+func tableAttr(table string) attribute.KeyValue { return attribute.String("table", table) }

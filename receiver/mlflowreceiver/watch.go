@@ -1,0 +1,297 @@
+package mlflowreceiver
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.uber.org/zap"
+
+	"github.com/otelcol-mida/otelcol-mida/receiver/mlflowreceiver/internal/metadata"
+)
+
+const (
+	// breath is the least pause after a poll that left something to read.
+	breath = 2 * time.Millisecond
+	// listOpenEvery is how often open runs are read for new artifacts, which leave no trace in the database.
+	listOpenEvery = 30 * time.Second
+	// listOpenAtMost bounds that to what one transaction reads.
+	listOpenAtMost = runsAtOnce
+)
+
+// watcher is the source: it polls the database and emits the runs that are new or touched.
+type watcher struct {
+	cfg    *Config
+	path   string
+	log    *zap.Logger
+	tel    *metadata.TelemetryBuilder
+	keeper *keeper
+	reader *reader
+	opened func(*database) // told about each new connection
+	seq    func() int64    // the last sequence number given
+
+	db      *database
+	version int64 // data version of the last complete poll
+	known   bool  // version is of this connection
+	behind  bool  // a tail was longer than one poll reads
+	touched map[string]struct{}
+	sweep   sweep
+	swept   time.Time
+	listed  time.Time
+	held    time.Duration
+	witness witness
+	trouble trouble
+}
+
+// Observe polls until ctx ends.
+func (w *watcher) Observe(ctx context.Context, emit func(context.Context, []*run) error) error {
+	defer w.closeDatabase()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		}
+		start := time.Now()
+		w.held = 0
+		err := w.poll(ctx, emit)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		w.tel.MlflowPolls.Add(ctx, 1)
+		w.tel.MlflowPollDuration.Record(ctx, time.Since(start).Seconds())
+		w.report(ctx, err)
+		switch {
+		case err == nil && (w.behind || len(w.touched) > 0):
+			// Writers get at least as much time as the reads took.
+			timer.Reset(max(breath, min(w.held, w.cfg.PollInterval)))
+		default:
+			timer.Reset(w.cfg.PollInterval)
+		}
+	}
+}
+
+func (w *watcher) closeDatabase() {
+	if w.db != nil {
+		w.db.close()
+		w.db = nil
+	}
+	w.known = false
+}
+
+func (w *watcher) count(table string, n int) {
+	if n > 0 {
+		w.tel.MlflowRowsRead.Add(context.Background(), int64(n), metric.WithAttributes(tableAttr(table)))
+	}
+}
+
+// poll reads what changed since the last one.
+func (w *watcher) poll(ctx context.Context, emit func(context.Context, []*run) error) error {
+	if err := w.connect(ctx); err != nil {
+		return err
+	}
+	// Asked before anything is read: what is committed later has another version.
+	version, err := w.db.dataVersion(ctx)
+	if err != nil {
+		return err
+	}
+	changed := !w.known || version != w.version
+	listOpen := len(w.keeper.open) > 0 && len(w.keeper.open) <= listOpenAtMost && time.Since(w.listed) >= listOpenEvery
+	if !changed && !w.behind && !w.sweep.busy && !listOpen && len(w.touched) == 0 {
+		w.tel.MlflowUnchangedPolls.Add(ctx, 1)
+		return nil
+	}
+	if changed {
+		if err := w.look(ctx, version); err != nil {
+			return err
+		}
+	}
+	found, err := readTails(ctx, w.db, w.keeper.cursor.Marks, w.count)
+	if err != nil {
+		return err
+	}
+	if found.rewritten != "" {
+		w.log.Info("rows were deleted from the MLflow database; everything is read again, and what did not change is not sent again",
+			zap.String("table", found.rewritten))
+		w.restart(ctx, "rewritten")
+		w.behind = true
+		return nil
+	}
+	w.touch(found.runs)
+	if found.tags {
+		w.sweep = sweep{}
+		w.keeper.cursor.Sweep = 0
+		w.sweep.begin(version)
+	}
+	if w.sweep.busy && time.Since(w.swept) >= w.cfg.PollInterval {
+		ids, err := w.step(ctx, version)
+		w.touch(ids)
+		if err != nil {
+			return err
+		}
+		w.swept = time.Now()
+	}
+	if listOpen {
+		for id := range w.keeper.open {
+			w.touch([]string{id})
+		}
+		w.listed = time.Now()
+	}
+	if err := w.deliver(ctx, emit); err != nil {
+		return err
+	}
+	w.keeper.cursor.Marks = found.marks
+	w.version, w.known, w.behind = version, true, found.more
+	w.tel.MlflowLag.Record(ctx, found.behind)
+	w.tel.MlflowOpenRuns.Record(ctx, int64(len(w.keeper.open)))
+	if !w.behind {
+		w.reader.histories.trim(func(id string) bool { return w.keeper.runs[id].open })
+		if err := w.witness.count(ctx, w); err != nil {
+			return err
+		}
+	}
+	w.save(ctx, !w.behind)
+	return nil
+}
+
+// connect opens the database, again when another file took its place.
+func (w *watcher) connect(ctx context.Context) error {
+	if w.db != nil {
+		err := w.db.current()
+		if err == nil {
+			return nil
+		}
+		w.closeDatabase()
+		if !errors.Is(err, errReplaced) {
+			return err
+		}
+		w.log.Info("the MLflow database was replaced by another file; everything is read again", zap.String("path", w.path))
+		w.restart(ctx, "replaced")
+	}
+	db, err := openDatabase(ctx, w.path, w.cfg.BusyTimeout, func(d time.Duration) {
+		w.held += d
+		w.tel.MlflowReadDuration.Record(ctx, d.Seconds())
+	})
+	if err != nil {
+		return err
+	}
+	w.db = db
+	w.opened(db)
+	// What happened while nobody looked left no new version: compare everything once.
+	w.sweep = sweep{busy: true}
+	return nil
+}
+
+// look reads what is read whole after every commit: the schema, experiments, models, and the runs that are open.
+func (w *watcher) look(ctx context.Context, version int64) error {
+	migrated, err := w.db.migrated(ctx)
+	if err != nil {
+		return err
+	}
+	if migrated {
+		w.log.Info("the tables of the MLflow database changed; everything is read again", zap.String("path", w.path))
+		w.restart(ctx, "schema")
+	}
+	if err := w.reader.readExperiments(ctx, w.db); err != nil {
+		return err
+	}
+	for done := false; !done; {
+		var ids []string
+		ids, done, err = w.reader.registry.sweep(ctx, w.db, w.cfg.SweepSize, w.count)
+		w.touch(ids)
+		if err != nil {
+			return err
+		}
+		done = done || w.known // the first time all is read, so that runs come with their models
+	}
+	ids, err := w.lookAtOpen(ctx)
+	w.touch(ids)
+	w.sweep.begin(version)
+	return err
+}
+
+// restart forgets every position. What was sent is remembered, so that only changes are sent again.
+func (w *watcher) restart(ctx context.Context, reason string) {
+	w.tel.MlflowRestarts.Add(ctx, 1, metric.WithAttributes(reasonAttr(reason)))
+	w.keeper.cursor.Marks = map[string]mark{}
+	w.keeper.cursor.Sweep = 0
+	w.reader.histories = histories{}
+	w.reader.registry = newRegistry()
+	w.sweep = sweep{busy: true}
+	w.known = false
+}
+
+func (w *watcher) touch(ids []string) {
+	for _, id := range ids {
+		if id != "" {
+			w.touched[id] = struct{}{}
+		}
+	}
+}
+
+// deliver reads the touched runs whole, emits them and notes what was accepted.
+func (w *watcher) deliver(ctx context.Context, emit func(context.Context, []*run) error) error {
+	for len(w.touched) > 0 {
+		ids := make([]string, 0, runsAtOnce)
+		for id := range w.touched {
+			if ids = append(ids, id); len(ids) == runsAtOnce {
+				break
+			}
+		}
+		before := w.held
+		runs, err := w.reader.readRuns(ctx, w.db, ids)
+		if err != nil {
+			return err
+		}
+		w.tel.MlflowRunsRead.Add(ctx, int64(len(runs)))
+		at := max(time.Now().UnixNano(), w.keeper.cursor.Time+1)
+		for _, x := range runs {
+			x.at = at
+		}
+		if err := emit(ctx, runs); err != nil {
+			return err
+		}
+		w.keeper.cursor.Time = at
+		found := make(map[string]bool, len(runs))
+		for _, x := range runs {
+			found[x.id] = true
+			w.keeper.put(x.id, seen{x.light, x.content, x.open()})
+		}
+		for _, id := range ids {
+			delete(w.touched, id)
+			if !found[id] { // gone, or its experiment is not wanted
+				w.keeper.forget(id)
+			}
+		}
+		if len(w.touched) == 0 {
+			return nil
+		}
+		w.save(ctx, false)
+		if !sleep(ctx, max(breath, w.held-before)) {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// save keeps the position. A storage that fails costs a repeated read after a restart, no data.
+func (w *watcher) save(ctx context.Context, now bool) {
+	w.keeper.cursor.Seq = w.seq()
+	if err := w.keeper.save(ctx, now); err != nil && ctx.Err() == nil {
+		w.report(ctx, errors.Join(errStorage, err))
+	}
+}
