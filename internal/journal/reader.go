@@ -63,6 +63,7 @@ type Reader struct {
 	turn int // rotates which observers a round begins with
 	lag  atomic.Int64
 
+	claimed  *os.File          // keeps other readers out
 	reported map[string]string // what was said last about a file
 }
 
@@ -125,6 +126,7 @@ func (r *Reader) Lag() int64 { return r.lag.Load() }
 
 // Observe polls until ctx ends, see observer.Source.
 func (r *Reader) Observe(ctx context.Context, emit func(context.Context, []*task.Event) error) error {
+	defer r.release()
 	wait := r.opt.MinPoll
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -153,6 +155,7 @@ func (r *Reader) Observe(ctx context.Context, emit func(context.Context, []*task
 
 // Drain reads until nothing is left, or ctx ends. It must not run beside Observe.
 func (r *Reader) Drain(ctx context.Context, emit func(context.Context, []*task.Event) error) error {
+	defer r.release()
 	for ctx.Err() == nil {
 		progress, err := r.round(ctx, emit)
 		if err != nil && ctx.Err() == nil {
@@ -173,6 +176,10 @@ func (r *Reader) round(ctx context.Context, emit func(context.Context, []*task.E
 		return false, nil
 	}
 	defer root.Close()
+	if err := r.claim(root); err != nil {
+		r.report(r.opt.Directory, err)
+		return false, nil
+	}
 	plan, err := r.plan(root, time.Now())
 	r.report(r.opt.Directory, err)
 	if len(plan) == 0 {

@@ -109,7 +109,9 @@ func (h *harness) files() []string {
 	}
 	names := []string{}
 	for _, e := range entries {
-		names = append(names, e.Name())
+		if e.Name() != claimFile {
+			names = append(names, e.Name())
+		}
 	}
 	return names
 }
@@ -293,6 +295,31 @@ func TestFilesThatAreLeftAlone(t *testing.T) {
 	assert.Contains(t, messages["noheader-1.mj"], "no header")
 	assert.Contains(t, messages["link-1.mj"], "symbolic links are not followed")
 	assert.Contains(t, messages["noindex.mj"], "<observer>-<n>.mj")
+}
+
+func TestSecondReaderWaits(t *testing.T) {
+	h := newHarness(t)
+	w := h.writer("w.1")
+	require.NoError(t, w.Write(finished("a", 1)))
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	emitted := make(chan struct{}, 1)
+	go func() {
+		done <- h.reader().Observe(ctx, func(context.Context, []*task.Event) error {
+			emitted <- struct{}{}
+			return nil
+		})
+	}()
+	<-emitted
+	second := h.reader()
+	h.observe(second, func() bool { return h.logs.FilterMessageSnippet("cannot be read").Len() == 1 })
+	assert.Contains(t, h.logs.All()[0].ContextMap()["error"], fmt.Sprintf("another collector reads it (process %d)", os.Getpid()))
+	assert.Empty(t, h.events)
+	cancel()
+	require.NoError(t, <-done)
+	require.NoError(t, w.Write(finished("b", 2)))
+	h.observe(second, func() bool { return len(h.events) == 1 })
+	assert.Equal(t, []string{"b"}, h.keys())
 }
 
 func TestDirectoryOfSomebodyElse(t *testing.T) {

@@ -24,7 +24,7 @@ func eventually(t *testing.T, what string, cond func() bool) {
 func segments(t *testing.T, directory string) []string {
 	var names []string
 	err := filepath.WalkDir(directory, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
+		if err == nil && !d.IsDir() && d.Name()[0] != '.' {
 			names = append(names, filepath.Base(path))
 		}
 		if errors.Is(err, fs.ErrNotExist) {
