@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/user"
 	"path/filepath"
 	"slices"
@@ -65,8 +66,11 @@ func (s *server) backup(ctx context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := os.Lstat(path); err == nil {
+		return nil, &query.Error{Field: "path", Problem: fmt.Sprintf("%q exists already; want a new file", path)}
+	}
 	if err := st.Backup(ctx, path); err != nil {
-		return nil, &query.Error{Field: "path", Problem: err.Error()}
+		return nil, err
 	}
 	s.set.Logger.Info("a backup was written", zap.String("path", path), zap.String("user", userOf(ctx)))
 	return map[string]any{"path": path}, nil

@@ -2,8 +2,8 @@
 //
 //	testserver DIRECTORY < EVENTS
 //
-// It reads events from standard input, one map of docs/journal.md a line, says "ready" and where it listens, and ends at
-// the input's end. The state directory is DIRECTORY/mida-data.
+// It reads events from standard input, one map of docs/journal.md a line. At an empty line it stores those before it and
+// says "ready"; it ends at the input's end. The state directory is DIRECTORY/mida-data.
 package main
 
 import (
@@ -77,32 +77,36 @@ func run(dir string, in io.Reader, out io.Writer) error {
 
 	scanner := bufio.NewScanner(in)
 	scanner.Buffer(nil, 64<<20)
+	var events []*task.Event
 	for scanner.Scan() {
-		if err := take(ctx, st, scanner.Text(), out); err != nil {
+		if scanner.Text() != "" {
+			e, err := decode(scanner.Bytes())
+			if err != nil {
+				return err
+			}
+			events = append(events, e)
+			continue
+		}
+		rejected, err := st.Write(ctx, events)
+		if err == nil && len(rejected) > 0 {
+			err = rejected[0].Err
+		}
+		if err != nil {
+			return err
+		}
+		events = nil
+		if _, err := fmt.Fprintln(out, "ready"); err != nil {
 			return err
 		}
 	}
 	return scanner.Err()
 }
 
-// take stores the event of one line; an empty line asks whether all before it are stored.
-func take(ctx context.Context, st store.Store, line string, out io.Writer) error {
-	if line == "" {
-		_, err := fmt.Fprintln(out, "ready")
-		return err
-	}
-	v, err := task.DecodeJSON([]byte(line))
+func decode(line []byte) (*task.Event, error) {
+	v, err := task.DecodeJSON(line)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	m, _ := v.(map[string]any)
-	e, err := task.FromWire(m)
-	if err != nil {
-		return err
-	}
-	rejected, err := st.Write(ctx, []*task.Event{e})
-	if err == nil && len(rejected) > 0 {
-		err = rejected[0].Err
-	}
-	return err
+	return task.FromWire(m)
 }
