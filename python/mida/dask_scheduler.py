@@ -190,13 +190,13 @@ class Scheduling(SchedulerPlugin):
         text = getattr(task, "exception_text", None)
         if start in ("waiting", "released") and blame is not None and blame is not task:
             cause = key_text(blame.key)
-            error = error_attributes(None, getattr(blame, "exception_text", None) or "", None)
+            error = error_attributes(getattr(blame, "exception_text", None), None)
             error["error.type"] = "upstream_failed"
             error["exception.message"] = f"{cause} failed: {error.get('exception.message', '')}".rstrip(": ")
             self._say(task, known, at, "FAILED", {"caused_by": cause}, error, ended=True)
         elif text or kwargs.get("exception_text"):
             # The worker says more about this attempt; the task's own fate stays known if that is lost.
-            error = error_attributes(None, kwargs.get("exception_text") or text, kwargs.get("traceback_text"))
+            error = error_attributes(kwargs.get("exception_text") or text, kwargs.get("traceback_text"))
             self._say(task, known, at, "FAILED", None, error)
         elif start == "processing":
             last = str(kwargs.get("worker") or "")

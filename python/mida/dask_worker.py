@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import collections
 import functools
 import os
+import pickletools
 import socket
 import sys
 import time
-from typing import Any, Callable, Dict, FrozenSet, Iterable, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, FrozenSet, Iterable, List, Optional, Tuple
 
 from distributed.diagnostics.plugin import WorkerPlugin
 
@@ -70,15 +73,23 @@ def _cwd() -> str:
         return ""
 
 
-def error_attributes(exception: Any, text: Optional[str], traceback: Optional[str]) -> Dict[str, Any]:
-    """Describe an exception without calling its methods; `text` is the ``repr`` that distributed made."""
-    name = ""
-    if exception is not None:
-        name = type_name(type(exception))
-    elif text:
-        name = text.partition("(")[0][:200]
-    out = {"error.type": name or "unknown", "exception.type": name or "unknown"}
-    message = _message(exception, name, text or "")
+def error_attributes(text: Optional[str], traceback: Optional[str], pickled: Any = None) -> Dict[str, Any]:
+    """Describe an exception from what distributed kept of it; the exception itself is not rebuilt.
+
+    Parameters
+    ----------
+    text : str
+        Its ``repr``.
+    traceback : str
+        The formatted traceback.
+    pickled : bytes, optional
+        Its pickle, which names the module of its class.
+    """
+    text = text or ""
+    short = text.partition("(")[0].strip()[:200] or "unknown"
+    name = _class_in_pickle(pickled, short) if type(pickled) is bytes else short
+    out = {"error.type": name, "exception.type": name}
+    message = _message(text, short)
     if message:
         out["exception.message"] = message[:2000]
     if traceback:
@@ -89,17 +100,43 @@ def error_attributes(exception: Any, text: Optional[str], traceback: Optional[st
     return out
 
 
-def _message(exception: Any, name: str, text: str) -> str:
+def _message(text: str, short: str) -> str:
+    """Return what is between the parentheses of a ``repr``; of a single text, the text."""
+    if not (text.startswith(short + "(") and text.endswith(")")):
+        return text
+    inner = text[len(short) + 1 : -1].rstrip(",")
+    if inner[:1] in ("'", '"') and len(inner) < 20000:
+        try:
+            literal = ast.literal_eval(inner)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return inner
+        if type(literal) is str:
+            return literal
+    return inner
+
+
+def _class_in_pickle(data: bytes, short: str) -> str:
+    """Find the class of this name in a pickle by reading its instructions, not by running them."""
+    recent: Deque[Any] = collections.deque(maxlen=2)
+    memo: List[Any] = []
     try:
-        args = BaseException.args.__get__(exception) if isinstance(exception, BaseException) else None
-        if type(args) is tuple and len(args) == 1 and type(args[0]) in (str, int, float):
-            return args[0] if type(args[0]) is str else str(args[0])
+        for count, (code, value, _) in enumerate(pickletools.genops(data[:65536])):
+            if count > 5000:
+                break
+            name = code.name
+            if name in ("SHORT_BINUNICODE", "BINUNICODE"):
+                recent.append(value)
+            elif name == "MEMOIZE":
+                memo.append(recent[-1] if recent else None)
+            elif name in ("BINGET", "LONG_BINGET"):
+                recent.append(memo[value] if value < len(memo) else None)
+            elif name == "STACK_GLOBAL" and len(recent) == 2 and all(type(r) is str for r in recent):
+                module, qualified = recent
+                if qualified.rpartition(".")[2] == short:
+                    return qualified if module == "builtins" else f"{module}.{qualified}"
     except Exception:
-        pass
-    short = name.rpartition(".")[2]
-    if text.startswith(short + "(") and text.endswith(")"):
-        text = text[len(short) + 1 : -1]
-    return text
+        pass  # cut, or of a newer protocol
+    return short
 
 
 class Executing(WorkerPlugin):
@@ -284,9 +321,7 @@ class Executing(WorkerPlugin):
                 captured["generated"] = self._summariser.fields(value)
             captured["nbytes"] = task.nbytes
         elif status == "FAILED":
-            wrapped = task.exception
-            exception = getattr(wrapped, "data", None) if type_name(type(wrapped)).startswith("distributed.") else None
-            captured["error"] = error_attributes(exception, task.exception_text, task.traceback_text)
+            captured["error"] = (task.exception_text, task.traceback_text, getattr(task.exception, "data", None))
         self._emit(key, task.run_id, status, stop, captured, custom)
 
     def _times(self, task: Any, at: float) -> Tuple[float, float]:
@@ -323,7 +358,7 @@ class Executing(WorkerPlugin):
         }
         if value is not _MISSING:
             record["value"] = summariser.summarise(value)
-        at = time.timenanoseconds()
+        at = time.time_ns()
 
         def make() -> Event:
             return {"event": "mida.entity.observed", "time": at, "key": record["key"], "record": record}
@@ -369,7 +404,7 @@ class Executing(WorkerPlugin):
         if captured.get("nbytes") is not None:
             attributes["dask.task.nbytes"] = captured["nbytes"]
         if "error" in captured:
-            attributes.update(captured["error"])
+            attributes.update(error_attributes(*captured["error"]))
         if attributes:
             event["attributes"] = attributes
         custom = dict(custom or {})

@@ -162,7 +162,12 @@ class Recorder:
 
     def failed(self, error: BaseException, where: str) -> None:
         """Count an exception that was kept from the observed job."""
+        place = error.__traceback__
+        while place is not None and place.tb_next is not None:
+            place = place.tb_next
         name = f"{where}: {type(error).__name__}"
+        if place is not None:
+            name += f" ({os.path.basename(place.tb_frame.f_code.co_filename)}:{place.tb_lineno})"
         if name in self.errors or len(self.errors) < 100:
             self.errors[name] = self.errors.get(name, 0) + 1
 

@@ -1,0 +1,82 @@
+"""A real cluster under observation, and its journal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import Any, Callable, Dict, Iterator, List, Optional
+
+import dask
+import distributed
+from journal_reader import final, read_events
+
+
+class Observed:
+    """An observed cluster: run something with `client`, then ask what was seen."""
+
+    def __init__(self, directory: str, cluster: Any, client: Any) -> None:
+        self.directory, self.cluster, self.client = directory, cluster, client
+
+    def events(self) -> List[Dict[str, Any]]:
+        return read_events(self.directory)
+
+    def until(self, found: Callable[[List[Dict[str, Any]]], Any], timeout: float = 20.0) -> Any:
+        """Poll the journal until `found` returns something true, and return that."""
+        deadline = time.monotonic() + timeout
+        while True:
+            events = self.events()
+            got = found(events)
+            if got:
+                return got
+            if time.monotonic() > deadline:
+                names = [(e["event"], e.get("key"), e.get("attempt"), e.get("status")) for e in events][-40:]
+                raise AssertionError(f"not seen within {timeout} s; the last events are {names}")
+            time.sleep(0.05)
+
+    def snapshot(self, key: Any, status: str, facet: str = "worker", attempt: Any = "any") -> Dict[str, Any]:
+        """Wait for a task to reach a status in a facet, and return that snapshot."""
+        key = str(key)
+
+        def found(events):
+            for (k, a, f), event in final(events).items():
+                if k == key and f == facet and event.get("status") == status and attempt in ("any", a):
+                    return event
+            return None
+
+        return self.until(found)
+
+    def attempts(self, key: Any) -> Dict[Any, Dict[str, Dict[str, Any]]]:
+        """Return attempt → facet → newest snapshot, without the environment's."""
+        out: Dict[Any, Dict[str, Dict[str, Any]]] = {}
+        for (k, attempt, facet), event in final(self.events()).items():
+            if k == str(key) and facet != "environment":
+                out.setdefault(attempt, {})[facet] = event
+        return out
+
+
+@contextlib.contextmanager
+def observed(
+    directory: Any,
+    n_workers: int = 1,
+    preload: bool = True,
+    config: Optional[Dict[str, Any]] = None,
+    **options: Any,
+) -> Iterator[Observed]:
+    """Run a LocalCluster that a preload of its scheduler observes."""
+    settings = dict(config or {})
+    if preload:
+        settings["distributed.scheduler.preload"] = ["mida.dask_preload"]
+    before = os.environ.get("MIDA_JOURNAL_DIR")
+    os.environ["MIDA_JOURNAL_DIR"] = str(directory)
+    options = {"threads_per_worker": 1, "dashboard_address": None, **options}
+    try:
+        with dask.config.set(settings):
+            with distributed.LocalCluster(n_workers=n_workers, **options) as cluster:
+                with distributed.Client(cluster) as client:
+                    yield Observed(str(directory), cluster, client)
+    finally:
+        if before is None:
+            del os.environ["MIDA_JOURNAL_DIR"]
+        else:
+            os.environ["MIDA_JOURNAL_DIR"] = before
