@@ -26,12 +26,16 @@ GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 
 GENERATED  := build/otelcol-mida
 BUILD_ENV  := CGO_ENABLED=0
+# Two builds at a time would compile every package twice.
+LOCKED     := $(if $(shell command -v flock),flock $(MIDA_CACHE)/build.lock)
 BUILD_ARGS := -mod=mod -buildvcs=false -trimpath -tags distribution -ldflags "-s -w"
 PLATFORMS  := linux/amd64 linux/arm64 linux/ppc64le darwin/arm64 windows/amd64
 
 COMPONENT_DIRS := connector exporter extension processor receiver
-SOURCE_DIRS    := $(wildcard cmd internal $(COMPONENT_DIRS))
-SOURCES        := $(shell find $(SOURCE_DIRS) -type f -not -name '*_test.go' -not -path '*/testdata/*')
+SOURCE_DIRS    := $(wildcard cmd internal python $(COMPONENT_DIRS))
+# The binary carries the text of the Dask plugin.
+SOURCES        := $(shell find $(filter-out python,$(SOURCE_DIRS)) -type f -not -name '*_test.go' -not -path '*/testdata/*') \
+                  $(wildcard python/*.go python/mida/*.py)
 
 .PHONY: help
 help: ## list the targets
@@ -46,16 +50,16 @@ build: bin/otelcol-mida ## build the static binary bin/otelcol-mida
 # change; else this is one `go build`, and nothing at all when no source changed.
 GENERATION := $(GENERATED)/.generated-$(shell cat builder-config.yaml go.mod tools/go.mod | cksum | tr ' ' -)
 $(GENERATION): | $(OCB)
-	@mkdir -p $(GENERATED)
+	@mkdir -p $(GENERATED) $(MIDA_CACHE)
 	cp cmd/otelcol-mida/commands.go $(GENERATED)/commands.go
-	$(BUILD_ENV) $(OCB) --config builder-config.yaml --skip-compilation
+	$(LOCKED) env $(BUILD_ENV) $(OCB) --config builder-config.yaml --skip-compilation
 	@rm -f $(GENERATED)/.generated-*
 	@touch $@
 
 bin/otelcol-mida: $(GENERATION) $(SOURCES)
-	@mkdir -p bin
+	@mkdir -p bin $(MIDA_CACHE)
 	@cmp -s cmd/otelcol-mida/commands.go $(GENERATED)/commands.go || cp cmd/otelcol-mida/commands.go $(GENERATED)/commands.go
-	cd $(GENERATED) && $(BUILD_ENV) $(GO) build $(BUILD_ARGS) -o $(CURDIR)/$@ .
+	cd $(GENERATED) && $(LOCKED) env $(BUILD_ENV) $(GO) build $(BUILD_ARGS) -o $(CURDIR)/$@ .
 
 .PHONY: cross
 cross: $(GENERATION) ## compile for every supported platform into dist/
