@@ -204,6 +204,7 @@ func startReceiverTo(t *testing.T, next consumer.Logs, change func(*Config)) *ru
 	r.logs = logs
 	set := receivertest.NewNopSettings(metadata.Type)
 	set.TelemetrySettings = r.tel.NewTelemetrySettings()
+	set.ID = component.NewID(metadata.Type)
 	set.Logger = zap.New(core)
 	var err error
 	r.rcv, err = NewFactory().CreateLogs(t.Context(), set, cfg, next)

@@ -79,13 +79,15 @@ func dial(ctx context.Context, a address, conf *tls.Config) (*comm, error) {
 		}
 		c = secure
 	}
-	k := &comm{c: c, r: bufio.NewReader(c)}
+	k := newComm(c)
 	if err := k.handshake(); err != nil {
 		c.Close()
 		return nil, err
 	}
 	return k, nil
 }
+
+func newComm(c net.Conn) *comm { return &comm{c: c, r: bufio.NewReader(c)} }
 
 func (k *comm) close() { k.c.Close() }
 
@@ -98,7 +100,7 @@ func (k *comm) handshake() error {
 	if err != nil {
 		var timeout net.Error
 		if errors.As(err, &timeout) && timeout.Timeout() {
-			return protocolErrorf("no answer to Dask's handshake before %w", err)
+			return protocolErrorf("no answer to Dask's handshake: %w", err)
 		}
 		return fmt.Errorf("handshake: %w", err)
 	}
