@@ -120,6 +120,11 @@ func assignFilter(m map[string]any) (any, error) {
 	if len(filter) > 0 {
 		parts = append(parts, filter)
 	}
+	for i, name := range names {
+		if _, ok := name.(string); !ok {
+			return nil, &query.Error{Field: fmt.Sprintf("workflows[%d]", i), Problem: "not a string; want the id or the name of a workflow"}
+		}
+	}
 	if len(names) > 0 {
 		in := map[string]any{"$in": names}
 		parts = append(parts, map[string]any{"$or": []any{
@@ -128,6 +133,9 @@ func assignFilter(m map[string]any) (any, error) {
 	}
 	if parts == nil {
 		return nil, &query.Error{Field: "filter", Problem: `missing; want a filter that says which tasks, such as {"workflow_name": "search"}, or "workflows": ["search"]`}
+	}
+	if len(parts) == 1 {
+		return parts[0], nil
 	}
 	return map[string]any{"$and": parts}, nil
 }
