@@ -226,7 +226,7 @@ func (e *Engine) open(key string, o *openTask, res *Result) {
 	}
 	e.st.Open[key] = o
 	if len(e.st.Open) > MaxOpen {
-		oldest := e.st.openKeys()[0]
+		oldest := e.st.oldest()
 		e.lose(oldest, o.Stamp, fmt.Sprintf("more than %d tasks of this log were open at once", MaxOpen), res)
 		res.Lost = append(res.Lost, oldest)
 	}

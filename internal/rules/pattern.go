@@ -142,8 +142,8 @@ func compilePattern(src string, header bool, times *times) (*pattern, error) {
 		seen[part.name] = true
 		form := conv.form
 		last := i == len(parts)-1
-		if last {
-			form = strings.TrimSuffix(form, "?")
+		if last && (strings.HasSuffix(form, "+?") || strings.HasSuffix(form, "*?")) {
+			form = form[:len(form)-1] // the rest of the line
 		}
 		if part.name == "" && part.typ == "" || header && part.name == "message" {
 			form = ".*?"

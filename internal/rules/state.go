@@ -108,6 +108,16 @@ func (s *state) openKeys() []string {
 	return keys
 }
 
+func (s *state) oldest() string {
+	found := ""
+	for k, o := range s.Open {
+		if f := s.Open[found]; f == nil || o.Attempt < f.Attempt || o.Attempt == f.Attempt && k < found {
+			found = k
+		}
+	}
+	return found
+}
+
 func encodeState(s *state) ([]byte, error) {
 	s.Version = stateVersion
 	return json.Marshal(s)

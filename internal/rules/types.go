@@ -15,7 +15,7 @@ import (
 // converter is a type of a capture: the form of its text, and how the text becomes a value.
 type converter struct {
 	name    string
-	form    string // regular expression without groups that capture; ends with "?" when it takes as little as it can
+	form    string // regular expression without groups that capture; ends with +? or *? when it takes as little as it can
 	convert func(text string) (any, error)
 	path    bool // its strings are paths
 }

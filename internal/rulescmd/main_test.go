@@ -1,0 +1,146 @@
+package rulescmd
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const testRules = `
+line: '{time} {level}: {message}'
+timezone: UTC
+rules:
+  - {name: begin, match: 'run {id:word}', begins_run: true, run: '{id}'}
+  - {name: start, match: 'image {n:int} starts', starts: image, task: '{n}', used: [n]}
+  - {name: end, match: 'image {n:int} has {defects:int} defects', ends: image, task: '{n}', generated: [defects]}
+  - {name: never, match: 'nothing like this', whole_task: t}
+ignore: ['settled{}']
+`
+
+const testLog = `2026-11-22 21:50:53 INFO: run R1
+2026-11-22 21:50:54 INFO: image 1 starts
+2026-11-22 21:50:55 DEBUG: settled after 3 ms
+2026-11-22 21:50:56 INFO: image 1 has 23 defects
+2026-11-22 21:50:57 WARN: what is this
+  and this
+`
+
+const testOutput = `LOG
+     1  → begin  time=2026-11-22T21:50:53Z  id=R1  level=INFO
+     2  → start  time=2026-11-22T21:50:54Z  level=INFO  n=1
+     4  → end    time=2026-11-22T21:50:56Z  defects=23  level=INFO  n=1
+
+No rule is for 1 entry:
+     5  2026-11-22 21:50:57 WARN: what is this
+
+Tasks
+  acquire run R1@2026-11-22T21:50:53Z+0-380b51fa
+    image/1  FINISHED         2s  used {"n":1}  generated {"defects":23}
+
+Rules
+     1  begin
+     1  start
+     1  end
+     0  never
+     1  (ignored)
+     1  (no rule)
+
+5 entries, 1 run, 1 task, 0 entries could not be used
+
+`
+
+func run(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	status = Main(args, &out, &err)
+	return status, out.String(), err.String()
+}
+
+func write(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}
+
+func TestTest(t *testing.T) {
+	log := write(t, "acquire.log", testLog)
+	status, out, errs := run(t, "test", log, "--config", write(t, "rules.yaml", testRules))
+	assert.Equal(t, 0, status)
+	assert.Empty(t, errs)
+	assert.Equal(t, testOutput, strings.ReplaceAll(out, log, "LOG"))
+	_, colored, _ := run(t, "test", "--color", "always", "--config", write(t, "rules.yaml", testRules), log)
+	assert.Contains(t, colored, "\x1b[32m")
+}
+
+func TestLineThatCannotBeUsed(t *testing.T) {
+	rules := "rules: [{name: r, regex: 'loss (?P<loss>.*)', types: {loss: float}, whole_task: t}]"
+	status, out, _ := run(t, "test", "--config", write(t, "rules.yaml", rules), write(t, "a.log", "loss 0.5\nloss high"))
+	assert.Equal(t, 1, status)
+	assert.Contains(t, out, `{loss:float}: "high" is not a number`)
+	assert.Contains(t, out, "1 entry could not be used")
+	assert.Contains(t, out, "the last line has no line end")
+}
+
+// The collector's own configuration is read as the collector reads it.
+func TestCollectorConfiguration(t *testing.T) {
+	t.Setenv("ACTIVITY", "image")
+	rules := write(t, "own.yaml", testRules)
+	config := write(t, "collector.yaml", `
+receivers:
+  otlp: {protocols: {grpc: {}}}
+  tasklog:
+    campaign: c
+    include: ["*.log"]
+    poll_interval: 1s
+    rules:
+      - {name: any, regex: '^(?P<all>.*)$$', whole_task: '${env:ACTIVITY}', used: [all]}
+  tasklog/own:
+    include: ["*.log"]
+    rules_file: `+rules+`
+service: {pipelines: {}}
+`)
+	log := write(t, "acquire.log", testLog)
+	status, out, errs := run(t, "test", "--config", config, "--receiver", "tasklog", log)
+	assert.Equal(t, 0, status, errs)
+	assert.Contains(t, out, "6 entries, 1 run, 6 tasks")
+	status, out, errs = run(t, "test", "--config", config, "--receiver", "tasklog/own", log)
+	assert.Equal(t, 0, status, errs)
+	assert.Equal(t, testOutput, strings.ReplaceAll(out, log, "LOG"))
+	status, _, errs = run(t, "test", "--config", config, log)
+	assert.Equal(t, 2, status)
+	assert.Contains(t, errs, "choose one with --receiver: tasklog, tasklog/own")
+}
+
+func TestFaults(t *testing.T) {
+	good := write(t, "rules.yaml", testRules)
+	log := write(t, "a.log", testLog)
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no command":    {nil, "Usage:"},
+		"unknown":       {[]string{"tset"}, "Usage:"},
+		"no log":        {[]string{"test", "--config", good}, "name at least one log"},
+		"no such log":   {[]string{"test", "--config", good, "nowhere.log"}, "nowhere.log"},
+		"no such rules": {[]string{"test", "--config", "nowhere.yaml", log}, "nowhere.yaml"},
+		"bad rules":     {[]string{"test", "--config", write(t, "r.yaml", "rules: [{name: a, match: '{x:itn}', whole_task: t}]"), log}, `did you mean "int"?`},
+		"not yaml":      {[]string{"test", "--config", write(t, "r.yaml", "{"), log}, "r.yaml"},
+		"unknown flag":  {[]string{"test", "--cofnig", good, log}, "cofnig"},
+		"color":         {[]string{"test", "--color", "red", "--config", good, log}, `"red" is not valid`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, _, errs := run(t, c.args...)
+			assert.Equal(t, 2, status)
+			assert.Contains(t, errs, c.want)
+		})
+	}
+	status, out, _ := run(t, "test", "--help")
+	assert.Equal(t, 0, status)
+	assert.Contains(t, out, "Usage:")
+}
