@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
@@ -77,12 +76,13 @@ func (s *Store) Backup(ctx context.Context, path string) (err error) {
 		return fmt.Errorf("backup: %w", err)
 	}
 	f.Close()
-	conn, err := s.read.Conn(ctx)
-	if err == nil {
-		defer conn.Close()
-		_, err = conn.ExecContext(ctx, "VACUUM INTO ?", driver.Value(path))
+	db := s.write
+	if !s.exclusive {
+		// The readers may not write, not even elsewhere, and the writer must not wait for the copy.
+		db = openDB(s.path, commonPragmas)
+		defer db.Close()
 	}
-	if err != nil {
+	if _, err = db.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
 		return errors.Join(fmt.Errorf("backup to %s: %w", path, err), os.Remove(path))
 	}
 	return nil

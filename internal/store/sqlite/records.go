@@ -1,10 +1,12 @@
 package sqlite
 
 import (
+	"cmp"
 	"database/sql/driver"
 	"fmt"
 	"sort"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -37,9 +39,8 @@ func (s *Store) mergeWorkflows(ses *session, b *batch) error {
 		if !state.Merge(p.state) {
 			continue
 		}
-		d := task.Project(state)
-		first, last := workflowTimes(state)
-		if _, err := ses.exec(sqlPutWorkflow, id, d.CampaignID, d.WorkflowName, d.WorkflowParentID, d.Kind, first, last,
+		w := summarise(state)
+		if _, err := ses.exec(sqlPutWorkflow, id, w.CampaignID, w.Name, w.ParentID, w.Kind, w.FirstAt, w.LastAt,
 			state.Encode()); err != nil {
 			return fmt.Errorf("workflow %s: %w", id, err)
 		}
@@ -47,22 +48,44 @@ func (s *Store) mergeWorkflows(ses *session, b *batch) error {
 	return nil
 }
 
-// workflowTimes are the first and the last moment that the events of a workflow speak of.
-func workflowTimes(s *task.State) (first, last int64) {
+// summarise says what the events of a workflow know together: the later one holds, and people over tools.
+func summarise(s *task.State) store.Workflow {
+	var events []*task.Event
 	for _, facets := range s.Attempts {
 		for _, n := range facets {
-			for _, t := range []int64{n.Event.SubmittedAt, n.Event.StartedAt, n.Event.EndedAt, n.Event.Time} {
-				if t == 0 {
-					continue
-				}
-				if first == 0 || t < first {
-					first = t
-				}
-				last = max(last, t)
-			}
+			events = append(events, n.Event)
 		}
 	}
-	return first, last
+	sort.Slice(events, func(i, j int) bool {
+		a, b := events[i], events[j]
+		if x, y := a.Facet == task.FacetPeople, b.Facet == task.FacetPeople; x != y {
+			return y
+		}
+		if a.Time != b.Time {
+			return a.Time < b.Time
+		}
+		if a.Seq != b.Seq {
+			return a.Seq < b.Seq
+		}
+		if a.Attempt != b.Attempt {
+			return a.Attempt < b.Attempt
+		}
+		return a.Facet < b.Facet
+	})
+	var w store.Workflow
+	for _, e := range events {
+		w.CampaignID = cmp.Or(e.Campaign, w.CampaignID)
+		w.Name = cmp.Or(e.WorkflowName, w.Name)
+		w.ParentID = cmp.Or(e.WorkflowParentID, w.ParentID)
+		w.Kind = cmp.Or(e.Kind, w.Kind)
+		if e.Facet == task.FacetPeople {
+			continue // when people decided is no time of the workflow
+		}
+		for _, t := range []int64{e.SubmittedAt, e.StartedAt, e.EndedAt, e.Time} {
+			w.FirstAt, w.LastAt = span(w.FirstAt, w.LastAt, t, t)
+		}
+	}
+	return w
 }
 
 func (s *Store) mergeRecords(ses *session, b *batch) error {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,7 @@ import (
 // Store is a store.Store in one SQLite database. Make one with Open.
 type Store struct {
 	opts      Options
+	path      string // absolute
 	log       *zap.Logger
 	lock      *lockFile
 	exclusive bool
@@ -48,10 +50,23 @@ type Store struct {
 var _ store.Store = (*Store)(nil)
 
 // Open opens the database, makes or migrates it, and keeps others away from it until Close.
-func Open(ctx context.Context, opts Options) (_ *Store, err error) {
+func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
+	dir := filepath.Dir(opts.Path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("directory of %s: %w", opts.Path, err)
+	}
+	fs, err := networkType(dir)
+	if err != nil {
+		return nil, fmt.Errorf("file system of %s: %w", dir, err)
+	}
+	return open(ctx, opts, fs)
+}
+
+// open opens a database on a network file system of that name, "" = a local one.
+func open(ctx context.Context, opts Options, fs string) (_ *Store, err error) {
 	opts = opts.withDefaults()
 	path, err := filepath.Abs(opts.Path)
 	if err != nil {
@@ -62,12 +77,8 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 		return nil, fmt.Errorf("directory of %s: %w", opts.Path, err)
 	}
 	s := &Store{
-		opts: opts, log: opts.Logger, queue: make(chan *call, 64), writerDone: make(chan struct{}),
+		opts: opts, path: path, log: opts.Logger, queue: make(chan *call, 64), writerDone: make(chan struct{}),
 		states: newStateCache(opts.CacheBytes), ranges: map[observerKey]*seqRanges{}, loose: map[string]bool{},
-	}
-	fs, err := networkType(dir)
-	if err != nil {
-		return nil, fmt.Errorf("file system of %s: %w", dir, err)
 	}
 	if fs != "" {
 		if opts.NetworkFilesystem == Refuse {
@@ -91,7 +102,7 @@ func Open(ctx context.Context, opts Options) (_ *Store, err error) {
 	if err := createPrivate(path); err != nil {
 		return nil, err
 	}
-	if err := s.connect(ctx, path); err != nil {
+	if err := s.connect(ctx); err != nil {
 		return nil, err
 	}
 	go s.writer()
@@ -115,27 +126,26 @@ func createPrivate(path string) error {
 
 const busyTimeout = 10 * time.Second
 
-func (s *Store) connect(ctx context.Context, path string) error {
-	pragmas := []string{
-		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
-		"temp_store(MEMORY)",
-		"trusted_schema(OFF)",
-	}
-	writing := append([]string{}, pragmas...)
+var commonPragmas = []string{
+	fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "temp_store(MEMORY)", "trusted_schema(OFF)",
+}
+
+func (s *Store) connect(ctx context.Context) error {
+	writing := slices.Clone(commonPragmas)
 	if s.exclusive {
 		writing = append(writing, "locking_mode(EXCLUSIVE)", "journal_mode(TRUNCATE)")
 	} else {
 		writing = append(writing, "journal_mode(WAL)", "journal_size_limit(67108864)")
 	}
 	writing = append(writing, "synchronous("+string(s.opts.Synchronous)+")", "cache_size(-32768)", "wal_autocheckpoint(4000)")
-	s.write = openDB(path, writing)
+	s.write = openDB(s.path, writing)
 	s.write.SetMaxOpenConns(1)
 	if err := s.prepareFile(ctx); err != nil {
 		return err
 	}
 	s.read = s.write
 	if !s.exclusive {
-		s.read = openDB(path, append(pragmas, "query_only(1)", "cache_size(-16384)"))
+		s.read = openDB(s.path, append(slices.Clone(commonPragmas), "query_only(1)", "cache_size(-16384)"))
 		s.read.SetMaxOpenConns(s.opts.Readers)
 		s.read.SetMaxIdleConns(s.opts.Readers)
 	}

@@ -1,0 +1,138 @@
+package storetest
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+var overviewCases = []testCase{
+	{name: "campaigns count their tasks, workflows and statuses", run: testCampaigns},
+	{name: "workflows come from tasks and from workflow events", run: testWorkflows},
+	{name: "a workflow whose tasks moved to another campaign is listed there", run: testMovedWorkflow},
+	{name: "checkpoints say what their observer said last and what arrived", run: testCheckpoints},
+	{name: "an observer without a checkpoint is known by its events", run: testObserverWithoutCheckpoint},
+	{name: "sequence numbers count once, in any order", run: testSequence},
+}
+
+func testCampaigns(t *testing.T, f Factory) {
+	s := f.New(t)
+	write(t, s,
+		finished("1", func(e *task.Event) { e.StartedAt, e.EndedAt = 50, 60 }),
+		finished("2", func(e *task.Event) { e.SubmittedAt, e.StartedAt, e.EndedAt = 10, 20, 90 }),
+		finished("3", func(e *task.Event) {
+			e.Name, e.Status, e.WorkflowID, e.StartedAt, e.EndedAt = task.EventStarted, task.StatusRunning, "w2", 70, 0
+		}),
+		finished("4", func(e *task.Event) { e.Campaign, e.WorkflowID, e.StartedAt, e.EndedAt = "", "", 1, 2 }))
+	got, err := s.Campaigns(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []store.Campaign{
+		{ID: "", Tasks: 1, ByStatus: map[string]int64{"FINISHED": 1}, FirstAt: 1, LastAt: 2},
+		{ID: "c", Tasks: 3, Workflows: 2, ByStatus: map[string]int64{"FINISHED": 2, "RUNNING": 1}, FirstAt: 10, LastAt: 90},
+	}, got)
+}
+
+func workflows(t *testing.T, s store.Store, campaign string) []store.Workflow {
+	t.Helper()
+	list, err := s.Workflows(t.Context(), campaign)
+	require.NoError(t, err)
+	return list
+}
+
+func testWorkflows(t *testing.T, f Factory) {
+	s := f.New(t)
+	start := &task.Event{
+		Name: task.EventWorkflowStarted, Time: 5, Kind: "log", Campaign: "c", WorkflowID: "w", WorkflowName: "acquire", WorkflowParentID: "p",
+	}
+	end := &task.Event{Name: task.EventWorkflowFinished, Time: 500, Kind: "log", Campaign: "c", WorkflowID: "w"}
+	empty := &task.Event{Name: task.EventWorkflowStarted, Time: 600, Kind: "dask", Campaign: "c", WorkflowID: "alone", WorkflowName: "idle"}
+	write(t, s, end, finished("1", func(e *task.Event) { e.StartedAt, e.EndedAt = 50, 60 }))
+	write(t, s, start, empty)
+	write(t, s, end, start)
+	require.Equal(t, []store.Workflow{
+		{ID: "w", Name: "acquire", ParentID: "p", CampaignID: "c", Kind: "dask", Tasks: 1, ByStatus: map[string]int64{"FINISHED": 1}, FirstAt: 5, LastAt: 500},
+		{ID: "alone", Name: "idle", CampaignID: "c", Kind: "dask", ByStatus: map[string]int64{}, FirstAt: 600, LastAt: 600},
+	}, workflows(t, s, "c"))
+	require.Empty(t, workflows(t, s, "other"))
+	require.Len(t, workflows(t, s, ""), 2)
+}
+
+func testMovedWorkflow(t *testing.T, f Factory) {
+	s := f.New(t)
+	write(t, s,
+		&task.Event{Name: task.EventWorkflowStarted, Time: 5, Kind: "log", Campaign: "old", WorkflowID: "w", WorkflowName: "acquire"},
+		finished("1", func(e *task.Event) { e.Campaign = "new" }))
+	require.Empty(t, workflows(t, s, "old"))
+	list := workflows(t, s, "new")
+	require.Len(t, list, 1)
+	require.Equal(t, "acquire", list[0].Name)
+	require.Equal(t, "new", list[0].CampaignID)
+	require.Equal(t, list, workflows(t, s, ""))
+}
+
+func checkpointEvent(time, last int64, final bool, dropped ...any) *task.Event {
+	record := map[string]any{"last_seq": last, "final": final}
+	if dropped != nil {
+		record["dropped"] = dropped
+	}
+	return &task.Event{
+		Name: task.EventCheckpoint, Time: time, Campaign: "c", ObserverID: "o", Record: record,
+		Resource: map[string]any{"host.name": "node-3"},
+	}
+}
+
+func numbered(key string, seq int64) *task.Event {
+	return finished(key, func(e *task.Event) { e.ObserverID, e.Seq = "o", seq })
+}
+
+func testCheckpoints(t *testing.T, f Factory) {
+	s := f.New(t)
+	lost := []any{int64(2), int64(3), "queue full"}
+	last := checkpointEvent(30, 5, true, lost)
+	write(t, s, last, numbered("1", 1), numbered("4", 4))
+	write(t, s, checkpointEvent(20, 3, false), numbered("5", 5))
+	want := []store.Checkpoint{{
+		Observer: "o", Campaign: "c", At: 30, LastSeq: 5, Dropped: []any{lost}, Final: true, Host: "node-3", Arrived: 3, Highest: 5,
+	}}
+	got, err := s.Checkpoints(t.Context(), "c")
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	got, err = s.Checkpoints(t.Context(), "")
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	got, err = s.Checkpoints(t.Context(), "other")
+	require.NoError(t, err)
+	require.Empty(t, got)
+}
+
+func testObserverWithoutCheckpoint(t *testing.T, f Factory) {
+	s := f.New(t)
+	write(t, s, numbered("1", 1), numbered("2", 7))
+	got, err := s.Checkpoints(t.Context(), "c")
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+	require.Zero(t, got[0].At)
+	require.False(t, got[0].Final)
+	require.EqualValues(t, 2, got[0].Arrived)
+	require.EqualValues(t, 7, got[0].Highest)
+}
+
+func testSequence(t *testing.T, f Factory) {
+	s := f.New(t)
+	// 1…60 in a scattered order, each twice, and 100.
+	for i := range int64(120) {
+		write(t, s, numbered("x", i*37%60+1))
+	}
+	write(t, s, numbered("x", 100))
+	s = f.Reopen(t, s)
+	for i := range int64(60) {
+		write(t, s, numbered("x", i+1))
+	}
+	got, err := s.Checkpoints(t.Context(), "c")
+	require.NoError(t, err)
+	require.EqualValues(t, 61, got[0].Arrived)
+	require.EqualValues(t, 100, got[0].Highest)
+}
