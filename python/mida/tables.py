@@ -84,6 +84,8 @@ def _cell(name: str, row: Dict[str, Any]) -> str:
         return when(value)
     if name in ("elapsed",) and isinstance(value, float):
         return f"{value:.3f}"
+    if isinstance(value, float) and len(repr(value)) > 8:
+        return f"{value:.6g}"
     cell = "".join(c if c.isprintable() else "\ufffd" for c in text(value).replace("\n", "⏎"))
     return cell if len(cell) <= WIDEST else cell[: WIDEST - 1] + "…"
 

@@ -3,106 +3,19 @@
 from __future__ import annotations
 
 import datetime
-import json
 import math
-import os
 import pathlib
-import shutil
 import subprocess
 import sys
 
 import pytest
+from query_events import task
 
 import mida
 from mida import client as client_module
 from mida import endpoint as endpoint_module
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-class Server:
-    """A server over an empty store, in a directory of its own."""
-
-    def __init__(self, binary: str, directory: pathlib.Path) -> None:
-        self.directory = directory
-        self.process = subprocess.Popen(
-            [binary, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.load()
-
-    def load(self, *events: dict) -> None:
-        for event in events:
-            self.process.stdin.write(json.dumps(event) + "\n")
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        assert self.process.stdout.readline() == "ready\n"
-
-    def stop(self) -> None:
-        self.process.stdin.close()
-        self.process.stdout.close()
-        assert self.process.wait(20) == 0
-
-    @property
-    def state(self) -> str:
-        return str(self.directory / "mida-data")
-
-    def client(self) -> mida.Client:
-        return mida.Client(state_directory=self.state)
-
-
-@pytest.fixture(scope="session")
-def server_binary(tmp_path_factory):
-    go = shutil.which(os.environ.get("GO", "go"))
-    assert go, "the tests of the client need Go, which builds the server that they ask"
-    binary = tmp_path_factory.mktemp("bin") / "testserver"
-    subprocess.run([go, "build", "-o", binary, "./extension/taskquery/internal/testserver"], cwd=ROOT, check=True)
-    return str(binary)
-
-
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch):
-    for name in ("MIDA_ENDPOINT", "MIDA_TOKEN", "MIDA_COLLECTOR"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def server(server_binary, tmp_path):
-    server = Server(server_binary, tmp_path)
-    yield server
-    server.stop()
-
-
-def task(key, **more):
-    """Return an event that reports a finished task."""
-    return {
-        "event": "mida.task.finished",
-        "time": 1_000_000_000,
-        "kind": "test",
-        "scope": "s",
-        "key": key,
-        "facet": "worker",
-        "status": "FINISHED",
-        "campaign": "c1",
-        "workflow_id": "w1",
-        "workflow_name": "search",
-        "activity": "train",
-        "started_at": 100_500_000_000,
-        "ended_at": 101_500_000_000,
-        **more,
-    }
-
-
-@pytest.fixture
-def trained(server, monkeypatch):
-    """A server with six training tasks; the current directory is its directory."""
-    server.load(
-        *(
-            task(f"t{i}", used={"layers": 1 + i // 2, "cfg": {"opt": "sgd"}}, generated={"loss": 0.6 - i / 10})
-            for i in range(6)
-        )
-    )
-    monkeypatch.chdir(server.directory)
-    return server
+pytest_plugins = ["query_server"]
 
 
 def test_listing_one(trained):
@@ -286,7 +199,7 @@ def test_token(trained, monkeypatch):
     assert mida.campaigns()
 
 
-def test_nobody_there(tmp_path, monkeypatch):
+def test_nobody_there(tmp_path, monkeypatch, no_environment):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(mida.UnreachableError, match="no collector found"):
         mida.query()
@@ -302,7 +215,7 @@ def test_nobody_there(tmp_path, monkeypatch):
         mida.query()
 
 
-def test_files_of_others_are_passed_over(tmp_path, monkeypatch):
+def test_files_of_others_are_passed_over(tmp_path, monkeypatch, no_environment):
     state = tmp_path / "mida-data"
     state.mkdir()
     target = tmp_path / "elsewhere.json"

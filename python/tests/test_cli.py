@@ -1,0 +1,239 @@
+"""The command line against a real server."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from query_events import task
+
+from mida import cli, expressions
+from mida.errors import QueryError
+
+pytest_plugins = ["query_server"]
+
+
+def run(*args, stdin="", cwd=None, env=None):
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "mida", *args],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        timeout=60,
+    )
+
+
+def ok(capsys, *args):
+    """Run the command in this process; return what it printed."""
+    assert cli.main(args) == 0, capsys.readouterr().err
+    return capsys.readouterr().out
+
+
+def wrong(capsys, code, *args):
+    assert cli.main(args) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err
+
+
+def test_query_as_json(trained, capsys):
+    query = '{"projection": ["task_id", "generated.loss"], "filter": {"used.layers": 3}, "sort": ["task_id"]}'
+    rows = json.loads(ok(capsys, "query", query, "--format", "json"))
+    assert [r["task_id"] for r in rows] == ["t4", "t5"]
+
+
+def test_query_by_flags(trained, capsys):
+    out = ok(
+        capsys,
+        "query",
+        "--filter",
+        "used.layers>=2",
+        "--filter",
+        "status=FINISHED",
+        "--fields",
+        "used.layers",
+        "--aggregate",
+        "max(generated.loss)",
+        "--sort",
+        "max(generated.loss):desc",
+    )
+    lines = [line.split() for line in out.splitlines()]
+    assert lines == [
+        ["used.layers", "max(generated.loss)", "count"],
+        ["2", "0.4", "2"],
+        ["3", "0.2", "2"],
+    ]
+
+
+def test_query_forms(trained, capsys):
+    out = ok(
+        capsys,
+        "query",
+        "--fields",
+        "task_id,used.cfg,started_at",
+        "--sort=-task_id",
+        "--limit",
+        "1",
+        "--format",
+        "csv",
+    )
+    assert list(csv.reader(io.StringIO(out))) == [
+        ["task_id", "used.cfg", "started_at"],
+        ["t5", '{"opt": "sgd"}', "100.5"],
+    ]
+    assert cli.main(["query", "--limit", "2"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[0].split() == [
+        "id",
+        "task_id",
+        "workflow_name",
+        "activity_id",
+        "status",
+        "started_at",
+        "elapsed",
+    ]
+    assert captured.err == "2 of 6 tasks; --limit 0 shows all\n"
+    assert len(json.loads(ok(capsys, "query", "--limit", "0", "--format", "json"))) == 6
+    whole = list(csv.DictReader(io.StringIO(ok(capsys, "query", "--format", "csv"))))
+    assert {row["used.layers"] for row in whole} == {"1", "2", "3"}
+
+
+def test_query_from_standard_input(trained):
+    done = run("query", "-", "--format", "json", stdin='{"projection": ["task_id"], "limit": 1}', cwd=trained.directory)
+    assert done.returncode == 0
+    assert len(json.loads(done.stdout)) == 1
+
+
+def test_mistakes(trained, capsys):
+    assert 'did you mean "status"' in wrong(capsys, 2, "query", "--filter", "statsu=FAILED")
+    assert "is not JSON" in wrong(capsys, 2, "query", "{")
+    assert "not a JSON object" in wrong(capsys, 2, "query", "[]")
+    assert "unknown key; valid: projection" in wrong(capsys, 2, "query", '{"cursor": "x"}')
+    assert "--limit: -1" in wrong(capsys, 2, "query", "--limit", "-1")
+    assert "want one such as used.layers>2" in wrong(capsys, 2, "query", "--filter", "used.layers")
+    assert "want one such as min(generated.loss)" in wrong(capsys, 2, "query", "--aggregate", "min")
+    assert '"nosuch"' in wrong(capsys, 1, "task", "nosuch")
+    assert "want --workflow or --filter" in wrong(capsys, 2, "campaign", "assign", "c2")
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["querry"])
+    assert caught.value.code == 2
+
+
+def test_status(trained, capsys):
+    trained.load(
+        task("r", event="mida.task.started", status="RUNNING", ended_at=0, workflow_id="w2", workflow_name="evaluate"),
+        {
+            "event": "mida.observer.checkpoint",
+            "time": 200_000_000_000,
+            "campaign": "c1",
+            "observer": "node-1/17",
+            "record": {"last_seq": 0, "dropped": [], "final": False},
+        },
+    )
+    out = ok(capsys, "status")
+    assert out.startswith("c1: 7 tasks, 6 finished, 1 running\n")
+    assert ["evaluate", "test", "1", "1", "0"] in [line.split()[:5] for line in out.splitlines()]
+    assert "0 complete, 1 open, 0 incomplete" in out
+    assert "node-1/17: open since its checkpoint of 1970-01-01" in out
+    status = json.loads(ok(capsys, "status", "--campaign", "c1", "--format", "json"))
+    assert set(status) == {"campaigns", "workflows", "completeness"}
+    assert "holds no tasks yet" in ok(capsys, "status", "--campaign", "other")
+
+
+def test_lineage_and_task(server, capsys, monkeypatch):
+    monkeypatch.chdir(server.directory)
+    image = {"entity": "file:x/image.npz", "evidence": "path", "confidence": 0.95, "label": "image.npz"}
+    server.load(
+        task("acquire", claims=[{**image, "role": "generated", "time": 101_000_000_000}]),
+        task("train", started_at=110_000_000_000, ended_at=120_000_000_000, claims=[{**image, "role": "used"}]),
+        task("evaluate", started_at=130_000_000_000, dependencies=["train", "acquire"]),
+    )
+    out = ok(capsys, "lineage", "evaluate")
+    assert out.splitlines()[0] == "search / train / evaluate (FINISHED)"
+    assert "    <- image.npz [path 0.95] search / train / acquire (FINISHED)" in out
+    assert ok(capsys, "lineage", "acquire", "--direction", "downstream", "--depth", "1").count("->") == 2
+    assert "came from:" in ok(capsys, "lineage", "train", "--direction", "both")
+    assert len(json.loads(ok(capsys, "lineage", "train", "--format", "json"))["links"]) == 1
+    assert json.loads(ok(capsys, "task", "train"))["upstream"][0]["task_id"] == "acquire"
+
+
+def test_care(trained, capsys):
+    assert ok(capsys, "campaign", "assign", "c2", "--filter", "used.layers=1") == "2 tasks assigned to c2\n"
+    assert ok(capsys, "campaign", "assign", "c2", "--workflow", "search") == "4 tasks assigned to c2\n"
+    assert ok(capsys, "backup", "copy.db") == f"{trained.directory / 'copy.db'} written\n"
+    assert "exists already" in wrong(capsys, 2, "backup", "copy.db")
+    assert "--yes: wanted where nobody can be asked" in run("delete", "--campaign", "c2", cwd=trained.directory).stderr
+    assert 'there is no campaign "c3"' in wrong(capsys, 1, "delete", "--campaign", "c3", "--yes")
+    assert ok(capsys, "delete", "--campaign", "c2", "--yes") == "6 tasks deleted\n"
+
+
+def test_reader_that_goes_away(trained):
+    command = f"{sys.executable} -m mida query --format json; echo $? >&2"
+    script = f"set -o pipefail; ({command}) | true"
+    for _ in range(3):
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=trained.directory, timeout=60)
+        assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+        assert done.stderr.split()[-1] in ("141", "0")
+
+
+def test_interrupt(monkeypatch, capsys):
+    def interrupted(_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_client", interrupted)
+    assert cli.main(["status"]) == 128 + signal.SIGINT
+
+
+def test_nobody_there(tmp_path, no_environment):
+    done = run("status", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("mida: no collector found") and "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the collector is a shell script here")
+def test_rules_run_the_collector(tmp_path):
+    fake = tmp_path / "collector"
+    fake.write_text('#!/bin/sh\necho "$@"\nexit 3\n')
+    fake.chmod(0o755)
+    done = run("rules", "test", "--config", "x.yaml", "a.log", env={"MIDA_COLLECTOR": str(fake)})
+    assert (done.returncode, done.stdout) == (3, "rules test --config x.yaml a.log\n")
+    done = run("rules", "test", "a.log", env={"MIDA_COLLECTOR": str(tmp_path / "nothing")})
+    assert done.returncode == 1 and "MIDA_COLLECTOR" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "filter"),
+    [
+        ("used.layers>2", {"used.layers": {"$gt": 2}}),
+        ("used.layers >= 2.5", {"used.layers": {"$gte": 2.5}}),
+        ("status=FAILED", {"status": {"$eq": "FAILED"}}),
+        ("status==FAILED", {"status": {"$eq": "FAILED"}}),
+        ("used.name != a=b", {"used.name": {"$ne": "a=b"}}),
+        ("used.flag=true", {"used.flag": {"$eq": True}}),
+        ('used.text="1"', {"used.text": {"$eq": "1"}}),
+        ("used.none=null", {"used.none": {"$eq": None}}),
+        ("generated.loss=NaN", {"generated.loss": {"$eq": {"$float": "NaN"}}}),
+        ("activity_id~^tr.*n$", {"activity_id": {"$regex": "^tr.*n$"}}),
+        ("started_at<2026-11-22T00:00:00Z", {"started_at": {"$lt": "2026-11-22T00:00:00Z"}}),
+        ('{"$or": [{"status": "FAILED"}]}', {"$or": [{"status": "FAILED"}]}),
+    ],
+)
+def test_conditions(text, filter):
+    assert expressions.parse_filter(text) == filter
+
+
+def test_sorts():
+    assert expressions.parse_sort("ended_at") == ["ended_at", "ascending"]
+    assert expressions.parse_sort("-ended_at") == ["ended_at", "descending"]
+    assert expressions.parse_sort("min(generated.loss):desc") == ["min(generated.loss)", "desc"]
+    with pytest.raises(QueryError):
+        expressions.parse_sort("")
