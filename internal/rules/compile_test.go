@@ -50,7 +50,7 @@ func TestCompileErrors(t *testing.T) {
 		"unfinished":    {`{unfinished: gone, rules: [{name: a, match: x, whole_task: t}]}`, `unfinished: "gone" is not valid; write lost (the default) or running`},
 		"multiline":     {`{multiline: {starts_with: '['}, rules: [{name: a, match: x, whole_task: t}]}`, `multiline: starts_with: missing closing ]`},
 		"where":         {`rules: [{name: a, where: {level: '/(/'}, whole_task: t}]`, `where: level: missing closing )`},
-		"where name":    {`{line: '{level} {message}', rules: [{name: a, where: {levle: ERROR}, whole_task: t}]}`, `where: {levle} is not captured here; did you mean "level"?`},
+		"where name":    {`{line: '{level} {message}', rules: [{name: a, where: {lvel: ERROR}, whole_task: t}]}`, `where: {lvel} is not captured here; did you mean "level"?`},
 		"workflow":      {`{workflow: '{sample}', rules: [{name: a, match: x, whole_task: t}]}`, `workflow: {sample} is not captured here`},
 		"argument":      {`rules: [{name: a, match: '{n:int(3)}', whole_task: t}]`, `the type "int" takes no argument`},
 		"activity":      {`rules: [{name: a, match: '{n}', whole_task: 'a {n}'}]`, `an activity is a fixed name`},

@@ -54,14 +54,14 @@ func (p *pythonReader) value(depth int) (any, error) {
 	if depth > task.MaxDepth {
 		return nil, fmt.Errorf("it is nested deeper than %d", task.MaxDepth)
 	}
-	switch c := p.s[p.i]; {
-	case c == '[':
+	switch c := p.s[p.i]; c {
+	case '[':
 		return p.list(']', depth)
-	case c == '(':
+	case '(':
 		return p.list(')', depth)
-	case c == '{':
+	case '{':
 		return p.dict(depth)
-	case c == '\'' || c == '"':
+	case '\'', '"':
 		return p.str(c)
 	default:
 		return p.word(depth)

@@ -59,13 +59,13 @@ func newLayout(format string) (*layout, error) {
 			return nil, fmt.Errorf("time format %q ends with %%", format)
 		}
 		c := src[i]
-		switch {
-		case c == '%':
+		switch c {
+		case '%':
 			goes.WriteByte('%')
 			form.WriteByte('%')
-		case c == 'f':
+		case 'f':
 			return nil, fmt.Errorf("time format %q: %%f must stand behind %%S and . or ,", format)
-		case c == 's':
+		case 's':
 			return nil, fmt.Errorf("time format %q: %%s (seconds since 1970) must stand alone", format)
 		default:
 			d, ok := directives[c]
@@ -84,7 +84,9 @@ func newLayout(format string) (*layout, error) {
 			}
 		}
 	}
-	if !(seen['Y'] || seen['y']) || !(seen['j'] || (seen['m'] || seen['b'] || seen['B']) && (seen['d'] || seen['e'])) {
+	year := seen['Y'] || seen['y']
+	month, day := seen['m'] || seen['b'] || seen['B'], seen['d'] || seen['e']
+	if !year || !seen['j'] && (!month || !day) {
 		return nil, fmt.Errorf("time format %q has no full date: it needs a year (%%Y), a month (%%m, %%b) and a day (%%d)", format)
 	}
 	l.form, l.goes = form.String(), []string{goes.String()}

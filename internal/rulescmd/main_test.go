@@ -144,3 +144,11 @@ func TestFaults(t *testing.T) {
 	assert.Equal(t, 0, status)
 	assert.Contains(t, out, "Usage:")
 }
+
+// The example's configuration fits every line that its script writes.
+func TestExample(t *testing.T) {
+	const dir = "../../examples/microscopy/"
+	status, out, errs := run(t, "test", "--config", dir+"collector.yaml", dir+"testdata/acquire_sample.log")
+	assert.Equal(t, 0, status, errs)
+	assert.Contains(t, out, "     0  (no rule)")
+}

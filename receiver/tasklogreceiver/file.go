@@ -58,7 +58,7 @@ type change struct {
 	state   []byte // of the rules, behind a peek
 }
 
-// open prepares reading from the accepted position.
+// open prepares reading; the first time from the accepted position.
 func (t *tail) open(f *file) error {
 	if f.handle != nil {
 		return nil
@@ -68,15 +68,12 @@ func (t *tail) open(f *file) error {
 		return err
 	}
 	f.handle = h
-	f.rewind(t.rules, t.cfg.MaxLineSize)
+	if f.lines == nil {
+		f.readTo, f.peeked = f.offset, 0
+		f.lines = t.rules.NewLines(f.offset, t.cfg.MaxLineSize)
+		f.group = t.rules.NewGrouper()
+	}
 	return nil
-}
-
-// rewind forgets what was read and not accepted.
-func (f *file) rewind(set *rules.Set, maxLine int) {
-	f.readTo, f.peeked = f.offset, 0
-	f.lines = set.NewLines(f.offset, maxLine)
-	f.group = set.NewGrouper()
 }
 
 func (f *file) close() {
@@ -99,7 +96,7 @@ func (t *tail) read(ctx context.Context, f *file, emit emitFunc) error {
 		t.store.save(ctx, f)
 	}
 	if f.handle == nil && (f.gone || f.size == f.readTo && f.lines != nil) {
-		return nil
+		return t.settle(ctx, f, emit)
 	}
 	if err := t.open(f); err != nil {
 		t.report.unreadable(f.path, err)
@@ -139,6 +136,9 @@ func (t *tail) read(ctx context.Context, f *file, emit emitFunc) error {
 	if f.marks.End != f.readTo {
 		f.mark(f.readTo)
 	}
+	if !keepOpen {
+		f.close()
+	}
 	return t.settle(ctx, f, emit)
 }
 
@@ -161,6 +161,9 @@ func (t *tail) accept(ctx context.Context, f *file, batch []*change, emit emitFu
 // mark remembers what was read. When that fails the log was just cut: the old marks no longer fit, which the next look
 // finds.
 func (f *file) mark(end int64) {
+	if f.handle == nil {
+		return
+	}
 	if m, err := marksOf(f.handle, end); err == nil {
 		f.marks = m
 	}
@@ -169,6 +172,9 @@ func (f *file) mark(end int64) {
 // settle shows an entry that has been quiet, although more lines of it may follow. The position stays before it: when it
 // grows, or after a restart, it is read again, and its later events replace these.
 func (t *tail) settle(ctx context.Context, f *file, emit emitFunc) error {
+	if f.group == nil {
+		return nil
+	}
 	quiet := time.Since(f.grown)
 	if rec, ok := f.group.Pending(); ok && f.peeked != rec.End && quiet >= t.cfg.SettleAfter {
 		c := &change{f: f, rec: rec, peek: true}
@@ -195,7 +201,7 @@ func (t *tail) finish(ctx context.Context, f *file, emit emitFunc) error {
 		t.report.torn(ctx, f, rest)
 	}
 	rec, ok := f.group.Last()
-	if !ok || f.handle == nil {
+	if !ok {
 		return nil
 	}
 	return t.accept(ctx, f, []*change{{f: f, rec: rec}}, emit)

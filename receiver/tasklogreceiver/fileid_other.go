@@ -7,6 +7,9 @@ import (
 	"os"
 )
 
+// keepOpen says that an open log can be renamed and removed.
+const keepOpen = false
+
 // idOf tells files apart by their path; a renamed one is known by its content.
 func idOf(path string, _ os.FileInfo) fileID {
 	h := fnv.New64a()

@@ -9,6 +9,9 @@ import (
 	"syscall"
 )
 
+// keepOpen says that an open log can be renamed and removed.
+const keepOpen = true
+
 // idOf tells files apart on this machine, whatever they are called. On some systems the fields have other sizes.
 func idOf(_ string, fi os.FileInfo) fileID {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {

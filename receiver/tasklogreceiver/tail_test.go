@@ -262,3 +262,29 @@ func TestKilledAnywhere(t *testing.T) {
 		require.Equal(t, want, whole.encoded(), "killed after %d events", at)
 	}
 }
+
+// The rules for the example read a log that its script really wrote.
+func TestAcquireSample(t *testing.T) {
+	sample, err := os.ReadFile("../../examples/microscopy/testdata/acquire_sample.log")
+	require.NoError(t, err)
+	r := newRig(t, "logs/*.log")
+	require.NoError(t, os.Mkdir(r.path("logs"), 0o700))
+	r.write("logs/acquire.log", string(sample))
+	r.run()
+	counts := map[task.Status]int{}
+	for _, st := range r.view {
+		d := task.Project(st)
+		if d.TaskID == "run" {
+			continue
+		}
+		counts[d.Status]++
+		require.Contains(t, d.Used, "parameters")
+		require.Contains(t, d.Used, "round")
+		if d.Status == task.StatusFinished {
+			require.Contains(t, d.Generated, "path")
+		}
+	}
+	assert.Equal(t, strings.Count(string(sample), ": saved images/"), counts[task.StatusFinished])
+	assert.Equal(t, strings.Count(string(sample), ": aborted, "), counts[task.StatusFailed])
+	assert.Zero(t, counts[task.StatusUnknown]+counts[task.StatusRunning])
+}
