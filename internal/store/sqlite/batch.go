@@ -26,6 +26,10 @@ type pendingTask struct {
 	state  *task.State // nil when only claims arrived
 	claims []task.Claim
 	events []arrival
+	// encoded and row are what state alone would become in the database; nil once something else was merged in. Most
+	// tasks are new to the store, and their callers make this in parallel, outside of the one writer.
+	encoded []byte
+	row     *row
 }
 
 // arrival remembers which call an event came from, so that a rejection can be told to that call.
@@ -305,8 +309,18 @@ func (b *batch) merge(o *batch) {
 	b.events += o.events
 }
 
+// prepare does what the writer would do for tasks that are new to the store.
+func (b *batch) prepare() {
+	for _, p := range b.tasks {
+		if p.state != nil {
+			p.encoded, p.row = p.state.Encode(), makeRow(p.state)
+		}
+	}
+}
+
 func (p *pendingTask) merge(o *pendingTask) {
 	if o.state != nil {
+		p.encoded, p.row = nil, nil
 		if p.state == nil {
 			p.state = &task.State{}
 		}

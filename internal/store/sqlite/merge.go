@@ -77,16 +77,21 @@ func (s *Store) mergeTask(ses *session, id string, p *pendingTask) error {
 	}
 	known := n != 0
 	if p.state != nil {
+		encoded, row := p.encoded, p.row
 		changed := true
 		if state == nil {
 			// The batch may be tried again, and its state must not grow with later batches: states own their maps.
 			state = &task.State{}
 			state.Merge(p.state)
 		} else {
+			encoded, row = nil, nil
 			changed = state.Merge(p.state)
 		}
 		if changed {
-			if n, err = s.putTask(ses, id, n, state); err != nil {
+			if encoded == nil {
+				encoded, row = state.Encode(), makeRow(state)
+			}
+			if n, err = s.putTask(ses, id, n, state, encoded, row); err != nil {
 				return err
 			}
 		} else {
@@ -102,14 +107,12 @@ func (s *Store) mergeTask(ses *session, id string, p *pendingTask) error {
 }
 
 // putTask writes everything that is derived from a state, and the state.
-func (s *Store) putTask(ses *session, id string, n int64, state *task.State) (int64, error) {
-	encoded := state.Encode()
+func (s *Store) putTask(ses *session, id string, n int64, state *task.State, encoded []byte, r *row) (int64, error) {
 	if len(encoded) > s.opts.MaxTaskBytes {
 		s.states.remove(id)
 		return 0, &poisonError{id: id, err: fmt.Errorf("the task would have %d bytes; max_task_bytes is %d",
 			len(encoded), s.opts.MaxTaskBytes)}
 	}
-	r := makeRow(state)
 	d := r.doc
 	args := []any{
 		d.TaskID, d.Kind, d.Status.String(), text(d.CampaignID), text(d.WorkflowID), text(d.WorkflowName),
@@ -117,6 +120,7 @@ func (s *Store) putTask(ses *session, id string, n int64, state *task.State) (in
 		text(d.Host), text(d.User), text(d.Site), text(d.Environment), text(d.Scope), text(d.Execution),
 		text(d.WorkflowParentID), text(d.Parent),
 	}
+	wanted := r.edges
 	var ambiguous any
 	if len(r.ambiguous) > 0 {
 		m := make(map[string]any, len(r.ambiguous))
@@ -149,11 +153,11 @@ func (s *Store) putTask(ses *session, id string, n int64, state *task.State) (in
 		if _, err := ses.exec(sqlUpdateState, encoded, n); err != nil {
 			return 0, err
 		}
-		if err := clearEdges(ses, n, &r.edges); err != nil {
+		if err := clearEdges(ses, n, &wanted); err != nil {
 			return 0, err
 		}
 	}
-	for _, e := range r.edges {
+	for _, e := range wanted {
 		if _, err := ses.exec(sqlPutEdge, n, e.target, flag(e.parent), e.field); err != nil {
 			return 0, err
 		}

@@ -39,6 +39,7 @@ func (s *Store) Write(ctx context.Context, events []*task.Event) ([]store.Reject
 		return nil, err
 	}
 	defer s.leave()
+	c.batch.prepare()
 	select {
 	case s.queue <- c:
 	case <-ctx.Done():
