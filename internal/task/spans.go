@@ -118,14 +118,24 @@ func (e *Event) ToSpan(span ptrace.Span, links []Link) {
 }
 
 func parentSpan(r Ref) [8]byte {
+	_, span := SpanContext(r, "")
+	return span
+}
+
+// SpanContext is the trace and span id of a task's span, from its identity alone. Tasks that were foreign spans keep
+// theirs: the scope and the key say them.
+func SpanContext(r Ref, execution string) (trace [16]byte, span [8]byte) {
 	if r.Kind == KindOTel {
-		var id [8]byte
-		if b, err := hex.DecodeString(r.Key); err == nil && len(b) == 8 {
-			return [8]byte(b)
+		t, err1 := hex.DecodeString(r.Scope)
+		s, err2 := hex.DecodeString(r.Key)
+		if err1 == nil && err2 == nil && len(t) == len(trace) && len(s) == len(span) {
+			return [16]byte(t), [8]byte(s)
 		}
-		return id
 	}
-	return r.SpanID()
+	if execution == "" {
+		execution = r.Scope
+	}
+	return TraceID(r.Kind, execution), r.SpanID()
 }
 
 var spanKeys = map[string]func(*Event) any{

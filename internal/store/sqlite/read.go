@@ -80,9 +80,9 @@ func (s *Store) Facts(ctx context.Context, ids []string) (map[string]store.TaskF
 		return each(ctx, tx, func(r *sql.Rows) error {
 			var f store.TaskFacts
 			var status string
-			var campaign, workflow, name, activity sql.NullString
+			var campaign, workflow, name, activity, scope, execution sql.NullString
 			var started, ended sql.NullInt64
-			if err := r.Scan(&f.ID, &f.TaskID, &f.Kind, &campaign, &workflow, &name, &activity, &status, &started, &ended); err != nil {
+			if err := r.Scan(&f.ID, &f.TaskID, &f.Kind, &scope, &execution, &campaign, &workflow, &name, &activity, &status, &started, &ended); err != nil {
 				return err
 			}
 			var err error
@@ -91,10 +91,11 @@ func (s *Store) Facts(ctx context.Context, ids []string) (map[string]store.TaskF
 			}
 			f.CampaignID, f.WorkflowID, f.WorkflowName, f.ActivityID = campaign.String, workflow.String, name.String, activity.String
 			f.StartedAt, f.EndedAt = started.Int64, ended.Int64
+			f.TraceID, f.SpanID = task.SpanContext(task.Ref{Kind: f.Kind, Scope: scope.String, Key: f.TaskID}, execution.String)
 			out[f.ID] = f
 			return nil
-		}, `SELECT id, task_id, kind, campaign_id, workflow_id, workflow_name, activity_id, status, started_at, ended_at
- FROM tasks WHERE id IN (SELECT value FROM json_each(?))`, idList(ids))
+		}, `SELECT id, task_id, kind, scope, execution, campaign_id, workflow_id, workflow_name, activity_id, status,
+ started_at, ended_at FROM tasks WHERE id IN (SELECT value FROM json_each(?))`, idList(ids))
 	})
 	return out, err
 }
