@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -279,3 +280,17 @@ func (m *memory) copy() *memory {
 }
 
 func stored(c *Config) { c.StorageID = &memoryID }
+
+// sum is the value of a counter of the receiver.
+func (x *running) sum(t testing.TB, name string) int64 {
+	t.Helper()
+	m, err := x.tel.GetMetric(name)
+	if err != nil {
+		return 0
+	}
+	var n int64
+	for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
+		n += p.Value
+	}
+	return n
+}

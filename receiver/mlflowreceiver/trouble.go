@@ -46,7 +46,7 @@ func (w *watcher) report(ctx context.Context, err error) {
 		w.tel.MlflowErrors.Add(ctx, 1, metric.WithAttributes(reasonAttr(reason)))
 	}
 	t := &w.trouble
-	if reason == "read" || reason == "locked" {
+	if reason == "read" || reason == "locked" && t.times >= patience {
 		w.closeDatabase() // a new connection starts from a clean state
 	}
 	if reason != t.reason {

@@ -1,0 +1,84 @@
+package mlflowreceiver
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/confmap/confmaptest"
+	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/receiver/receivertest"
+)
+
+func TestConfigOfTheDocs(t *testing.T) {
+	conf, err := confmaptest.LoadConf(filepath.Join("testdata", "config.yaml"))
+	require.NoError(t, err)
+	load := func(name string) *Config {
+		cfg := createDefaultConfig().(*Config)
+		sub, err := conf.Sub(name)
+		require.NoError(t, err)
+		require.NoError(t, sub.Unmarshal(cfg))
+		require.NoError(t, cfg.Validate())
+		return cfg
+	}
+	assert.Equal(t, createDefaultConfig(), load("mlflow"))
+	storage := component.MustNewID("file_storage")
+	assert.Equal(t, &Config{
+		Campaign: "my_campaign_1", TrackingURI: "sqlite:////data/lab/mlflow.db", PollInterval: 2 * time.Second, StorageID: &storage,
+		SweepSize: 500, BusyTimeout: 3 * time.Second, BaseDir: "/data/lab", ActivityTag: "stage",
+		Experiments: Choice{Include: []string{"defect*"}, Exclude: []string{"*scratch*"}},
+		Capture:     Capture{Drop: []string{"generated.system/*"}, Redact: []string{"patient_*"}, Artifacts: 50},
+	}, load("mlflow/all"))
+}
+
+func TestConfigErrorsNameKeyAndValue(t *testing.T) {
+	for _, c := range []struct {
+		change func(*Config)
+		want   []string
+	}{
+		{func(c *Config) { c.TrackingURI = "" }, []string{"tracking_uri", "sqlite:///"}},
+		{func(c *Config) { c.TrackingURI = "postgresql://ada:geheim@db/mlflow" }, []string{"tracking_uri", `"postgresql"`, "[redacted]@db", "sqlite:///"}},
+		{func(c *Config) { c.TrackingURI = "./mlruns" }, []string{"tracking_uri", "./mlruns", "sqlite:///"}},
+		{func(c *Config) { c.TrackingURI = "sqlite://mlflow.db" }, []string{"tracking_uri", "sqlite://mlflow.db", "names no file"}},
+		{func(c *Config) { c.TrackingURI = "sqlite:///:memory:" }, []string{"names no file"}},
+		{func(c *Config) { c.PollInterval = 0 }, []string{"poll_interval", "0s", "10ms"}},
+		{func(c *Config) { c.SweepSize = -1 }, []string{"sweep_size", "-1"}},
+		{func(c *Config) { c.BusyTimeout = time.Minute }, []string{"busy_timeout", "1m0s", "5s"}},
+		{func(c *Config) { c.Capture.Artifacts = -5 }, []string{"capture::artifacts", "-5"}},
+		{func(c *Config) { c.Experiments.Include = []string{"[a"} }, []string{"experiments::include", "[a"}},
+		{func(c *Config) { c.Capture.Drop = []string{"layers"} }, []string{"capture::drop", "layers", "used."}},
+	} {
+		cfg := createDefaultConfig().(*Config)
+		c.change(cfg)
+		err := cfg.Validate()
+		require.Error(t, err)
+		for _, w := range c.want {
+			assert.ErrorContains(t, err, w)
+		}
+		assert.NotContains(t, err.Error(), "geheim")
+	}
+}
+
+func TestDatabasePath(t *testing.T) {
+	for uri, want := range map[string]string{
+		"sqlite:///mlflow.db": "mlflow.db", "sqlite:////data/m.db": "/data/m.db", "sqlite+pysqlite:///x/m.db?timeout=20": "x/m.db",
+		"sqlite:///C:/m.db": "C:/m.db",
+	} {
+		got, err := databasePath(uri)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+	}
+}
+
+func TestStorageMustBeOne(t *testing.T) {
+	cfg := createDefaultConfig().(*Config)
+	cfg.StorageID = &memoryID
+	r, err := NewFactory().CreateLogs(t.Context(), receivertest.NewNopSettings(NewFactory().Type()), cfg, consumertest.NewNop())
+	require.NoError(t, err)
+	require.ErrorContains(t, r.Start(t.Context(), componenttest.NewNopHost()), `storage: extension "memory" is not among the running ones`)
+	require.NoError(t, r.Shutdown(t.Context()))
+}

@@ -1,0 +1,559 @@
+package mlflowreceiver
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+// logged is what testdata/runs.py says it did.
+type logged struct {
+	Truth map[string]struct {
+		ID          string            `json:"id"`
+		Params      map[string]string `json:"params"`
+		Path        string            `json:"path"`
+		Digest      string            `json:"digest"`
+		ArtifactURI string            `json:"artifact_uri"`
+		ModelID     string            `json:"model_id"`
+		Version     string            `json:"version"`
+	} `json:"truth"`
+	Experiment string `json:"experiment"`
+
+	db string
+}
+
+func (l *logged) id(t testing.TB, name string) string {
+	t.Helper()
+	require.Contains(t, l.Truth, name)
+	return l.Truth[name].ID
+}
+
+// TestRealMLflow logs with the real MLflow once; each part then observes a copy of that database.
+func TestRealMLflow(t *testing.T) {
+	dir := t.TempDir()
+	real := &logged{db: filepath.Join(dir, "mlflow.db")}
+	out := script(t, dir, "runs.py", real.db, filepath.Join(dir, "artifacts"))
+	require.NoError(t, json.Unmarshal([]byte(lastLine(out)), real))
+
+	t.Run("every run as it was logged", real.everyRun)
+	t.Run("capture and experiments", real.chosen)
+	t.Run("changes without new rows", real.changes)
+	t.Run("rows that take the place of deleted ones", real.rowsReused)
+	t.Run("restart and kill", real.restart)
+	t.Run("store that refuses", real.refused)
+	t.Run("another file in its place", real.replaced)
+	t.Run("tables of older versions", real.older)
+	t.Run("locked", real.locked)
+	t.Run("index of the history", real.plan)
+	for _, mode := range []string{"delete", "wal"} {
+		t.Run("writers see no error in "+mode, func(t *testing.T) { real.writers(t, mode) })
+	}
+}
+
+func lastLine(s string) string { return s[strings.LastIndexByte(s, '\n')+1:] }
+
+// copyTo makes a copy of the database that a test may change, and opens it as a writer.
+func (l *logged) copyTo(t testing.TB) (string, *sql.DB) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "a b#c%20.db")
+	copyFile(t, l.db, path)
+	return path, writer(t, path)
+}
+
+func copyFile(t testing.TB, from, to string) {
+	t.Helper()
+	in, err := os.Open(from)
+	require.NoError(t, err)
+	defer in.Close()
+	out, err := os.Create(to)
+	require.NoError(t, err)
+	_, err = io.Copy(out, in)
+	require.NoError(t, errors.Join(err, out.Close()))
+}
+
+func writer(t testing.TB, path string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", strings.Replace(dsn(path, 5*time.Second), "mode=ro&_pragma=busy_timeout(5000)&_pragma=query_only(1)", "mode=rw&_pragma=busy_timeout(5000)", 1))
+	require.NoError(t, err)
+	db.SetMaxOpenConns(1)
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func do(t testing.TB, db *sql.DB, query string, args ...any) {
+	t.Helper()
+	_, err := db.Exec(query, args...)
+	require.NoError(t, err)
+}
+
+// complete waits until every run of the database is in the view.
+func (l *logged) complete(t testing.TB, v *view) {
+	t.Helper()
+	eventually(t, "every run arrives", func() bool {
+		docs := v.docs()
+		for _, x := range l.Truth {
+			if docs[x.ID] == nil {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func (l *logged) everyRun(t *testing.T) {
+	v := newView()
+	start(t, l.db, v, nil, nil)
+	l.complete(t, v)
+	require.Len(t, v.docs(), len(l.Truth), "nothing extra")
+	for name, status := range map[string]task.Status{
+		"outer": task.StatusFinished, "inner": task.StatusFinished, "fails": task.StatusFailed, "killed": task.StatusCancelled,
+		"open": task.StatusRunning, "scheduled": task.StatusSubmitted, "deleted": task.StatusRunning, "late": task.StatusFinished,
+	} {
+		d := v.doc(l.id(t, name))
+		assert.Equal(t, status, d.Status, name)
+		assert.Equal(t, "mlflow", d.Kind)
+		assert.Equal(t, "test", d.CampaignID)
+		assert.Equal(t, name, d.Custom["run_name"])
+		assert.Equal(t, status.Ended(), d.EndedAt != 0, name)
+		assert.Equal(t, status == task.StatusSubmitted, d.StartedAt == 0, name)
+	}
+	assert.Equal(t, "deleted", v.doc(l.id(t, "deleted")).Custom["lifecycle_stage"])
+	assert.Equal(t, "active", v.doc(l.id(t, "restored")).Custom["lifecycle_stage"])
+
+	t.Run("params are values of their type", func(t *testing.T) {
+		used := v.doc(l.id(t, "inner")).Used
+		for key, text := range l.Truth["inner"].Params {
+			require.Contains(t, used, key)
+			assert.Equal(t, text, pythonText(used[key]), key)
+		}
+		assert.Equal(t, int64(2), used["layers"])
+		assert.Equal(t, 0.01, used["learning_rate"])
+		assert.Equal(t, true, used["batch_norm"])
+		assert.Equal(t, map[string]any{"$int": "12345678901234567890"}, used["big"])
+		assert.Equal(t, "1.10", used["version"])
+		assert.Len(t, used, len(l.Truth["inner"].Params)+2) // model_path and inputs
+	})
+	t.Run("metrics and their history", func(t *testing.T) {
+		gen := v.doc(l.id(t, "inner")).Generated
+		assert.Equal(t, 0.75, gen["loss"])
+		assert.Equal(t, math.Inf(1), gen["up"])
+		assert.Equal(t, math.Inf(-1), gen["down"])
+		assert.True(t, math.IsNaN(gen["only_nan"].(float64)))
+		history := gen["metrics_history"].(map[string]any)
+		assert.Equal(t, map[string]any{
+			"first": 0.5, "last": 0.75, "min": 0.25, "max": 0.75, "count": int64(4), "nan": int64(1), "first_step": int64(0), "last_step": int64(3),
+		}, history["loss"])
+		assert.NotContains(t, history["only_nan"], "min")
+		assert.Equal(t, 3.0, gen["models"], "a metric keeps its name")
+
+		back := v.doc(l.id(t, "back_dated")).Generated["metrics_history"].(map[string]any)["m"].(map[string]any)
+		assert.Equal(t, 2.0, back["first"])
+		assert.Equal(t, 1.0, back["last"], "the highest step, whatever the clock said")
+		assert.Equal(t, 1.0, v.doc(l.id(t, "back_dated")).Generated["m"])
+	})
+	t.Run("nested runs", func(t *testing.T) {
+		outer, middle, inner := l.id(t, "outer"), l.id(t, "middle"), l.id(t, "inner")
+		d := v.doc(inner)
+		assert.Equal(t, outer, d.WorkflowID)
+		assert.Equal(t, "outer", d.WorkflowName)
+		assert.Equal(t, v.doc(outer).WorkflowID, d.WorkflowParentID)
+		assert.Equal(t, (task.Ref{Kind: "mlflow", Key: middle}).ID(), d.Parent)
+		assert.Equal(t, outer, d.Execution)
+		assert.Equal(t, v.doc(outer).TraceID, d.TraceID)
+		assert.Equal(t, "runs.nested", d.ActivityID)
+		assert.Equal(t, "runs", v.doc(outer).ActivityID)
+		assert.Equal(t, "demo runs", v.doc(outer).WorkflowName)
+		assert.True(t, strings.HasPrefix(v.doc(outer).WorkflowID, l.Experiment+"-"))
+	})
+	t.Run("inputs, artifacts and where they lie", func(t *testing.T) {
+		e := v.of(l.id(t, "inner"))[0]
+		in := e.Used["inputs"].([]any)[0].(map[string]any)
+		path := l.Truth["inner"].Path
+		assert.Equal(t, map[string]any{
+			"name": "lattice", "digest": l.Truth["inner"].Digest, "source": path, "source_type": "local", "context": "training",
+			"id": "digest:mlflow:lattice:" + l.Truth["inner"].Digest,
+		}, in)
+		require.Contains(t, e.Paths, path)
+		assert.NotZero(t, e.Paths[path].ModTime)
+		file := e.Generated["artifacts"].([]any)[0].(map[string]any)
+		assert.Equal(t, "notes/hello.txt", file["artifact"])
+		assert.Equal(t, int64(5), file["bytes"])
+		full := filepath.Join(l.Truth["inner"].ArtifactURI, "notes/hello.txt")
+		assert.Equal(t, full, file["path"])
+		assert.NotZero(t, e.Paths[full].ModTime)
+		assert.Equal(t, path, e.Used["model_path"])
+		hostname, err := os.Hostname()
+		require.NoError(t, err)
+		assert.Equal(t, hostname, e.Resource["host.name"])
+	})
+	t.Run("models", func(t *testing.T) {
+		x := l.Truth["model"]
+		models := v.doc(x.ID).Generated["models"].([]any)
+		require.Len(t, models, 2)
+		made, registered := models[0].(map[string]any), models[1].(map[string]any)
+		assert.Equal(t, x.ModelID, made["model_id"])
+		assert.Equal(t, "READY", made["status"])
+		assert.Equal(t, "models:/lattice-net/"+x.Version, registered["uri"])
+		assert.Equal(t, []any{"champion"}, registered["aliases"])
+	})
+	t.Run("who and what", func(t *testing.T) {
+		d := v.doc(l.id(t, "inner"))
+		assert.NotEmpty(t, d.User)
+		assert.True(t, strings.HasSuffix(d.Attributes["code.file.path"].(string), "runs.py"))
+		assert.Equal(t, map[string]any{"stage": "train"}, d.Custom["tags"])
+		assert.Equal(t, "a remark", d.Custom["description"])
+	})
+	t.Run("secrets", func(t *testing.T) {
+		d := v.doc(l.id(t, "secret"))
+		assert.NotContains(t, task.JSON(d.Map()), "hunter2")
+		assert.Equal(t, int64(512), d.Used["max_tokens"])
+		assert.Equal(t, map[string]any{"$redacted": true}, d.Used["db_password"])
+		assert.Equal(t, "postgresql://[redacted]@db.example.org/runs", d.Used["url"])
+	})
+}
+
+// pythonText is str() of a param, from its value.
+func pythonText(v any) string {
+	switch v := v.(type) {
+	case bool:
+		return map[bool]string{true: "True", false: "False"}[v]
+	case string:
+		return v
+	case map[string]any:
+		return v["$int"].(string)
+	}
+	return task.JSON(v)
+}
+
+func (l *logged) chosen(t *testing.T) {
+	path, db := l.copyTo(t)
+	do(t, db, "INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (77, 'scratch', 'active')")
+	do(t, db, "UPDATE runs SET experiment_id = 77 WHERE run_uuid = ?", l.id(t, "late"))
+	v := newView()
+	start(t, path, v, func(c *Config) {
+		c.Experiments.Exclude = []string{"scr*"}
+		c.Capture = Capture{Drop: []string{"used.layers", "generated.u*", "tags.st*"}, Redact: []string{"optimizer"}}
+		c.ActivityTag = "stage"
+		c.RunsAreLocal = false
+	}, nil)
+	eventually(t, "the inner run", func() bool { return v.doc(l.id(t, "inner")) != nil })
+	d := v.doc(l.id(t, "inner"))
+	assert.NotContains(t, d.Used, "layers")
+	assert.NotContains(t, d.Generated, "up")
+	assert.Contains(t, d.Generated, "down")
+	assert.NotContains(t, d.Generated, "metrics_history")
+	assert.NotContains(t, d.Generated, "artifacts")
+	assert.NotContains(t, d.Custom, "tags")
+	assert.Equal(t, "train", d.ActivityID)
+	assert.Empty(t, d.Host)
+	assert.Equal(t, map[string]any{"$redacted": true}, d.Used["optimizer"])
+
+	// Renamed, the experiment is wanted.
+	eventually(t, "the others", func() bool { return len(v.docs()) == len(l.Truth)-1 })
+	assert.Nil(t, v.doc(l.id(t, "late")))
+	do(t, db, "UPDATE experiments SET name = 'kept' WHERE experiment_id = 77")
+	eventually(t, "the run of the renamed experiment", func() bool { return v.doc(l.id(t, "late")) != nil })
+}
+
+func (l *logged) changes(t *testing.T) {
+	path, db := l.copyTo(t)
+	v := newView()
+	x := start(t, path, v, nil, nil)
+	l.complete(t, v)
+	becomes := func(what, name string, ok func(*task.Document) bool) {
+		t.Helper()
+		eventually(t, what, func() bool { return ok(v.doc(l.id(t, name))) })
+	}
+	inner, late, open := l.id(t, "inner"), l.id(t, "late"), l.id(t, "open")
+
+	do(t, db, `INSERT INTO params ("key", value, run_uuid) VALUES ('later', '7', ?)`, late)
+	becomes("a param after the end", "late", func(d *task.Document) bool { return d.Used["later"] == int64(7) })
+
+	do(t, db, `INSERT INTO metrics ("key", value, timestamp, run_uuid, step, is_nan) VALUES ('late_metric', 9, 0, ?, 1, 0)`, late)
+	do(t, db, `UPDATE latest_metrics SET value = 9, step = 1 WHERE run_uuid = ?`, late)
+	becomes("a point with the time 0", "late", func(d *task.Document) bool {
+		h, _ := d.Generated["metrics_history"].(map[string]any)["late_metric"].(map[string]any)
+		return d.Generated["late_metric"] == 9.0 && h["count"] == int64(2)
+	})
+
+	do(t, db, "UPDATE runs SET status = 'FINISHED', end_time = 1 WHERE run_uuid = ?", open)
+	becomes("an end", "open", func(d *task.Document) bool { return d.Status == task.StatusFinished && d.EndedAt == 1e6 })
+	do(t, db, "UPDATE runs SET status = 'RUNNING', end_time = NULL WHERE run_uuid = ?", open)
+	becomes("a run that is opened again", "open", func(d *task.Document) bool { return d.Status == task.StatusRunning && d.EndedAt == 0 })
+
+	do(t, db, "UPDATE runs SET lifecycle_stage = 'deleted', deleted_time = 5 WHERE run_uuid = ?", inner)
+	becomes("a deletion", "inner", func(d *task.Document) bool {
+		return d.Custom["lifecycle_stage"] == "deleted" && d.Status == task.StatusFinished
+	})
+	do(t, db, "UPDATE runs SET lifecycle_stage = 'active', deleted_time = NULL WHERE run_uuid = ?", inner)
+	becomes("a restoration", "inner", func(d *task.Document) bool { return d.Custom["lifecycle_stage"] == "active" })
+
+	do(t, db, `UPDATE tags SET value = 'test' WHERE "key" = 'stage' AND run_uuid = ?`, inner)
+	becomes("a tag that is set anew", "inner", func(d *task.Document) bool {
+		tags, _ := d.Custom["tags"].(map[string]any)
+		return tags["stage"] == "test"
+	})
+	do(t, db, `DELETE FROM tags WHERE "key" = 'stage' AND run_uuid = ?`, inner)
+	becomes("a tag that is deleted", "inner", func(d *task.Document) bool { return d.Custom["tags"] == nil })
+
+	do(t, db, "UPDATE runs SET name = 'outermost' WHERE run_uuid = ?", l.id(t, "outer"))
+	becomes("the new name of the root", "inner", func(d *task.Document) bool { return d.WorkflowName == "outermost" })
+
+	// Parents in a circle, by hand: nothing hangs, and each still has one.
+	for child, parent := range map[string]string{"late": "back_dated", "back_dated": "late"} {
+		do(t, db, `INSERT INTO tags ("key", value, run_uuid) VALUES ('mlflow.parentRunId', ?, ?)`, l.id(t, parent), l.id(t, child))
+	}
+	becomes("a parent in a circle", "late", func(d *task.Document) bool { return d.Parent != "" && d.WorkflowID == l.id(t, "back_dated") })
+
+	before := v.doc(l.id(t, "outer")).WorkflowID
+	do(t, db, "UPDATE experiments SET name = 'renamed' WHERE experiment_id = ?", l.Experiment)
+	becomes("the new name of the experiment", "outer", func(d *task.Document) bool { return d.WorkflowName == "renamed" })
+	assert.Equal(t, before, v.doc(l.id(t, "outer")).WorkflowID)
+
+	do(t, db, "DELETE FROM registered_model_aliases")
+	becomes("an alias that is gone", "model", func(d *task.Document) bool {
+		return d.Generated["models"].([]any)[1].(map[string]any)["aliases"] == nil
+	})
+
+	// The last tag row goes away and its number comes back: no reason to read everything again.
+	do(t, db, "DELETE FROM tags WHERE rowid = (SELECT max(rowid) FROM tags)")
+	do(t, db, `INSERT INTO tags ("key", value, run_uuid) VALUES ('fresh', 'yes', ?)`, late)
+	becomes("a tag in the place of another", "late", func(d *task.Document) bool {
+		tags, _ := d.Custom["tags"].(map[string]any)
+		return tags["fresh"] == "yes"
+	})
+	assert.Zero(t, x.logs.FilterMessageSnippet("read again").Len())
+
+	// Quiet again: the gate stays shut and nothing is sent.
+	n := v.count()
+	polls := x.sum(t, "otelcol_mlflow_unchanged_polls")
+	eventually(t, "polls that end at the gate", func() bool { return x.sum(t, "otelcol_mlflow_unchanged_polls") > polls+10 })
+	assert.Equal(t, n, v.count())
+	for _, e := range v.of(open) {
+		assert.NotZero(t, e.Seq)
+	}
+}
+
+func (l *logged) rowsReused(t *testing.T) {
+	path, db := l.copyTo(t)
+	v := newView()
+	x := start(t, path, v, nil, nil)
+	l.complete(t, v)
+	sent := v.count()
+	// What `mlflow gc` does to the newest run, and then another takes its row numbers.
+	gone := l.id(t, "model")
+	tx, err := db.Begin()
+	require.NoError(t, err)
+	for _, table := range []string{"params", "metrics", "latest_metrics", "tags", "runs"} {
+		_, err := tx.Exec("DELETE FROM "+table+" WHERE run_uuid = ?", gone)
+		require.NoError(t, err)
+	}
+	fresh := strings.Repeat("a", 32)
+	_, err = tx.Exec("INSERT INTO runs (run_uuid, name, status, start_time, lifecycle_stage, experiment_id) VALUES (?, 'fresh', 'FINISHED', 5, 'active', 0)", fresh)
+	require.NoError(t, err)
+	_, err = tx.Exec(`INSERT INTO params ("key", value, run_uuid) VALUES ('a', '1', ?)`, fresh)
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit())
+	eventually(t, "the run in the place of another", func() bool { return v.doc(fresh) != nil })
+	assert.Equal(t, int64(1), v.doc(fresh).Used["a"])
+	assert.NotNil(t, v.doc(gone), "what was seen stays in the view")
+	assert.Equal(t, sent+1, v.count(), "nothing else is sent again")
+	assert.Equal(t, 1, x.logs.FilterMessageSnippet("rows were deleted").Len())
+}
+
+func (l *logged) restart(t *testing.T) {
+	path, db := l.copyTo(t)
+	v, st := newView(), newMemory()
+	first := start(t, path, v, stored, st.host())
+	l.complete(t, v)
+	eventually(t, "the position is kept", func() bool { return st.copy().data[cursorKey] != nil && len(st.copy().data) > 5 })
+	killed := st.copy()
+	first.stop()
+	n := v.count()
+	require.Equal(t, len(l.Truth), n)
+
+	// What changes while nobody looks is found, and nothing else is sent again.
+	do(t, db, `INSERT INTO params ("key", value, run_uuid) VALUES ('while_away', '1', ?)`, l.id(t, "late"))
+	do(t, db, "UPDATE runs SET status = 'FAILED' WHERE run_uuid = ?", l.id(t, "killed"))
+	second := start(t, path, v, stored, st.host())
+	eventually(t, "both changes", func() bool {
+		return v.doc(l.id(t, "late")).Used["while_away"] == int64(1) && v.doc(l.id(t, "killed")).Status == task.StatusFailed
+	})
+	second.stop()
+	assert.Equal(t, n+2, v.count())
+	last := v.of(l.id(t, "late"))
+	assert.Equal(t, last[0].ObserverID, last[1].ObserverID)
+	assert.Greater(t, last[1].Seq, last[0].Seq)
+	assert.Greater(t, last[1].Time, last[0].Time)
+
+	// A kill threw the position of the second away: its changes are sent again, the view is the same.
+	before := map[string]string{}
+	for id, d := range v.docs() {
+		before[id] = task.JSON(d.Map())
+	}
+	third := start(t, path, v, stored, killed.host())
+	eventually(t, "the changes again", func() bool { return v.count() >= n+4 })
+	third.stop()
+	for id, d := range v.docs() {
+		assert.JSONEq(t, before[id], task.JSON(d.Map()))
+	}
+
+	// Without any position all is read again, and the newer content wins.
+	fourth := start(t, path, v, nil, nil)
+	eventually(t, "everything again", func() bool { return v.count() >= 2*n+4 })
+	assert.Equal(t, 1, fourth.logs.FilterMessageSnippet("no storage is configured").Len())
+	do(t, db, "UPDATE runs SET status = 'FINISHED', end_time = 9 WHERE run_uuid = ?", l.id(t, "open"))
+	eventually(t, "the end", func() bool { return v.doc(l.id(t, "open")).Status == task.StatusFinished })
+	fourth.stop()
+
+	// Another campaign: every run is news, from a new observer.
+	fifth := start(t, path, v, func(c *Config) { stored(c); c.Campaign = "other" }, st.host())
+	eventually(t, "every run in the other campaign", func() bool {
+		for _, x := range l.Truth {
+			if v.doc(x.ID).CampaignID != "other" {
+				return false
+			}
+		}
+		return true
+	})
+	fifth.stop()
+	assert.NotEqual(t, last[0].ObserverID, fifth.keeper.cursor.Observer)
+}
+
+func (l *logged) refused(t *testing.T) {
+	path, db := l.copyTo(t)
+	v, st := newView(), newMemory()
+	v.setRefuse(errors.New("the store is full"))
+	x := start(t, path, v, stored, st.host())
+	eventually(t, "the first refusals", func() bool { return v.offers() > 2 })
+	do(t, db, "UPDATE runs SET name = 'meanwhile' WHERE run_uuid = ?", l.id(t, "late"))
+	assert.Nil(t, st.copy().data[cursorKey], "no position before acceptance")
+	v.setRefuse(nil)
+	l.complete(t, v)
+	eventually(t, "what changed meanwhile", func() bool { return v.doc(l.id(t, "late")).Custom["run_name"] == "meanwhile" })
+	st.mu.Lock()
+	st.fail = errors.New("disk full")
+	st.mu.Unlock()
+	do(t, db, "UPDATE runs SET name = 'again' WHERE run_uuid = ?", l.id(t, "late"))
+	eventually(t, "a change though the position cannot be kept", func() bool { return v.doc(l.id(t, "late")).Custom["run_name"] == "again" })
+	eventually(t, "that is said", func() bool { return x.logs.FilterMessageSnippet("position cannot be saved").Len() == 1 })
+	st.mu.Lock()
+	st.fail = nil
+	st.mu.Unlock()
+}
+
+func (l *logged) replaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mlflow.db")
+	v := newView()
+	x := start(t, path, v, nil, nil)
+	eventually(t, "the wait is explained", func() bool { return x.logs.FilterMessageSnippet("does not exist yet").Len() == 1 })
+	require.NoError(t, os.WriteFile(path, []byte("this is no database, but long enough to be one: "+strings.Repeat("x", 2000)), 0o600))
+	eventually(t, "a wrong file is explained", func() bool { return x.logs.FilterMessageSnippet("no MLflow tracking database").Len() == 1 })
+	other := path + ".new"
+	copyFile(t, l.db, other)
+	require.NoError(t, os.Rename(other, path))
+	l.complete(t, v)
+	n := v.count()
+	copyFile(t, l.db, other)
+	db := writer(t, other)
+	fresh := strings.Repeat("b", 32)
+	do(t, db, "INSERT INTO runs (run_uuid, name, status, start_time, lifecycle_stage, experiment_id) VALUES (?, 'fresh', 'FINISHED', 5, 'active', 0)", fresh)
+	require.NoError(t, db.Close())
+	require.NoError(t, os.Rename(other, path))
+	eventually(t, "the run of the new file", func() bool { return v.doc(fresh) != nil })
+	assert.Equal(t, n+1, v.count())
+	require.NoError(t, os.Remove(path))
+	eventually(t, "its absence", func() bool { return x.logs.FilterMessageSnippet("does not exist yet").Len() == 2 })
+}
+
+func (l *logged) older(t *testing.T) {
+	path, db := l.copyTo(t)
+	do(t, db, "PRAGMA foreign_keys = OFF")
+	for _, table := range []string{"logged_model_metrics", "logged_model_params", "logged_model_tags", "logged_models", "inputs", "input_tags",
+		"datasets", "registered_model_aliases", "model_version_tags", "model_versions", "registered_models"} {
+		do(t, db, "DROP TABLE "+table)
+	}
+	do(t, db, "ALTER TABLE runs DROP COLUMN deleted_time")
+	do(t, db, "DROP INDEX IF EXISTS idx_experiments_workspace_creation_time")
+	do(t, db, "ALTER TABLE experiments DROP COLUMN creation_time")
+	v := newView()
+	x := start(t, path, v, nil, nil)
+	l.complete(t, v)
+	assert.Equal(t, 0.75, v.doc(l.id(t, "inner")).Generated["loss"])
+	// A migration while we look on.
+	do(t, db, "ALTER TABLE runs ADD COLUMN deleted_time BIGINT")
+	eventually(t, "the migration is seen", func() bool { return x.logs.FilterMessageSnippet("tables of the MLflow database changed").Len() == 1 })
+}
+
+func (l *logged) locked(t *testing.T) {
+	path, db := l.copyTo(t)
+	do(t, db, "BEGIN EXCLUSIVE")
+	v := newView()
+	x := start(t, path, v, func(c *Config) { c.BusyTimeout = time.Second }, nil)
+	eventually(t, "the lock is explained", func() bool { return x.logs.FilterMessageSnippet("stays locked").Len() == 1 })
+	do(t, db, "ROLLBACK")
+	l.complete(t, v)
+	eventually(t, "its end", func() bool { return x.logs.FilterMessageSnippet("can be read again").Len() == 1 })
+}
+
+// plan makes sure that a history is read by its index, however many points other runs have.
+func (l *logged) plan(t *testing.T) {
+	_, db := l.copyTo(t)
+	var id, parent, unused int64
+	var detail string
+	require.NoError(t, db.QueryRow("EXPLAIN QUERY PLAN SELECT rowid, \"key\", value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? AND rowid > ? ORDER BY rowid LIMIT ?",
+		"x", 0, 10).Scan(&id, &parent, &unused, &detail))
+	assert.Contains(t, detail, "index_metrics_run_uuid (run_uuid=? AND rowid>?)")
+}
+
+// writers log at full speed while we poll as fast as allowed, and see no error; afterwards nothing is missing.
+func (l *logged) writers(t *testing.T, mode string) {
+	for _, how := range []string{"sqlite3", "mlflow"} {
+		t.Run(how, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "mlflow.db") // MLflow itself cannot open every name
+			copyFile(t, l.db, path)
+			db := writer(t, path)
+			var now string
+			require.NoError(t, db.QueryRow("PRAGMA journal_mode = "+mode).Scan(&now))
+			require.Equal(t, mode, now)
+			require.NoError(t, db.Close())
+			v := newView()
+			x := start(t, path, v, func(c *Config) { c.PollInterval = 10 * time.Millisecond }, nil)
+			l.complete(t, v)
+			var result struct {
+				Run     string   `json:"run"`
+				Written int64    `json:"written"`
+				Errors  []string `json:"errors"`
+				Slowest float64  `json:"slowest"`
+			}
+			require.NoError(t, json.Unmarshal([]byte(lastLine(script(t, t.TempDir(), "writer.py", how, path, "3"))), &result))
+			assert.Empty(t, result.Errors)
+			assert.Greater(t, result.Written, int64(20))
+			eventually(t, "the last point", func() bool {
+				d := v.doc(result.Run)
+				return d != nil && d.Status == task.StatusFinished && d.Generated["x"] == float64(result.Written-1)
+			})
+			h := v.doc(result.Run).Generated["metrics_history"].(map[string]any)["x"].(map[string]any)
+			assert.Equal(t, result.Written, h["count"])
+			assert.Equal(t, 0.0, h["min"])
+			db = writer(t, path)
+			require.NoError(t, db.QueryRow("PRAGMA journal_mode").Scan(&now))
+			assert.Equal(t, mode, now, "the journal mode is the writer's")
+			t.Log(fmt.Sprintf("%s, %s: %d points in 3 s, slowest %.3f s, %d snapshots, %d polls", how, mode, result.Written, result.Slowest,
+				len(v.of(result.Run)), x.sum(t, "otelcol_mlflow_polls")))
+		})
+	}
+}
