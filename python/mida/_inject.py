@@ -45,6 +45,7 @@ import types
 EXPRESSION = "(exec(boot), make(kind, config, sources, boot))[1]"
 MODULES = (
     "encoding",
+    "values",
     "redact",
     "capture",
     "environment",
@@ -54,6 +55,7 @@ MODULES = (
     "observer",
     "calls",
     "dask_client",
+    "dask_events",
     "dask_worker",
     "dask_scheduler",
     "dask",

@@ -11,7 +11,8 @@ import functools
 import types
 from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
-from .encoding import Summariser, type_name
+from .encoding import type_name
+from .values import Summariser
 
 try:  # since dask 2024.12
     from dask import _task_spec as _spec
@@ -19,8 +20,9 @@ except ImportError:  # pragma: no cover - depends on the version
     _spec = None
 
 from dask.utils import apply as _apply
+from dask.utils import key_split
 
-__all__ = ["Call", "function_names", "is_internal", "key_text", "read_call"]
+__all__ = ["Arguments", "Call", "call_names", "function_names", "is_internal", "key_text", "read_call"]
 
 _MISSING = object()
 _SMALL_ITEMS = 16
@@ -63,7 +65,7 @@ class Call:
     __slots__ = ("function", "args", "kwargs", "inner")
 
     def __init__(
-        self, function: Any, args: Tuple[Any, ...], kwargs: Mapping[str, Any], inner: Optional[List["Call"]] = None
+        self, function: Any, args: Tuple[Any, ...], kwargs: Mapping[str, Any], inner: Optional[List[Call]] = None
     ) -> None:
         self.function, self.args, self.kwargs, self.inner = function, args, kwargs, inner
 
@@ -228,6 +230,15 @@ def function_names(function: Any) -> Tuple[str, str]:
         full = qualified
     short = qualified.rpartition("<locals>.")[2]
     return ("lambda" if short.endswith("<lambda>") else short), full
+
+
+def call_names(call: Call, key: Any) -> Tuple[str, str]:
+    """Return activity and full function name; a fused graph and a lambda are named by Dask's key."""
+    names = function_names(call.function)
+    if call.inner is None and names[0] != "lambda":
+        return names
+    full = function_names(call.inner[-1].function)[1] if call.inner else names[1]
+    return key_split(key), full
 
 
 def _parameters(function: Any) -> Tuple[Tuple[str, ...], int]:
@@ -436,4 +447,3 @@ class Arguments:
         if kind is dict and len(value) <= limit and all(type(k) is str for k in value):
             return {k: self._old_value(v, f"{path}.{k}", depth + 1) for k, v in value.items()}
         return self._summarise(value, path, depth)
-

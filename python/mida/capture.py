@@ -17,12 +17,12 @@ class PolicyError(ValueError):
     """The policy is not valid; the message names the key, its value and what would be."""
 
 
-def _globs(config: Dict[str, Any], name: str) -> Optional["re.Pattern[str]"]:
+def _globs(config: Dict[str, Any], name: str) -> Optional[re.Pattern[str]]:
     patterns = config.get(name)
     if patterns is None:
         return None
     if not isinstance(patterns, list) or not all(isinstance(p, str) for p in patterns):
-        raise PolicyError(f"capture.{name}: {patterns!r}: want a list of patterns such as [\"train*\"]")
+        raise PolicyError(f'capture.{name}: {patterns!r}: want a list of patterns such as ["train*"]')
     return re.compile("|".join(fnmatch.translate(p) for p in patterns)) if patterns else None
 
 

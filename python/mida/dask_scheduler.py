@@ -9,10 +9,10 @@ from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from distributed.diagnostics.plugin import SchedulerPlugin
 
-from .calls import function_names, key_text, read_call
+from .calls import call_names, function_names, key_text, read_call
 from .capture import Policy
 from .dask_client import client_script
-from .dask_worker import _names, _nothing, defaults, error_attributes, journal_directory, nanoseconds
+from .dask_events import defaults, error_attributes, journal_directory, nanoseconds
 from .observer import Event, Recorder
 
 __all__ = ["DetachPlugin", "Scheduling"]
@@ -314,7 +314,7 @@ class Scheduling(SchedulerPlugin):
         if call is None:
             return
         key = task.key
-        names = _names(call, key)
+        names = call_names(call, key)
         if not self._policy.trivial_activities and not self._policy.activity(names[0]):
             return
         known.ended = status != "SUBMITTED"
@@ -362,7 +362,7 @@ class Scheduling(SchedulerPlugin):
         if call is None:
             return
         key, activity = task.key, function_names(call.function)[0] if call.inner is None else None
-        if not self._policy.trivial_activities and not self._policy.activity(_names(call, key)[0]):
+        if not self._policy.trivial_activities and not self._policy.activity(call_names(call, key)[0]):
             return
 
         def make() -> Event:
@@ -430,6 +430,10 @@ def _dependencies(task: Any) -> List[Any]:
         else:
             stack.extend(one.dependencies)
     return needs
+
+
+def _nothing(*args: Any, **kwargs: Any) -> None:
+    """Replace the hooks once the plugin is gone."""
 
 
 def _nested(client: str) -> bool:

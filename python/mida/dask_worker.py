@@ -2,141 +2,28 @@
 
 from __future__ import annotations
 
-import ast
-import collections
 import functools
-import os
-import pickletools
-import socket
-import sys
 import time
-from typing import Any, Callable, Deque, Dict, FrozenSet, Iterable, List, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Optional, Tuple
 
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from .calls import Arguments, Call, function_names, key_text, read_call
+from .calls import Arguments, call_names, function_names, key_text, read_call
 from .capture import Policy
-from .encoding import Limits, Summariser, type_name
-from .environment import job_attributes, user_name
-from .journal import default_directory
+from .dask_events import defaults, error_attributes, journal_directory, nanoseconds
+from .encoding import type_name
 from .observer import FLUSH_SECONDS, Event, Recorder
+from .values import Limits, Summariser
 
-__all__ = ["Executing", "defaults", "error_attributes", "journal_directory", "nanoseconds"]
+__all__ = ["Executing"]
 
 _MISSING = object()
-_TRACEBACK = 16384
 _EVENTS = {
     "RUNNING": "mida.task.started",
     "FINISHED": "mida.task.finished",
     "FAILED": "mida.task.failed",
     "CANCELLED": "mida.task.cancelled",
 }
-
-
-def journal_directory(config: Dict[str, Any]) -> str:
-    """Return the journal directory on this node: this process's environment, the configuration, or the default."""
-    given = os.environ.get("MIDA_JOURNAL_DIR") or (config.get("journal") or {}).get("directory")
-    if given:
-        expanded = os.path.expanduser(os.path.expandvars(given))
-        if "$" not in expanded:
-            return os.path.abspath(expanded)
-    return default_directory()
-
-
-def defaults(config: Dict[str, Any], scheduler_id: str, role: str, attributes: Dict[str, Any]) -> Event:
-    """Return what holds for every event of this process.
-
-    The scheduler's host and process are not where a task ran, so only a
-    worker's events carry theirs.
-    """
-    event: Event = {
-        "kind": "dask",
-        "scope": scheduler_id,
-        "execution": scheduler_id,
-        "facet": role,
-        "resource": {"service.name": "dask-" + role},
-        "attributes": {"user.name": user_name(), **attributes},
-    }
-    if role == "worker":
-        event["resource"]["host.name"] = socket.gethostname()
-        event["attributes"].update({"process.pid": os.getpid(), "process.working_directory": _cwd()})
-        event["attributes"].update(job_attributes())
-    if config.get("campaign"):
-        event["campaign"] = config["campaign"]
-    return event
-
-
-def _cwd() -> str:
-    try:
-        return os.getcwd()
-    except OSError:
-        return ""
-
-
-def error_attributes(text: Optional[str], traceback: Optional[str], pickled: Any = None) -> Dict[str, Any]:
-    """Describe an exception from what distributed kept of it; the exception itself is not rebuilt.
-
-    Parameters
-    ----------
-    text : str
-        Its ``repr``.
-    traceback : str
-        The formatted traceback.
-    pickled : bytes, optional
-        Its pickle, which names the module of its class.
-    """
-    text = text or ""
-    short = text.partition("(")[0].strip()[:200] or "unknown"
-    name = _class_in_pickle(pickled, short) if type(pickled) is bytes else short
-    out = {"error.type": name, "exception.type": name}
-    message = _message(text, short)
-    if message:
-        out["exception.message"] = message[:2000]
-    if traceback:
-        if len(traceback) > _TRACEBACK:
-            cut = f"\n[{len(traceback) - _TRACEBACK} characters cut]\n"
-            traceback = traceback[: _TRACEBACK // 4] + cut + traceback[-3 * _TRACEBACK // 4 :]
-        out["exception.stacktrace"] = traceback
-    return out
-
-
-def _message(text: str, short: str) -> str:
-    """Return what is between the parentheses of a ``repr``; of a single text, the text."""
-    if not (text.startswith(short + "(") and text.endswith(")")):
-        return text
-    inner = text[len(short) + 1 : -1].rstrip(",")
-    if inner[:1] in ("'", '"') and len(inner) < 20000:
-        try:
-            literal = ast.literal_eval(inner)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return inner
-        if type(literal) is str:
-            return literal
-    return inner
-
-
-def _class_in_pickle(data: bytes, short: str) -> str:
-    """Find the class of this name in a pickle by reading its instructions, not by running them."""
-    recent: Deque[Any] = collections.deque(maxlen=2)
-    memo: List[Any] = []
-    try:
-        for count, (code, value, _) in enumerate(pickletools.genops(data[:65536])):
-            if count > 5000:
-                break
-            name = code.name
-            if name in ("SHORT_BINUNICODE", "BINUNICODE"):
-                recent.append(value)
-            elif name == "MEMOIZE":
-                memo.append(recent[-1] if recent else None)
-            elif name in ("BINGET", "LONG_BINGET"):
-                recent.append(memo[value] if value < len(memo) else None)
-            elif name == "STACK_GLOBAL" and len(recent) == 2 and all(type(r) is str for r in recent):
-                module, qualified = recent
-                if qualified.rpartition(".")[2] == short:
-                    return qualified if module == "builtins" else f"{module}.{qualified}"
-    except Exception:
-        pass  # cut, or of a newer protocol
-    return short
 
 
 class Executing(WorkerPlugin):
@@ -282,7 +169,7 @@ class Executing(WorkerPlugin):
         call = read_call(task.run_spec)
         if call is None:
             return None
-        names = _names(call, key)
+        names = call_names(call, key)
         if not self._policy.trivial_activities and not self._policy.activity(names[0]):
             return None
         summariser = arguments._summariser
@@ -305,24 +192,30 @@ class Executing(WorkerPlugin):
         if self._announced:
             self._announced.pop(key, None)
         task = self._tasks[key]
-        captured = self._capture(key, task, self._arguments)
-        if captured is None:
-            return
+        try:
+            captured = self._capture(key, task, self._arguments)
+            if captured is None:
+                return
+            if status == "FINISHED":
+                self._outcome(key, task, captured)
+            elif status == "FAILED":
+                captured["error"] = (task.exception_text, task.traceback_text, getattr(task.exception, "data", None))
+        except Exception as error:  # say at least that it ran
+            captured = {}
+            self._recorder.failed(error, "capture")  # type: ignore[union-attr]
         start, stop = self._times(task, at)
         captured["start"] = start
         captured["thread"] = self._threads.get(key)
-        custom = {"reason": reason} if reason else None
-        if status == "FINISHED":
-            value = self._result(key, _MISSING)
-            if value is _MISSING:
-                kind = task.type
-                captured["generated"] = {"value": {"$object": {"type": type_name(kind) if kind is not None else ""}}}
-            else:
-                captured["generated"] = self._summariser.fields(value)
-            captured["nbytes"] = task.nbytes
-        elif status == "FAILED":
-            captured["error"] = (task.exception_text, task.traceback_text, getattr(task.exception, "data", None))
-        self._emit(key, task.run_id, status, stop, captured, custom)
+        self._emit(key, task.run_id, status, stop, captured, {"reason": reason} if reason else None)
+
+    def _outcome(self, key: Any, task: Any, captured: Dict[str, Any]) -> None:
+        value = self._result(key, _MISSING)
+        if value is _MISSING:  # an actor, or already on disk
+            kind = task.type
+            captured["generated"] = {"value": {"$object": {"type": type_name(kind) if kind is not None else ""}}}
+        else:
+            captured["generated"] = self._summariser.fields(value)
+        captured["nbytes"] = task.nbytes
 
     def _times(self, task: Any, at: float) -> Tuple[float, float]:
         """Return start and end in this worker's clock.
@@ -441,17 +334,6 @@ class Executing(WorkerPlugin):
 _NO_KEYS: FrozenSet[Any] = frozenset()
 
 
-def _names(call: Call, key: Any) -> Tuple[str, str]:
-    """Return activity and full function name; a fused graph and a lambda are named by Dask's key."""
-    names = function_names(call.function)
-    if call.inner is None and names[0] != "lambda":
-        return names
-    from dask.utils import key_split
-
-    full = function_names(call.inner[-1].function)[1] if call.inner else names[1]
-    return key_split(key), full
-
-
 def _in_memory(data: Any) -> Optional[Dict[Any, Any]]:
     """Return the dict of results that are in memory now; None where the store is not one we know."""
     if type(data) is dict:
@@ -469,12 +351,3 @@ def _closing(worker: Any) -> bool:
 
 def _nothing(*args: Any, **kwargs: Any) -> None:
     """Replace the hook once the plugin is gone."""
-
-
-def nanoseconds(seconds: float) -> int:
-    """Return a time as integer nanoseconds, exact to the microsecond that a float carries."""
-    return int(seconds * 1e6) * 1000
-
-
-if sys.version_info < (3, 9):  # pragma: no cover
-    raise ImportError("mida needs Python 3.9 or newer")

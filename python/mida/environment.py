@@ -152,7 +152,7 @@ def _git(directory: str) -> Optional[Dict[str, Any]]:
     return out
 
 
-def _head(git: str) -> "tuple[str, str]":
+def _head(git: str) -> tuple[str, str]:
     if os.path.isfile(git):  # a worktree or a submodule
         with open(git, encoding="utf-8") as file:
             git = os.path.join(os.path.dirname(git), file.read().partition("gitdir:")[2].strip())

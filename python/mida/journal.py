@@ -187,7 +187,7 @@ class Writer:
             "boot_id": boot_id(),
             "created": self._created,
             "segment": n,
-            "writer": "mida-python/1 python/%d.%d" % sys.version_info[:2],
+            "writer": f"mida-python/1 python/{sys.version_info[0]}.{sys.version_info[1]}",
             "defaults": self.defaults,
         }
         if _lock(file):

@@ -16,9 +16,7 @@ INITIAL_PID_NAMESPACE = "4026531836"
 _HEX64 = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _UNIONS = ("overlay", "aufs", "squashfs", "tmpfs", "fuse-overlayfs", "fuse.fuse-overlayfs")
-_VOLATILE = frozenset(
-    "overlay aufs tmpfs ramfs rootfs devtmpfs squashfs proc sysfs devpts 9p virtiofs".split()
-)
+_VOLATILE = frozenset("overlay aufs tmpfs ramfs rootfs devtmpfs squashfs proc sysfs devpts 9p virtiofs".split())
 
 
 def join_root(base: str, rel: str) -> str:

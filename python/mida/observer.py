@@ -81,7 +81,7 @@ class Recorder:
         of. It is recorded in any case.
     """
 
-    _all: "weakref.WeakSet[Recorder]" = weakref.WeakSet()
+    _all: weakref.WeakSet[Recorder] = weakref.WeakSet()
 
     def __init__(
         self,

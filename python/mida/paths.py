@@ -21,15 +21,18 @@ def _words(text: str) -> FrozenSet[str]:
 
 
 _KNOWN = _words(
-    "npz npy h5 hdf5 hdf he5 nc nc4 cdf zarr csv tsv parquet feather arrow orc avro json jsonl ndjson "
-    "yaml yml toml ini cfg pkl pickle joblib dill pt pth ckpt onnx safetensors gguf keras pb tflite bst ubj model weights "
-    "tfrecord tif tiff png jpg jpeg bmp gif svg webp pdf eps dm3 dm4 mrc ser emd emi tvips edf cbf cif pdb xyz vasp mmcif gro "
-    "xtc trr dcd psf lammpstrj raw bin dat data txt log out err md xml html xls xlsx ods db sqlite sqlite3 duckdb tar gz tgz bz2 xz "
-    "zip zst lz4 7z mat rds rdata fits root vtk vtu vtp vtr pvd hdr nii mha mhd nrrd dcm czi lif nd2 oib vsi ims mp4 avi mov "
-    "mkv wav flac mp3 fasta fa fastq fq bam sam cram vcf bcf bed gff gtf las laz ply stl obj geojson shp tex ipynb py r c h m o a f z"
+    "npz npy h5 hdf5 hdf he5 nc nc4 cdf zarr csv tsv parquet feather arrow orc avro json jsonl ndjson yaml "
+    "yml toml ini cfg pkl pickle joblib dill pt pth ckpt onnx safetensors gguf keras pb tflite bst ubj model "
+    "weights tfrecord tif tiff png jpg jpeg bmp gif svg webp pdf eps dm3 dm4 mrc ser emd emi tvips edf cbf "
+    "cif pdb xyz vasp mmcif gro xtc trr dcd psf lammpstrj raw bin dat data txt log out err md xml html xls "
+    "xlsx ods db sqlite sqlite3 duckdb tar gz tgz bz2 xz zip zst lz4 7z mat rds rdata fits root vtk vtu vtp "
+    "vtr pvd hdr nii mha mhd nrrd dcm czi lif nd2 oib vsi ims mp4 avi mov mkv wav flac mp3 fasta fa fastq fq "
+    "bam sam cram vcf bcf bed gff gtf las laz ply stl obj geojson shp tex ipynb py r c h m o a f z"
 )
 _MIME = _words("application audio font image message model multipart text video example chemical")
-_DOMAINS = _words("com org net edu gov io de uk ch fr eu ai dev info jp cn us ca it nl se es at be pl au in br app cloud co")
+_DOMAINS = _words(
+    "com org net edu gov io de uk ch fr eu ai dev info jp cn us ca it nl se es at be pl au in br app cloud co"
+)
 _SLASHED = _words("n/a and/or either/or yes/no true/false on/off i/o tcp/ip y/n he/she his/her km/h m/s")
 _THING = _words(
     "dataset datasets checkpoint checkpoints ckpt model models weights image images picture "
@@ -151,8 +154,10 @@ def looks_like_path(field: str, value: str) -> bool:
 def _is_windows(value: str) -> bool:
     if len(value) > 3 and value[0].isascii() and value[0].isalpha() and value[1] == ":" and value[2] in "\\/":
         rest = value[3:]
-        return ":" not in rest and _alnum(rest[0]) and (
-            "\\" in rest[1:] or "/" in rest[1:] or _lower_extension(rest) != ""
+        return (
+            ":" not in rest
+            and _alnum(rest[0])
+            and ("\\" in rest[1:] or "/" in rest[1:] or _lower_extension(rest) != "")
         )
     if value.startswith("\\\\"):
         server, found, share = value[2:].partition("\\")
@@ -253,7 +258,7 @@ class PathFinder:
         self._wait = wait
         self._space: Optional[Space] = None
         self._read_at = 0.0
-        self._busy: Optional["_Job"] = None
+        self._busy: Optional[_Job] = None
         self._thread: Optional[threading.Thread] = None
         self._more = threading.Event()
         self._next: Optional[_Job] = None

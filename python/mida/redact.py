@@ -21,7 +21,7 @@ _HINT = re.compile(
     r"[Pp][Aa][Ss][Ss]|[Ss][Ee][Cc][Rr][Ee][Tt]|[Tt][Oo][Kk][Ee][Nn]|[Kk][Ee][Yy]"
 )
 _MARK = "[redacted]"
-_VALUES: Tuple[Tuple["re.Pattern[str]", str], ...] = (
+_VALUES: Tuple[Tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL), _MARK),
     (re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.\-]*://)[^/\s@:]*(:[^/\s@]*)?@"), r"\1" + _MARK + "@"),
     (
@@ -82,13 +82,20 @@ class Redactor:
                 self._names[name] = known
         return known
 
+    def _hides(self, name: str, value: Any) -> bool:
+        secret = self._secret(name)
+        kind = type(value)
+        if secret == 0 or value is None or kind is bool:
+            return False
+        if secret == 2 or kind is str or kind is bytes:
+            return True
+        return kind is list and any(type(v) is str for v in value)
+
     def mapping(self, values: Dict[str, Any]) -> Dict[str, Any]:
         """Redact a mapping in place and return it."""
         for name, value in values.items():
             kind = type(value)
-            if self._secret(name) and value is not None and not (
-                kind is not str and kind is not bytes and (self._secret(name) == 1 or kind is bool)
-            ):
+            if self._hides(name, value):
                 values[name] = {"$redacted": True}
                 self.count += 1
             elif kind is str:

@@ -65,7 +65,7 @@ def die(path):
 def die_once(path):
     if os.path.exists(path):
         return "survived"
-    die(path)
+    return die(path)
 
 
 def nested(n):

@@ -14,6 +14,8 @@ def payloads(path: str) -> Iterator[Any]:
     """Yield the decoded payloads of a segment, the header first."""
     with open(path, "rb") as file:
         data = file.read()
+    if len(data) < 8:
+        return  # it was made this moment
     assert data[:8] == b"MIDAJRN1", path
     at = 8
     while at < len(data):
@@ -36,7 +38,9 @@ def read_events(directory: str) -> List[Dict[str, Any]]:
             if not name.endswith(".mj"):
                 continue
             it = payloads(os.path.join(root, name))
-            header = next(it)
+            header = next(it, None)
+            if header is None:
+                continue
             assert header["format"] == "mida.journal" and header["version"] == 1
             for payload in it:
                 for event in payload if isinstance(payload, list) else [payload]:

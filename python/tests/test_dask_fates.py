@@ -15,6 +15,8 @@ from distributed import Client
 from distributed.scheduler import KilledWorker
 from journal_reader import final
 
+pytestmark = pytest.mark.dask
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
@@ -139,7 +141,9 @@ def test_scattered_data_is_an_entity(cluster):
     assert result.result() == 6
     event = cluster.snapshot(result.key, "FINISHED")
     assert event["used"] == {"values": [1, 2, 3]} and event["refs"] == {"values": future.key}
-    entity = cluster.until(lambda es: [e for e in es if e["event"] == "mida.entity.observed" and e["key"] == future.key])
+    entity = cluster.until(
+        lambda es: [e for e in es if e["event"] == "mida.entity.observed" and e["key"] == future.key]
+    )
     assert entity[0]["record"]["type"] == "list"
     assert not cluster.attempts(future.key)
     assert cluster.snapshot(result.key, "SUBMITTED", "scheduler")["dependencies"] == []
@@ -151,7 +155,11 @@ def test_nested_tasks_belong_to_the_workflow(cluster):
     event = cluster.snapshot(future.key, "FINISHED")
     assert event["activity"] == "nested"
     inner = cluster.until(
-        lambda es: [e for e in es if e.get("activity") == "inc" and e["facet"] == "scheduler" and e["time"] > event["started_at"]]
+        lambda es: [
+            e
+            for e in es
+            if e.get("activity") == "inc" and e["facet"] == "scheduler" and e["time"] > event["started_at"]
+        ]
     )
     assert {e["workflow_id"] for e in inner} == {cluster.client.id}
 
@@ -291,7 +299,9 @@ def test_every_task_names_its_environment(tmp_path):
     with observed(tmp_path) as o:
         early = o.client.submit(t.inc, 1, pure=False)
         early.result()
-        record = o.until(lambda es: [e for e in es if e["event"] == "mida.environment.observed" and e["facet"] == "worker"])
+        record = o.until(
+            lambda es: [e for e in es if e["event"] == "mida.environment.observed" and e["facet"] == "worker"]
+        )
         late = o.client.submit(t.inc, 2, pure=False)
         late.result()
     digest = record[0]["environment"]

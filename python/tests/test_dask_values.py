@@ -8,6 +8,8 @@ import dask_tasks as t
 import pytest
 from dask_support import observed
 
+pytestmark = pytest.mark.dask
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
