@@ -87,7 +87,7 @@ func (c *Config) Validate() error {
 		}
 		path := filepath.Clean(sc.SQLite.Path)
 		if other, taken := paths[path]; taken {
-			errs = append(errs, fmt.Errorf("stores::%s::sqlite::path: %q is also the path of store %q; want one file a store", name, path, other))
+			errs = append(errs, fmt.Errorf("stores::%s::sqlite::path: %q is also the path of store %q; want one file a store", name, sc.SQLite.Path, other))
 		}
 		paths[path] = name
 	}
