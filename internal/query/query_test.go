@@ -9,3 +9,8 @@ import (
 func TestScripts(t *testing.T) {
 	querytest.Run(t, func(*testing.T) querytest.Target { return querytest.Reference() })
 }
+
+// The reference equals itself, and every random query is one that ParseJSON takes.
+func TestRandomQueries(t *testing.T) {
+	querytest.RunRandom(t, 20, func(*testing.T) querytest.Target { return querytest.Reference() })
+}

@@ -115,7 +115,7 @@ func pages(ctx context.Context, t require.TestingT, target Target, q *query.Quer
 }
 
 // lines shows rows for a comparison, one a line. Times of answers become seconds, as scripts have them. Numbers of
-// aggregates are compared as numbers, to nine digits; values of tasks with their types.
+// aggregates are compared as numbers, to twelve digits; values of tasks with their types.
 func lines(q *query.Query, rows []map[string]any, fromScript bool) string {
 	times := map[string]bool{}
 	for _, f := range q.Projection {
@@ -163,5 +163,5 @@ func number(v any) any {
 	if !ok {
 		return v
 	}
-	return fmt.Sprintf("%.9g", f)
+	return fmt.Sprintf("%.12g", f+0) // -0 is 0
 }
