@@ -227,7 +227,7 @@ func TestCutAnywhere(t *testing.T) {
 	whole.write("acquire.log", shortLog)
 	whole.run()
 	want := whole.encoded()
-	step := 3
+	step := 7
 	if testing.Short() {
 		step = 13
 	}
