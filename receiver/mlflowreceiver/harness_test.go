@@ -2,6 +2,7 @@ package mlflowreceiver
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,8 +54,9 @@ func script(t testing.TB, dir, name string, args ...string) string {
 	out, err := command(t, dir, name, args...).Output()
 	if err != nil {
 		var stderr string
-		if e, ok := err.(*exec.ExitError); ok {
-			stderr = string(e.Stderr)
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			stderr = string(exit.Stderr)
 		}
 		require.NoError(t, err, "%s: %s", name, stderr)
 	}

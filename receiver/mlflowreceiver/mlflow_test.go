@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"os"
@@ -552,8 +551,8 @@ func (l *logged) writers(t *testing.T, mode string) {
 			db = writer(t, path)
 			require.NoError(t, db.QueryRow("PRAGMA journal_mode").Scan(&now))
 			assert.Equal(t, mode, now, "the journal mode is the writer's")
-			t.Log(fmt.Sprintf("%s, %s: %d points in 3 s, slowest %.3f s, %d snapshots, %d polls", how, mode, result.Written, result.Slowest,
-				len(v.of(result.Run)), x.sum(t, "otelcol_mlflow_polls")))
+			t.Logf("%s, %s: %d points in 3 s, slowest %.3f s, %d snapshots, %d polls", how, mode, result.Written, result.Slowest,
+				len(v.of(result.Run)), x.sum(t, "otelcol_mlflow_polls"))
 		})
 	}
 }

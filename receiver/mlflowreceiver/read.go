@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"hash/fnv"
 	"maps"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -95,7 +96,7 @@ func scanRun(scan func(...any) error, more ...any) (*run, error) {
 	var text [7]sql.NullString
 	var number [4]sql.NullInt64
 	x := &run{}
-	dest := append(more, &x.id, &text[0], &text[1], &text[2], &text[3], &text[4], &text[5], &text[6], &number[0], &number[1], &number[2], &number[3])
+	dest := slices.Concat(more, []any{&x.id, &text[0], &text[1], &text[2], &text[3], &text[4], &text[5], &text[6], &number[0], &number[1], &number[2], &number[3]})
 	if err := scan(dest...); err != nil {
 		return nil, err
 	}

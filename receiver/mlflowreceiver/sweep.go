@@ -2,10 +2,15 @@ package mlflowreceiver
 
 import (
 	"context"
+	"time"
 )
 
-// lightAtOnce is the number of runs whose rows and tags are compared in one transaction.
-const lightAtOnce = 500
+const (
+	// lightAtOnce is the number of runs whose rows and tags are compared in one transaction.
+	lightAtOnce = 250
+	// sweepFor bounds the time that a poll spends on the sweep; one transaction is always done.
+	sweepFor = 20 * time.Millisecond
+)
 
 // sweep goes over all runs for what changes without a new row: status, end, name, deletion, tags. It goes on until one
 // whole pass saw no commit of others, and rests until the next.
@@ -29,7 +34,8 @@ func (w *watcher) step(ctx context.Context, version int64) ([]string, error) {
 	last := w.keeper.cursor.Marks["runs"].Row
 	query := "SELECT " + w.db.schema.columns("runs", "r", append([]string{"rowid"}, runColumns...)...) +
 		" FROM runs AS r WHERE r.rowid > ? AND r.rowid <= ? ORDER BY r.rowid LIMIT ?"
-	for left := w.cfg.SweepSize; left > 0; {
+	begin := time.Now()
+	for left := w.cfg.SweepSize; left > 0 && (left == w.cfg.SweepSize || time.Since(begin) < sweepFor); {
 		n, limit := 0, min(left, lightAtOnce)
 		position := *at
 		err := w.db.read(ctx, w.count, func(tx rows) error {
