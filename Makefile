@@ -15,7 +15,7 @@ MIDA_CACHE    ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/otelcol-mida
 MIDA_VENV     := $(MIDA_CACHE)/venv
 MIDA_VENV_OLD := $(MIDA_CACHE)/venv-old
 MIDA_BIN      := $(CURDIR)/bin/otelcol-mida
-export MIDA_CACHE MIDA_VENV MIDA_VENV_OLD MIDA_BIN PYTHON
+export MIDA_CACHE MIDA_VENV MIDA_VENV_OLD MIDA_BIN GO PYTHON
 
 OTELCOL_VERSION  := $(shell awk '/collector\/cmd\/builder v/ {print $$2; exit}' tools/go.mod)
 GOLANGCI_VERSION := v2.15.0
@@ -93,7 +93,7 @@ GO_TEST   := $(GO) test -p 2 -timeout 12m
 RACE      := $(if $(shell command -v gcc || command -v clang),-race)
 PLAIN     := /internal/store|/extension/taskquery|/extension/taskstore|/exporter/taskstoreexporter
 PYTEST    := tools/run_pytest.py -ra -q
-BENCH_PACKAGES ?= ./exporter/taskstoreexporter/... ./processor/provenanceprocessor/...
+BENCH_PACKAGES ?= ./exporter/taskstoreexporter ./processor/provenanceprocessor ./internal/store/sqlite
 
 .PHONY: test
 test: ## run every test: Go, Python, and both together

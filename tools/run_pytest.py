@@ -1,4 +1,4 @@
-"""Run pytest; in CI (CI=true) a run that skips a test, for whatever reason, fails."""
+"""Run pytest; in CI (CI=true) a run that leaves out a test it was not told to leave out fails."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 class NoSkips:
-    """Plugin that turns a passing run with skipped tests into a failing one."""
+    """Plugin that turns a passing run that left out tests into a failing one."""
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -17,8 +17,11 @@ class NoSkips:
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is None or session.exitstatus != pytest.ExitCode.OK:
             return
-        if skipped := reporter.stats.get("skipped"):
-            reporter.write_line(f"CI accepts no skipped test: {len(skipped)}", red=True)
+        left_out = list(reporter.stats.get("skipped", []))
+        if not (session.config.option.markexpr or session.config.option.keyword):
+            left_out += reporter.stats.get("deselected", [])
+        if left_out:
+            reporter.write_line(f"CI leaves out no test, but {len(left_out)} were", red=True)
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
