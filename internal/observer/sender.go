@@ -98,7 +98,7 @@ func (s *Sender) number(events []*task.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range events {
-		if e.Campaign == "" && e.Name != task.EventEnvironment {
+		if e.Campaign == "" {
 			e.Campaign = s.set.Campaign
 		}
 		if e.Observed == 0 {
