@@ -22,7 +22,7 @@ except ImportError:  # pragma: no cover - depends on the version
 from dask.utils import apply as _apply
 from dask.utils import key_split
 
-__all__ = ["Arguments", "Call", "call_names", "function_names", "is_internal", "key_text", "read_call"]
+__all__ = ["BARE_KEYS", "Arguments", "Call", "call_names", "function_names", "is_internal", "key_text", "read_call"]
 
 _MISSING = object()
 _SMALL_ITEMS = 16
@@ -36,6 +36,9 @@ if _spec is not None:
 else:  # pragma: no cover - depends on the version
     _Task = _Alias = _DataNode = _TaskRef = _Nested = _Dict = None
     _subgraph = None
+
+# In this version a reference among the arguments looks like any other string or tuple.
+BARE_KEYS = _spec is None
 
 # Functions of Dask that only hand values on: what they run as is no task of the user.
 _PASSING = frozenset(
@@ -201,8 +204,27 @@ def _unwrap(function: Any) -> Tuple[Any, Tuple[Any, ...], Dict[str, Any]]:
     return function, args, kwargs
 
 
+_CACHED = 1000
+_names_of: Dict[Tuple[Any, str], Tuple[str, str]] = {}
+
+
 def function_names(function: Any) -> Tuple[str, str]:
     """Return the activity of a function and its full name, ``module.qualified``."""
+    kind = type(function)
+    if kind is types.FunctionType:
+        name = (function.__module__, function.__qualname__)
+        known = _names_of.get(name) if type(name[0]) is str else None
+        if known is None:
+            if len(_names_of) >= _CACHED:
+                _names_of.clear()
+            known = _named(function)
+            if type(name[0]) is str:
+                _names_of[name] = known
+        return known
+    return _named(function)
+
+
+def _named(function: Any) -> Tuple[str, str]:
     kind = type(function)
     if kind is not types.FunctionType:
         function = _unwrap(function)[0]
@@ -241,28 +263,46 @@ def call_names(call: Call, key: Any) -> Tuple[str, str]:
     return key_split(key), full
 
 
-def _parameters(function: Any) -> Tuple[Tuple[str, ...], int]:
-    """Return the names of the positional parameters, and how many of them are already bound (``self``)."""
+# By the identity of the code object, which is kept so that no other can have it.
+_parameters_of: Dict[int, Tuple[Any, Tuple[str, ...]]] = {}
+
+
+def _parameters(function: Any) -> Tuple[str, ...]:
+    """Return the names of the positional parameters that are not bound already (as ``self`` is)."""
     kind = type(function)
-    bound = 0
+    if kind is types.FunctionType:
+        code = function.__code__
+        known = _parameters_of.get(id(code))
+        if known is not None and known[0] is code:
+            return known[1]
+        names = code.co_varnames[: code.co_argcount]
+        if not names:
+            return _behind_decorators(function, 0)
+        if len(_parameters_of) >= _CACHED:
+            _parameters_of.clear()
+        _parameters_of[id(code)] = (code, names)
+        return names
     if kind is types.MethodType:
-        function, bound = function.__func__, 1
-        kind = type(function)
-    elif kind is type:
+        return _behind_decorators(function.__func__, 1)
+    if kind is type:
         for cls in function.__mro__:
             init = cls.__dict__.get("__init__")
             if init is not None:
-                function, bound, kind = init, 1, type(init)
-                break
-    if kind is not types.FunctionType:
-        return (), 0
-    for _ in range(5):  # decorators that take *args
+                return _behind_decorators(init, 1)
+    return ()
+
+
+def _behind_decorators(function: Any, bound: int) -> Tuple[str, ...]:
+    """Return the parameters of a function, or of what it wraps where it takes any itself."""
+    if type(function) is not types.FunctionType:
+        return ()
+    for _ in range(5):
         code = function.__code__
         inner = function.__dict__.get("__wrapped__") if code.co_argcount <= bound else None
         if type(inner) is not types.FunctionType:
             break
         function = inner
-    return code.co_varnames[: code.co_argcount], bound
+    return function.__code__.co_varnames[bound : function.__code__.co_argcount]
 
 
 # ---- arguments -----------------------------------------------------------------------------------------------------
@@ -325,20 +365,20 @@ class Arguments:
                 args = bound_args + tuple(args)
             if bound_kwargs:
                 kwargs = {**bound_kwargs, **kwargs}
-        names, bound = _parameters(function)
+        names = _parameters(function)
         used: Dict[str, Any] = {}
-        n = len(names) - bound
+        n = len(names)
         i = 0
         for value in args:
             if i >= n:
-                rest = args[n:] if n > 0 else args
+                rest = args[n:]
                 limit = self._summariser.limits.items
                 items = [self._value(v, f"{prefix}args.{j}") for j, v in enumerate(rest[:limit])]
                 used["args"] = (
                     items if len(rest) <= limit else {"$cut": {"type": "tuple", "length": len(rest), "head": items}}
                 )
                 break
-            name = names[bound + i]
+            name = names[i]
             kind = type(value)
             if (kind is int and -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF) or kind is float:
                 used[name] = value

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, FrozenSet, Iterable, Optional, Tuple
 
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from .calls import Arguments, call_names, function_names, key_text, read_call
+from .calls import BARE_KEYS, Arguments, call_names, function_names, key_text, read_call
 from .capture import Policy
 from .dask_events import defaults, error_attributes, journal_directory, nanoseconds
 from .encoding import type_name
@@ -174,8 +174,8 @@ class Executing(WorkerPlugin):
             return None
         summariser = arguments._summariser
         summariser.start()
-        keys: FrozenSet[Any] = _NO_KEYS
-        if task.dependencies:
+        keys = _NO_KEYS
+        if BARE_KEYS and task.dependencies:
             keys = frozenset(d.key for d in task.dependencies)
         used = arguments.read(call, keys)
         captured = {"names": names, "used": used, "refs": arguments.refs, "start": task.start_time}
@@ -229,10 +229,14 @@ class Executing(WorkerPlugin):
             if entry["action"] == "compute":
                 start, stop = entry["start"], entry["stop"]
                 delay = self._worker.scheduler_delay
-                delay = min(max(delay, stop - at), max(start - began, stop - at))
-                start, stop = start - delay, stop - delay
-                return start, max(start, stop)
-        return began, max(began, at)
+                if start - delay < began:
+                    delay = start - began
+                if stop - delay > at:
+                    delay = stop - at
+                start -= delay
+                stop -= delay
+                return start, stop if stop > start else start
+        return began, at if at > began else began
 
     def _scattered(self, key: Any) -> None:
         """Record data that a client scattered: an entity, made by no task."""

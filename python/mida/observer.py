@@ -200,9 +200,15 @@ class Recorder:
             except Exception as error:
                 self.failed(error, "recorder")
             if closing:
-                self._checkpoint(final=True)
-                self._writer.close()
+                self._finish_journal()
                 return
+
+    def _finish_journal(self) -> None:
+        try:
+            self._checkpoint(final=True)
+        except Exception as error:
+            self.failed(error, "checkpoint")
+        self._writer.close()
 
     def _step(self, closing: bool) -> None:
         if self._tick is not None and not closing:
@@ -232,10 +238,18 @@ class Recorder:
         self._redactor.mapping(record)
         name = digest(record)
         now = time.time_ns()
-        batch = [self._own(lambda: {"event": "mida.environment.observed", "time": now, "record": record})]
+        batch = [
+            self._own(
+                lambda: {
+                    "event": "mida.environment.observed",
+                    "time": now,
+                    "environment": name,
+                    "record": record,
+                }
+            )
+        ]
         if self._labels:
             self._writer.defaults["environment"] = name
-            batch[0]["environment"] = name
             for event in early:
                 batch.append(self._own(lambda e=event: {**e, "environment": name}))
         self._write([e for e in batch if e is not None])
@@ -258,6 +272,29 @@ class Recorder:
             self._deliver(batch)
             self._bytes_out += released
 
+    def _restrict(self, event: Event) -> None:
+        """Apply the policy and take out secrets, in place."""
+        policy, redactor = self._policy, self._redactor
+        for root in ("used", "generated"):
+            values = event.get(root)
+            if values:
+                event[root] = redactor.mapping(policy.fields(root, values))
+        attributes, custom, record = event.get("attributes"), event.get("custom"), event.get("record")
+        if attributes:
+            redactor.mapping(attributes)
+        if custom:
+            redactor.mapping(custom)
+        if record:
+            redactor.mapping(record)
+        if policy.trivial:
+            return
+        if custom and type(custom.get("annotations")) is dict:
+            custom["annotations"] = policy.fields("annotations", custom["annotations"])
+        if record and "value" in record:
+            record.update({"value": None, **policy.fields("generated", {"value": record["value"]})})
+        if attributes and policy.values != "values":
+            attributes.pop("exception.message", None)  # it quotes values
+
     def _deliver(self, batch: List[Event]) -> None:
         try:
             self._paths.add(batch)
@@ -271,17 +308,7 @@ class Recorder:
         try:
             event = make()
             event["seq"] = seq
-            policy, redactor = self._policy, self._redactor
-            for root in ("used", "generated"):
-                values = event.get(root)
-                if values:
-                    event[root] = redactor.mapping(policy.fields(root, values))
-            attributes = event.get("attributes")
-            if attributes:
-                redactor.mapping(attributes)
-            custom = event.get("custom")
-            if custom:
-                redactor.mapping(custom)
+            self._restrict(event)
             return event
         except Exception as error:
             self.failed(error, "event")

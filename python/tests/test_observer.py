@@ -202,6 +202,22 @@ def test_secrets_and_policy(tmp_path):
     assert last_checkpoint(tmp_path)["redacted"] == 3
 
 
+def test_a_policy_covers_all_that_quotes_values(tmp_path):
+    r = recorder(tmp_path, capture={"values": "none"})
+    more = {
+        "generated": {"value": "hidden"},
+        "attributes": {"exception.message": "bad hidden", "error.type": "ValueError"},
+        "custom": {"annotations": {"sample": "hidden"}, "reason": "x"},
+        "record": {"value": "hidden", "type": "str"},
+    }
+    put(r, 1, **more)
+    r.close()
+    (event,) = [e for e in read_events(tmp_path) if e["event"] == "mida.task.finished"]
+    assert "hidden" not in repr(event)
+    assert event["attributes"]["error.type"] == "ValueError" and event["custom"]["reason"] == "x"
+    assert event["record"] == {"value": None, "type": "str"}
+
+
 def test_a_fork_leaves_the_journal_alone(tmp_path):
     r = recorder(tmp_path)
     put(r, 1)
