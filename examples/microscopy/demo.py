@@ -27,7 +27,9 @@ SETTLE = 60.0  # seconds that the view may take to be complete after the last sc
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--collector", default=str(ROOT / "bin" / "otelcol-mida"))
-    parser.add_argument("--workdir", default=str(ROOT / "build" / "demo"), help="emptied first, if an earlier demo made it")
+    parser.add_argument(
+        "--workdir", default=str(ROOT / "build" / "demo"), help="emptied first, if an earlier demo made it"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--once", action="store_true", help="end when the campaign has ended")
     args = parser.parse_args()
@@ -35,7 +37,9 @@ def main() -> int:
     work = fresh(Path(args.workdir))
     with Collector(args.collector, work) as collector:
         client = mida.Client(state_directory=str(work / "mida-data"))
-        say(f"The collector answers at {client.endpoint} after {collector.ready_after:.2f} s. Working directory: {show(work)}")
+        say(
+            f"The collector answers at {client.endpoint} after {collector.ready_after:.2f} s. Working directory: {show(work)}"
+        )
         for number in (1, 2):
             run("acquire", number, args.seed, work)
             watch_search(client, number, args.seed, work)
@@ -189,7 +193,14 @@ def summary(client: mida.Client) -> None:
     rows = []
     for w in client.workflows():
         by_status = ", ".join(f"{n} {status}" for status, n in sorted(w["by_status"].items()))
-        rows.append({"workflow": w["name"] or w["id"], "kind": w["kind"], "tasks": w["tasks"], "status": by_status})
+        rows.append(
+            {
+                "workflow": w.get("workflow_name") or w["workflow_id"],
+                "kind": w["kind"],
+                "tasks": w["tasks"],
+                "status": by_status,
+            }
+        )
     table(rows, ["workflow", "kind", "tasks", "status"])
 
 
@@ -238,7 +249,9 @@ def print_upstream(task_id: str, tasks: dict, into: dict, indent: str, seen: set
     for source, links in sorted(by_source.items(), key=lambda item: tasks[item[0]].get("started_at") or 0):
         print(f"{indent}└─ {describe(tasks[source])}")
         for link in links:
-            entity = link["entity"].rsplit("/", 1)[-1] if link["evidence"] != "declared" else "the tool's own dependency"
+            entity = (
+                link["entity"].rsplit("/", 1)[-1] if link["evidence"] != "declared" else "the tool's own dependency"
+            )
             print(f"{indent}     evidence: {link['evidence']} {link['confidence']:.2f}  {entity}")
         print_upstream(source, tasks, into, indent + "   ", seen)
 
@@ -255,7 +268,9 @@ def where_next(client: mida.Client, work: Path, once: bool) -> None:
     print("  docs/query.md                    the query language;  docs/log-rules.md: rules for your own logs")
     print("  examples/microscopy/collector.yaml  what watched this campaign")
     if once:
-        print(f"  {show(work / 'mida-data' / 'mida.db')}       the view stays; `make demo` without ONCE=1 keeps the collector up")
+        print(
+            f"  {show(work / 'mida-data' / 'mida.db')}       the view stays; `make demo` without ONCE=1 keeps the collector up"
+        )
         return
     print(f"\n  The collector stays up at {client.endpoint}; Ctrl-C ends it. In another terminal:")
     print(f"    cd {show(work)}")
