@@ -1,7 +1,7 @@
 """Run the campaign with a collector beside it, and ask the view the questions of a scientist.
 
-The three scripts are run as they are: this file starts the collector, tells *Dask* (not the scripts) to load the observer,
-and queries while they run and at the end.
+The three scripts are run as they are: this file starts the collector, tells *Dask* (not the scripts) to load the
+observer, and queries while they run and at the end.
 """
 
 from __future__ import annotations
@@ -37,9 +37,7 @@ def main() -> int:
     work = fresh(Path(args.workdir))
     with Collector(args.collector, work) as collector:
         client = mida.Client(state_directory=str(work / "mida-data"))
-        say(
-            f"The collector answers at {client.endpoint} after {collector.ready_after:.2f} s. Working directory: {show(work)}"
-        )
+        say(f"The collector answers at {client.endpoint} after {collector.ready_after:.2f} s; it works in {show(work)}")
         for number in (1, 2):
             run("acquire", number, args.seed, work)
             watch_search(client, number, args.seed, work)
@@ -233,27 +231,34 @@ def lineage_of_best(client: mida.Client) -> None:
     into: dict = {}
     for link in graph["links"]:
         into.setdefault(link["to"], []).append(link)
+    print("  " + describe(tasks[best["id"]]))
     print_upstream(best["id"], tasks, into, "  ", set())
 
 
 def print_upstream(task_id: str, tasks: dict, into: dict, indent: str, seen: set) -> None:
-    if indent == "  ":
-        print(indent + describe(tasks[task_id]))
-    if task_id in seen:
-        print(indent + "  (shown above)")
-        return
+    """Print what a task came from: sources that come from nothing else on one line by activity, the others each."""
     seen.add(task_id)
     by_source: dict = {}
     for link in into.get(task_id, []):
         by_source.setdefault(link["from"], []).append(link)
-    for source, links in sorted(by_source.items(), key=lambda item: tasks[item[0]].get("started_at") or 0):
-        print(f"{indent}└─ {describe(tasks[source])}")
-        for link in links:
-            entity = (
-                link["entity"].rsplit("/", 1)[-1] if link["evidence"] != "declared" else "the tool's own dependency"
-            )
-            print(f"{indent}     evidence: {link['evidence']} {link['confidence']:.2f}  {entity}")
+    ends: dict = {}
+    for source in sorted(by_source, key=lambda s: tasks[s].get("started_at") or 0):
+        t, links = tasks[source], by_source[source]
+        evidence = ", ".join(f"{link['evidence']} {link['confidence']:.2f}" for link in links)
+        if source in seen or not into.get(source):
+            ends.setdefault((t["activity_id"], t["kind"], evidence), []).extend(files(links))
+            continue
+        print(f"{indent}└─ {describe(t)}")
+        print(f"{indent}   ↑ {', '.join(files(links)) or 'its result'}   [{evidence}]")
         print_upstream(source, tasks, into, indent + "   ", seen)
+    for (activity, kind, evidence), names in ends.items():
+        print(f"{indent}└─ {activity} × {len(names)} ({kind})")
+        print(f"{indent}   ↑ {', '.join(names)}   [each {evidence}]")
+
+
+def files(links: list) -> list:
+    """Return short names of what links are about; a dependency that the tool declared names none."""
+    return [link["entity"].rsplit("/", 1)[-1] for link in links if link["evidence"] != "declared"]
 
 
 def describe(t: dict) -> str:
@@ -268,9 +273,7 @@ def where_next(client: mida.Client, work: Path, once: bool) -> None:
     print("  docs/query.md                    the query language;  docs/log-rules.md: rules for your own logs")
     print("  examples/microscopy/collector.yaml  what watched this campaign")
     if once:
-        print(
-            f"  {show(work / 'mida-data' / 'mida.db')}       the view stays; `make demo` without ONCE=1 keeps the collector up"
-        )
+        print(f"  {show(work / 'mida-data' / 'mida.db')}   the view; without ONCE=1 the collector stays up to be asked")
         return
     print(f"\n  The collector stays up at {client.endpoint}; Ctrl-C ends it. In another terminal:")
     print(f"    cd {show(work)}")
