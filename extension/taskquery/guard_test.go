@@ -180,7 +180,7 @@ func TestRequestsAreCounted(t *testing.T) {
 	for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
 		route, _ := p.Attributes.Value("http.route")
 		status, _ := p.Attributes.Value("http.response.status_code")
-		got[route.AsString()+" "+status.Emit()] = p.Value
+		got[route.AsString()+" "+status.String()] = p.Value
 	}
 	assert.Equal(t, map[string]int64{"other 401": 1, "/api/v1/campaigns 200": 1, "/api/v1/query 400": 1}, got)
 	d, err := tel.GetMetric("otelcol_taskquery_request_duration")

@@ -75,7 +75,7 @@ func TestMistakes(t *testing.T) {
 	assert.Contains(t, e["valid"], "used.*")
 	assert.Contains(t, e["message"], `did you mean "status"?`)
 
-	e = a.refused(http.StatusBadRequest, "POST", "/api/v1/query?tiem=iso", `{}`)
+	e = a.refused(http.StatusBadRequest, "POST", "/api/v1/query?tmie=iso", `{}`)
 	assert.Equal(t, "time", e["suggestion"])
 	e = a.refused(http.StatusBadRequest, "POST", "/api/v1/query?time=utc", `{}`)
 	assert.Equal(t, []any{"seconds", "iso"}, e["valid"])

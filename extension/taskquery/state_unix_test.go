@@ -19,10 +19,10 @@ func TestTwoUsers(t *testing.T) {
 		t.Skip("only root can act as a second user")
 	}
 	const nobody = 65534
-	dir, err := os.MkdirTemp("", "mida-two-users-")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	require.NoError(t, os.Chmod(dir, 0o755))
+	dir := t.TempDir()
+	for _, open := range []string{dir, filepath.Dir(dir)} { // so that only the state directory keeps the user out
+		require.NoError(t, os.Chmod(open, 0o755))
+	}
 	d, err := openStateDirectory(filepath.Join(dir, "state"))
 	require.NoError(t, err)
 	_, err = d.token()
