@@ -17,6 +17,16 @@ func (s *Store) Query(ctx context.Context, q *query.Query) (a *query.Answer, err
 	if err != nil {
 		return nil, err
 	}
+	if len(q.Aggregation) > 0 {
+		if err := s.enter(); err != nil {
+			return nil, err
+		}
+		a, ok, err := s.aggregateColumns(ctx, q, position)
+		s.leave()
+		if ok || err != nil {
+			return a, err
+		}
+	}
 	err = s.snapshot(ctx, func(tx *sql.Tx) error {
 		if err := checkAmbiguous(ctx, tx, q); err != nil {
 			return err

@@ -30,6 +30,8 @@ type Store struct {
 	write *sql.DB // one connection
 	read  *sql.DB // a pool; the same as write when exclusive
 
+	columns *columns // nil when exclusive
+
 	queue      chan *call
 	writerDone chan struct{}
 
@@ -45,6 +47,8 @@ type Store struct {
 	loose   map[string]bool // tasks that are not known yet and have claims
 	changed []int64         // rows written in the present transaction
 	same    int64           // tasks of the present transaction that did not change
+	// rewritten says that the present transaction changes more than it lists in changed.
+	rewritten bool
 }
 
 var _ store.Store = (*Store)(nil)
@@ -96,7 +100,7 @@ func open(ctx context.Context, opts Options, fs string) (_ *Store, err error) {
 	}
 	defer func() {
 		if err != nil {
-			s.release()
+			err = errors.Join(err, s.release())
 		}
 	}()
 	if err := createPrivate(path); err != nil {
@@ -145,6 +149,7 @@ func (s *Store) connect(ctx context.Context) error {
 	}
 	s.read = s.write
 	if !s.exclusive {
+		s.columns = &columns{limit: s.opts.CacheBytes, from: columnsFrom}
 		s.read = openDB(s.path, append(slices.Clone(commonPragmas), "query_only(1)", "cache_size(-16384)"))
 		s.read.SetMaxOpenConns(s.opts.Readers)
 		s.read.SetMaxIdleConns(s.opts.Readers)

@@ -68,7 +68,10 @@ func (s *Store) serve(first *call) (alone *call) {
 	calls := []*call{first}
 	var err error
 	if first.special != nil {
-		err = s.transaction(first.special)
+		err = s.transaction(func(ses *session) error {
+			s.rewritten = true
+			return first.special(ses)
+		})
 		s.forget()
 	} else {
 		group := first.batch
@@ -168,13 +171,13 @@ func (s *Store) transactionOn(conn *sql.Conn, f func(*session) error) error {
 			s.session = newSession(dconn)
 		}
 		ses := s.session
-		s.changed, s.same = s.changed[:0], 0
+		s.changed, s.same, s.rewritten = s.changed[:0], 0, false
 		if _, err := ses.exec("BEGIN IMMEDIATE"); err != nil {
 			return err
 		}
 		err := f(ses)
 		if err == nil {
-			_, err = ses.exec("COMMIT")
+			err = s.commit(ses)
 		}
 		if err != nil {
 			// A COMMIT that failed may have ended the transaction already: then there is nothing to roll back.
@@ -198,4 +201,18 @@ func (s *Store) transactionOn(conn *sql.Conn, f func(*session) error) error {
 		return fmt.Errorf("write to %s: %w", s.opts.Path, err)
 	}
 	return nil
+}
+
+// commit commits, and tells the columns in the same breath what changed.
+func (s *Store) commit(ses *session) error {
+	if s.columns == nil {
+		_, err := ses.exec("COMMIT")
+		return err
+	}
+	s.columns.dirtyMu.Lock()
+	defer s.columns.dirtyMu.Unlock()
+	_, err := ses.exec("COMMIT")
+	// Also after an error: a commit may have happened although it was not confirmed.
+	s.columns.note(s.changed, s.rewritten || err != nil)
+	return err
 }

@@ -1,0 +1,313 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/query"
+)
+
+// columns keeps the fields that aggregations asked for lately in memory, so that a question over a million tasks need not
+// read a million documents. A vector is read once, from a snapshot, and afterwards only where tasks changed. What does not
+// fit within the limit is answered by SQLite.
+//
+// Consistency: the writer commits, and notes which rows it changed, under dirtyMu; a query takes the notes and its
+// snapshot under dirtyMu. So the notes are exactly what lies between two snapshots, and all vectors are as of the last.
+type columns struct {
+	limit int
+	from  int64 // tasks from which on vectors pay
+
+	mu      sync.Mutex // held by one query at a time
+	vectors map[string]*vector
+	alive   *vector // 1 for each row that is a task
+	clock   int64
+
+	dirtyMu  sync.Mutex
+	tracking bool // notes are taken: there are vectors
+	stale    bool // the notes do not tell all: forget every vector
+	dirty    []int64
+}
+
+const (
+	// columnsFrom is the number of tasks below which SQLite answers soon enough.
+	columnsFrom = 20_000
+	// maxDirty bounds the notes; above it reading everything again is no dearer.
+	maxDirty = 200_000
+)
+
+// note remembers changed rows. The caller holds dirtyMu.
+func (c *columns) note(rows []int64, all bool) {
+	if !c.tracking {
+		return
+	}
+	if all || len(c.dirty)+len(rows) > maxDirty {
+		c.stale, c.dirty = true, nil
+	}
+	if !c.stale {
+		c.dirty = append(c.dirty, rows...)
+	}
+}
+
+// aggregateColumns answers an aggregation from vectors; ok is false when SQLite must.
+func (s *Store) aggregateColumns(ctx context.Context, q *query.Query, position *query.Position) (a *query.Answer, ok bool, err error) {
+	c := s.columns
+	if c == nil || !columnar(q) {
+		return nil, false, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	c.dirtyMu.Lock()
+	tx, rows, err := s.beginSnapshot(ctx)
+	if err != nil {
+		c.dirtyMu.Unlock()
+		return nil, false, err
+	}
+	defer tx.Rollback()
+	dirty, stale := c.dirty, c.stale
+	c.dirty, c.stale, c.tracking = nil, false, rows >= c.from
+	c.dirtyMu.Unlock()
+	if stale || rows < c.from {
+		c.vectors, c.alive = nil, nil
+	}
+	if rows < c.from {
+		return nil, false, nil
+	}
+	ok, err = c.bring(ctx, tx, q, dirty)
+	if err != nil {
+		// The notes are gone, and some vectors may lack them.
+		c.vectors, c.alive = nil, nil
+	}
+	if !ok || err != nil {
+		return nil, false, err
+	}
+	if err := checkAmbiguous(ctx, tx, q); err != nil {
+		return nil, false, err
+	}
+	return c.answer(q, position), true, nil
+}
+
+// columnar says whether vectors can hold what the query asks for. The record of an environment may come or change without
+// any change of its tasks.
+func columnar(q *query.Query) bool {
+	for _, f := range q.Fields() {
+		if f.Root == "environment" || f.Type == query.Object {
+			return false
+		}
+	}
+	return true
+}
+
+// beginSnapshot begins a read transaction that sees what is committed now, and says how many rows there may be.
+func (s *Store) beginSnapshot(ctx context.Context) (tx *sql.Tx, rows int64, err error) {
+	tx, err = s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, 0, err
+	}
+	// The snapshot is taken by the first read.
+	if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(n), 0) FROM tasks").Scan(&rows); err != nil {
+		_ = tx.Rollback() // nothing was written
+		return nil, 0, err
+	}
+	return tx, rows, nil
+}
+
+// wanted is the vector that a use of a field needs: its value, or whether it exists.
+type wanted struct {
+	field  query.Field
+	exists bool
+}
+
+func (w wanted) key() string {
+	if w.exists {
+		return "?" + w.field.Name
+	}
+	return w.field.Name
+}
+
+func (w wanted) source() (vectorSource, error) {
+	st := &statement{}
+	_, c, err := st.column(w.field)
+	if err != nil {
+		return vectorSource{}, err
+	}
+	src := vectorSource{row: "t.n", table: "tasks t", expr: c.expr}
+	if c.encoded {
+		src.row, src.table = "l.n", "leaves l"
+	}
+	if w.exists {
+		main := strings.NewReplacer("json_each(main)", "json_each(l.main)", "json_each(extra)", "json_each(l.extra)")
+		sqlText, err := (&compiler{statement: st}).exists(c.expr, c, query.Compare{Field: w.field, Op: query.Exists, Value: true})
+		if err != nil {
+			return vectorSource{}, err
+		}
+		src.expr = main.Replace(sqlText)
+	}
+	src.args = st.args
+	return src, nil
+}
+
+// wants lists the vectors of a query.
+func wants(q *query.Query) []wanted {
+	seen := map[string]bool{}
+	var out []wanted
+	add := func(w wanted) {
+		if !seen[w.key()] {
+			seen[w.key()] = true
+			out = append(out, w)
+		}
+	}
+	g := newGrouping(q)
+	for _, f := range g.fields {
+		add(wanted{field: f})
+	}
+	for _, i := range g.nested() {
+		add(wanted{field: g.fields[i], exists: true})
+	}
+	var walk func(query.Filter)
+	walkAll := func(parts []query.Filter) {
+		for _, p := range parts {
+			walk(p)
+		}
+	}
+	walk = func(f query.Filter) {
+		switch f := f.(type) {
+		case query.And:
+			walkAll(f.Parts)
+		case query.Or:
+			walkAll(f.Parts)
+		case query.Nor:
+			walkAll(f.Parts)
+		case query.Not:
+			walk(f.Part)
+		case query.Compare:
+			add(wanted{field: f.Field, exists: f.Op == query.Exists})
+		}
+	}
+	walk(q.Filter)
+	return out
+}
+
+// bring loads the missing vectors of a query and refreshes the others. ok is false when they do not fit.
+func (c *columns) bring(ctx context.Context, tx *sql.Tx, q *query.Query, dirty []int64) (ok bool, err error) {
+	c.clock++
+	if c.vectors == nil {
+		c.vectors = map[string]*vector{}
+	}
+	changed := rowList(dirty)
+	if c.alive == nil {
+		c.alive = &vector{source: aliveSource}
+		if ok, err := c.alive.load(ctx, tx, aliveSource, "", c.limit); !ok || err != nil {
+			c.alive, c.vectors = nil, nil
+			return false, err
+		}
+	} else if changed != "" {
+		if _, err := c.alive.load(ctx, tx, aliveSource, changed, c.limit); err != nil {
+			return false, err
+		}
+	}
+	need := wants(q)
+	for _, w := range need {
+		if v := c.vectors[w.key()]; v != nil {
+			v.used = c.clock
+		}
+	}
+	// Every vector is refreshed, or forgotten: the notes are gone after this query.
+	for key, v := range c.vectors {
+		if changed == "" {
+			break
+		}
+		if fits, err := v.load(ctx, tx, v.source, changed, c.limit); err != nil {
+			return false, err
+		} else if !fits {
+			delete(c.vectors, key)
+		}
+	}
+	for _, w := range need {
+		if c.vectors[w.key()] != nil {
+			continue
+		}
+		src, err := w.source()
+		if err != nil {
+			return false, err
+		}
+		v := &vector{source: src, used: c.clock}
+		if fits, err := v.load(ctx, tx, src, "", c.limit); !fits || err != nil {
+			return false, err
+		}
+		c.vectors[w.key()] = v
+	}
+	return c.evict(), nil
+}
+
+var aliveSource = vectorSource{row: "t.n", expr: "1", table: "tasks t"}
+
+// evict forgets the vectors that were not used for longest until the limit holds. It returns false when those of the
+// present query alone exceed it.
+func (c *columns) evict() bool {
+	for {
+		total := c.alive.size()
+		oldest := ""
+		for key, v := range c.vectors {
+			total += v.size()
+			if v.used < c.clock && (oldest == "" || v.used < c.vectors[oldest].used) {
+				oldest = key
+			}
+		}
+		if total <= c.limit {
+			return true
+		}
+		if oldest == "" {
+			clear(c.vectors)
+			return false
+		}
+		delete(c.vectors, oldest)
+	}
+}
+
+func rowList(rows []int64) string {
+	if len(rows) == 0 {
+		return ""
+	}
+	buf := []byte{'['}
+	for i, n := range rows {
+		if i > 0 {
+			buf = append(buf, ',')
+		}
+		buf = strconv.AppendInt(buf, n, 10)
+	}
+	return string(append(buf, ']'))
+}
+
+// answer evaluates the query over the vectors.
+func (c *columns) answer(q *query.Query, position *query.Position) *query.Answer {
+	g := newGrouping(q)
+	for i, f := range g.fields {
+		g.encoded[i] = encodedField(f)
+	}
+	var inputs []*vector
+	for _, f := range g.fields {
+		inputs = append(inputs, c.vectors[f.Name])
+	}
+	for _, i := range g.nested() {
+		inputs = append(inputs, c.vectors["?"+g.fields[i].Name])
+	}
+	matches := c.predicate(q.Filter)
+	values := make([]any, len(inputs))
+	for n := range c.alive.kinds {
+		row := int64(n)
+		if c.alive.kinds[n] == vectorMissing || !matches(row) {
+			continue
+		}
+		for i, v := range inputs {
+			values[i] = v.get(row)
+		}
+		g.add(values)
+	}
+	return g.answer(position)
+}
+
+func encodedField(f query.Field) bool { return !promoted[f.Name] && f.Name != "elapsed" }
