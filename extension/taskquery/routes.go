@@ -92,8 +92,12 @@ func (s *server) serve(rt route) http.Handler {
 }
 
 func (s *server) call(ctx context.Context, rt route, r *http.Request) (any, error) {
+	var forAuth []string
+	if s.config.Auth.HasValue() {
+		forAuth = s.config.Auth.Get().RequestParameters
+	}
 	for name := range r.URL.Query() {
-		if !slices.Contains(rt.parameters, name) {
+		if !slices.Contains(rt.parameters, name) && !slices.Contains(forAuth, name) {
 			return nil, &query.Error{
 				Field: name, Problem: "unknown parameter", Valid: rt.parameters, Suggestion: query.Nearest(name, rt.parameters),
 			}
