@@ -23,9 +23,23 @@ truth = {}
 
 # Nested three deep, with params of every type and metrics with a history.
 params = {
-    "layers": 2, "learning_rate": 0.01, "tiny": 1e-05, "big": 12345678901234567890, "batch_norm": True, "swa": False,
-    "optimizer": "adam", "nothing": None, "version": "1.10", "leading": "007", "negative": -3, "float_one": 1.0,
-    "empty_list": [], "text_nan": float("nan"), "exp": 1e22, "unicode": "größe µ 模型", "key/with.odd-chars": "x",
+    "layers": 2,
+    "learning_rate": 0.01,
+    "tiny": 1e-05,
+    "big": 12345678901234567890,
+    "batch_norm": True,
+    "swa": False,
+    "optimizer": "adam",
+    "nothing": None,
+    "version": "1.10",
+    "leading": "007",
+    "negative": -3,
+    "float_one": 1.0,
+    "empty_list": [],
+    "text_nan": float("nan"),
+    "exp": 1e22,
+    "unicode": "größe µ 模型",
+    "key/with.odd-chars": "x",
 }
 truth_of_data = Path(artifacts).parent / "lattice.npz"
 np.savez(truth_of_data, image=np.arange(6))
@@ -50,8 +64,11 @@ with mlflow.start_run(run_name="outer") as outer:
 truth["outer"] = {"id": outer.info.run_id}
 truth["middle"] = {"id": middle.info.run_id}
 truth["inner"] = {
-    "id": inner.info.run_id, "params": {k: str(v) for k, v in params.items()},
-    "path": str(truth_of_data), "digest": data.digest, "artifact_uri": inner.info.artifact_uri,
+    "id": inner.info.run_id,
+    "params": {k: str(v) for k, v in params.items()},
+    "path": str(truth_of_data),
+    "digest": data.digest,
+    "artifact_uri": inner.info.artifact_uri,
 }
 
 try:
