@@ -116,14 +116,20 @@ func (c *toSpans) links(ctx context.Context, e *task.Event) []task.Link {
 		}
 		return links
 	}
-	seen := map[[8]byte]bool{}
+	// One link per source: the evidence that is worth most.
+	best := map[[8]byte]lineage.Link{}
+	for _, l := range graph.Links {
+		span := graph.Tasks[l.From].SpanID
+		if old, ok := best[span]; !ok || l.Confidence > old.Confidence {
+			best[span] = l
+		}
+	}
 	for _, l := range links {
-		seen[l.SpanID] = true
+		delete(best, l.SpanID)
 	}
 	for _, l := range graph.Links {
 		f := graph.Tasks[l.From]
-		if !seen[f.SpanID] {
-			seen[f.SpanID] = true
+		if best[f.SpanID] == l {
 			links = append(links, task.Link{TraceID: f.TraceID, SpanID: f.SpanID, Evidence: l.Evidence, Entity: l.Entity})
 		}
 	}
