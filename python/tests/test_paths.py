@@ -76,7 +76,6 @@ SPACES = {
         ("parallel", "/oldceph/x", "ceph:10.0.0.1,10.0.0.2", "/vol/x"),
         ("parallel", "/win/x", "cifs:files.example.org", "/share/sub/x"),
         ("parallel", "/gluster/x", "glusterfs:gl1.example.org", "/vol1/x"),
-        ("parallel", "/home/ada/far/x", "sshfs:login.example.org", "/work/ada/x"),
         ("parallel", "/home/ada/farhome/x", "sshfs:login.example.org", "/~ada/x"),
         ("parallel", "/afs/cern.ch/u/x", "afs", "/afs/cern.ch/u/x"),
         ("parallel", "/home/proj/x", "beegfs", "/beegfs/proj/x"),
