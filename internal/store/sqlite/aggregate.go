@@ -32,19 +32,13 @@ func (s *Store) aggregate(ctx context.Context, tx *sql.Tx, q *query.Query, posit
 	}
 	names := make([]string, len(g.fields))
 	for i, f := range g.fields {
-		names[i], _, _ = st.column(f) // known by now
-	}
-	for _, i := range g.nested() {
-		_, c, err := st.column(g.fields[i])
-		if err != nil {
-			return nil, err
+		name, c, _ := st.column(f) // known by now
+		if names[i] = name; g.counts[i] {
+			exists := query.Compare{Field: f, Op: query.Exists, Value: true}
+			if names[i], err = (&compiler{statement: st}).exists(name, c, exists); err != nil {
+				return nil, err
+			}
 		}
-		// count() counts a path that leads to a map as well.
-		sqlText, err := (&compiler{statement: st}).exists(names[i], c, query.Compare{Field: g.fields[i], Op: query.Exists, Value: true})
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, sqlText)
 	}
 	if len(names) == 0 {
 		names = []string{"1"}
@@ -76,7 +70,8 @@ type grouping struct {
 	q       *query.Query
 	fields  []query.Field // the groups' fields, then those of the aggregates, then those of the sort
 	encoded []bool
-	groups  int // of fields, how many are groups
+	counts  []bool // fields of which only the existence, 1 or 0, is asked for: a path to a map counts, too
+	groups  int    // of fields, how many are groups
 	index   map[string]*group
 	list    []*group
 	left    map[string]*leftOut
@@ -106,19 +101,11 @@ func newGrouping(q *query.Query) *grouping {
 			g.fields = append(g.fields, k.Field)
 		}
 	}
-	g.encoded = make([]bool, len(g.fields))
-	return g
-}
-
-// nested are the fields, by index, for which a task counts also when the path leads to a map.
-func (g *grouping) nested() []int {
-	var out []int
-	for i, a := range g.q.Aggregation {
-		if a.Op == query.Count && a.Field.Type == query.Dynamic {
-			out = append(out, g.groups+i)
-		}
+	g.encoded, g.counts = make([]bool, len(g.fields)), make([]bool, len(g.fields))
+	for i, a := range q.Aggregation {
+		g.counts[g.groups+i] = a.Op == query.Count
 	}
-	return out
+	return g
 }
 
 // appendKey appends what tells a value from others; 1 and 1.0 are one.
@@ -162,17 +149,11 @@ func (g *grouping) add(values []any) {
 			gr.values[i] = v
 		}
 	}
-	nested := len(g.fields)
 	for i, a := range g.q.Aggregation {
 		v := values[g.groups+i]
 		switch {
-		case a.Op == query.Count && a.Field.Type == query.Dynamic:
-			if has, _ := values[nested].(int64); has != 0 {
-				gr.counts[i]++
-			}
-			nested++
 		case a.Op == query.Count:
-			if v != nil {
+			if v == int64(1) {
 				gr.counts[i]++
 			}
 		case gr.accs[i].owner == i:

@@ -22,6 +22,8 @@ type columns struct {
 
 	mu      sync.Mutex // held by one query at a time
 	vectors map[string]*vector
+	// refused are the fields that alone exceed the limit; trying again would cost a scan for nothing.
+	refused map[string]bool
 	alive   *vector // 1 for each row that is a task
 	clock   int64
 
@@ -161,11 +163,8 @@ func wants(q *query.Query) []wanted {
 		}
 	}
 	g := newGrouping(q)
-	for _, f := range g.fields {
-		add(wanted{field: f})
-	}
-	for _, i := range g.nested() {
-		add(wanted{field: g.fields[i], exists: true})
+	for i, f := range g.fields {
+		add(wanted{field: f, exists: g.counts[i]})
 	}
 	var walk func(query.Filter)
 	walkAll := func(parts []query.Filter) {
@@ -195,7 +194,7 @@ func wants(q *query.Query) []wanted {
 func (c *columns) bring(ctx context.Context, tx *sql.Tx, q *query.Query, dirty []int64) (ok bool, err error) {
 	c.clock++
 	if c.vectors == nil {
-		c.vectors = map[string]*vector{}
+		c.vectors, c.refused = map[string]*vector{}, map[string]bool{}
 	}
 	changed := rowList(dirty)
 	if c.alive == nil {
@@ -210,6 +209,10 @@ func (c *columns) bring(ctx context.Context, tx *sql.Tx, q *query.Query, dirty [
 		}
 	}
 	need := wants(q)
+	possible := true
+	for _, w := range need {
+		possible = possible && !c.refused[w.key()]
+	}
 	for _, w := range need {
 		if v := c.vectors[w.key()]; v != nil {
 			v.used = c.clock
@@ -226,6 +229,9 @@ func (c *columns) bring(ctx context.Context, tx *sql.Tx, q *query.Query, dirty [
 			delete(c.vectors, key)
 		}
 	}
+	if !possible {
+		return false, nil
+	}
 	for _, w := range need {
 		if c.vectors[w.key()] != nil {
 			continue
@@ -235,8 +241,13 @@ func (c *columns) bring(ctx context.Context, tx *sql.Tx, q *query.Query, dirty [
 			return false, err
 		}
 		v := &vector{source: src, used: c.clock}
-		if fits, err := v.load(ctx, tx, src, "", c.limit); !fits || err != nil {
+		fits, err := v.load(ctx, tx, src, "", c.limit)
+		if err != nil {
 			return false, err
+		}
+		if !fits {
+			c.refused[w.key()] = true
+			return false, nil
 		}
 		c.vectors[w.key()] = v
 	}
@@ -289,11 +300,8 @@ func (c *columns) answer(q *query.Query, position *query.Position) *query.Answer
 		g.encoded[i] = encodedField(f)
 	}
 	var inputs []*vector
-	for _, f := range g.fields {
-		inputs = append(inputs, c.vectors[f.Name])
-	}
-	for _, i := range g.nested() {
-		inputs = append(inputs, c.vectors["?"+g.fields[i].Name])
+	for i, f := range g.fields {
+		inputs = append(inputs, c.vectors[wanted{field: f, exists: g.counts[i]}.key()])
 	}
 	matches := c.predicate(q.Filter)
 	values := make([]any, len(inputs))

@@ -39,7 +39,8 @@ CREATE TABLE tasks (
   parent             TEXT
 );
 CREATE UNIQUE INDEX tasks_id ON tasks (id);
-CREATE INDEX tasks_campaign ON tasks (campaign_id, workflow_id, status);
+CREATE INDEX tasks_campaign ON tasks (campaign_id, workflow_id, status, kind, workflow_name, workflow_parent_id,
+  submitted_at, started_at, ended_at); -- holds all that the lists of campaigns and workflows need
 
 CREATE TABLE leaves (
   n         INTEGER PRIMARY KEY,

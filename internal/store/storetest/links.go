@@ -157,7 +157,7 @@ func testUnknownIDs(t *testing.T, f Factory) {
 	require.NoError(t, err)
 	require.Equal(t, map[string]store.TaskFacts{e.ID(): {
 		ID: e.ID(), TaskID: "x", Kind: "dask", CampaignID: "c", WorkflowID: "w", WorkflowName: "search", ActivityID: "train",
-		Status: task.StatusFinished, StartedAt: 5, EndedAt: 9,
+		Status: task.StatusFinished, StartedAt: 5, EndedAt: 9, TraceID: e.Trace(), SpanID: e.Span(),
 	}}, facts)
 	require.Empty(t, claimsOf(t, s, "nothing"))
 	none, err := s.Tasks(t.Context(), nil)
