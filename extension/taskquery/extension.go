@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"go.opentelemetry.io/collector/component"
@@ -30,8 +31,18 @@ type server struct {
 	host  component.Host
 	http  *http.Server
 	state *stateDirectory
+	url   string
+	token bool // whether clients need the token
+	ready atomic.Bool
 	done  sync.WaitGroup
 }
+
+// What the collector's service calls once all receivers have started, and before they stop
+// (extensioncapabilities.PipelineWatcher).
+var _ interface {
+	Ready() error
+	NotReady() error
+} = (*server)(nil)
 
 // Start listens before it returns, so that a busy port is an error of the start. It undoes itself when it fails.
 func (s *server) Start(ctx context.Context, host component.Host) error {
@@ -62,10 +73,7 @@ func (s *server) Start(ctx context.Context, host component.Host) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	url := clientURL(listener.Addr(), s.config.TLS.HasValue())
-	if err := state.announce(url, hint != ""); err != nil {
-		return errors.Join(fmt.Errorf("state_directory: %w", err), listener.Close())
-	}
+	s.url, s.token = clientURL(listener.Addr(), s.config.TLS.HasValue()), hint != ""
 	s.state, s.http = state, srv
 	s.done.Add(1)
 	go func() {
@@ -74,9 +82,22 @@ func (s *server) Start(ctx context.Context, host component.Host) error {
 			componentstatus.ReportStatus(host, componentstatus.NewFatalErrorEvent(fmt.Errorf("query API: %w", err)))
 		}
 	}()
-	s.set.Logger.Info("the query API listens", zap.String("url", url), zap.String("store", s.config.Store))
+	s.set.Logger.Info("the query API listens", zap.String("url", s.url), zap.String("store", s.config.Store))
 	return nil
 }
+
+// Ready tells clients where the API is, once everything has started. Not before: extensions start in any order, and a
+// second collector on the same directory, whose store is then refused, must not take the first one's place.
+func (s *server) Ready() error {
+	if err := s.state.announce(s.url, s.token); err != nil {
+		return fmt.Errorf("state_directory: %w", err)
+	}
+	s.ready.Store(true)
+	return nil
+}
+
+// NotReady does nothing: the API answers until Shutdown.
+func (*server) NotReady() error { return nil }
 
 // Shutdown answers the requests at hand for as long as ctx lasts, then ends them.
 func (s *server) Shutdown(ctx context.Context) error {

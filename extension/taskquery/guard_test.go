@@ -95,6 +95,7 @@ func TestAuthExtensionReplacesToken(t *testing.T) {
 	ext, err := create(context.Background(), extensiontest.NewNopSettings(metadata.Type), cfg)
 	require.NoError(t, err)
 	require.NoError(t, ext.Start(context.Background(), h))
+	require.NoError(t, ext.(*server).Ready())
 	t.Cleanup(func() { require.NoError(t, ext.Shutdown(context.Background())) })
 	assert.NoFileExists(t, filepath.Join(cfg.StateDirectory, "token"))
 	data, err := readPrivate(filepath.Join(cfg.StateDirectory, "endpoint.json"))
@@ -164,6 +165,7 @@ func TestRequestsAreCounted(t *testing.T) {
 	ext, err := create(context.Background(), set, cfg)
 	require.NoError(t, err)
 	require.NoError(t, ext.Start(context.Background(), h))
+	require.NoError(t, ext.(*server).Ready())
 	data, err := readPrivate(filepath.Join(cfg.StateDirectory, "endpoint.json"))
 	require.NoError(t, err)
 	a := &api{t: t, url: strings.Split(data, `"`)[3]}

@@ -83,6 +83,8 @@ func start(t *testing.T, change ...func(*Config)) *api {
 	require.NoError(t, err)
 	s := ext.(*server)
 	require.NoError(t, s.Start(context.Background(), h))
+	require.NoFileExists(t, filepath.Join(cfg.StateDirectory, endpointFile), "nothing is announced before all has started")
+	require.NoError(t, s.Ready())
 	t.Cleanup(func() { require.NoError(t, s.Shutdown(context.Background())) })
 	a := &api{t: t, server: s, stores: st, dir: cfg.StateDirectory}
 	data, err := os.ReadFile(filepath.Join(a.dir, endpointFile))

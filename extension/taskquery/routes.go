@@ -175,5 +175,8 @@ func (s *server) health(context.Context, *http.Request) (any, error) {
 	if _, err := s.store(); err != nil {
 		return nil, &apiError{status: http.StatusServiceUnavailable, Message: "the store is not open"}
 	}
+	if !s.ready.Load() {
+		return nil, &apiError{status: http.StatusServiceUnavailable, Message: "the collector is starting"}
+	}
 	return map[string]any{"status": "ok"}, nil
 }

@@ -8,7 +8,11 @@ from .collector import Collector, free_port, read_json_lines
 
 STORE = {
     "extensions": {
-        "file_storage": {"directory": "${env:MIDA_DATA}/state", "create_directory": True},
+        "file_storage": {
+            "directory": "${env:MIDA_DATA}/state",
+            "create_directory": True,
+            "directory_permissions": "0700",
+        },
         "taskstore": {"stores": {"main": {"sqlite": {"path": "${env:MIDA_DATA}/mida.db"}}}},
         "taskquery": {
             "store": "main",
