@@ -8,6 +8,21 @@ import (
 // Canonical gives the entity that a value names, or false when it names none or
 // must not link. doc.go is its contract.
 func Canonical(field, value string, info *PathInfo, where Where) (Entity, bool) {
+	if !strings.Contains(value, redactedMark) {
+		return canonical(field, value, info, where)
+	}
+	// What was redacted differs for different things, unless it only said who may read.
+	e, ok := canonical(field, value, nil, where)
+	if !ok || strings.Contains(e.ID, "redacted") {
+		return Entity{}, false
+	}
+	return e, true
+}
+
+// redactedMark is what observers write in place of a secret (internal/capture).
+const redactedMark = "[redacted]"
+
+func canonical(field, value string, info *PathInfo, where Where) (Entity, bool) {
 	if info != nil && info.Real != "" {
 		return fromInfo(info, where)
 	}
@@ -32,6 +47,9 @@ func Canonical(field, value string, info *PathInfo, where Where) (Entity, bool) 
 // like one, or the file of a file: or sqlite: URI. Observers resolve exactly
 // these.
 func LocalPath(field, value string) (string, bool) {
+	if strings.Contains(value, redactedMark) {
+		return "", false
+	}
 	if scheme, rest, ok := cutScheme(value); ok && len(value) <= maxPath {
 		switch {
 		case scheme == "file":

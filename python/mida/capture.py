@@ -96,9 +96,9 @@ def _numbers(value: Any) -> Any:
     if kind is list:
         return [_numbers(v) for v in value]
     if kind is dict:
-        if "$array" in value or "$object" in value or "$ref" in value or "$int" in value:
+        if _marker(value) and next(iter(value)) in ("$array", "$object", "$ref", "$int", "$redacted"):
             return value
-        if "$cut" in value:
+        if _marker(value) and "$cut" in value and type(value["$cut"]) is dict:
             return {"$cut": {k: v for k, v in value["$cut"].items() if k != "head"}}
         return {k: _numbers(v) for k, v in value.items()}
     return {"$object": {"type": kind.__name__}}

@@ -15,38 +15,48 @@ _KEY = re.compile(
 # Counts of tokens are the most ordinary numbers of language models: only texts are secrets there.
 _TEXT_ONLY = re.compile(r"token|signature|cookie", re.IGNORECASE)
 
-# Each value pattern begins with a text that must occur; looking for it first keeps the usual string cheap.
+# One of these must occur in a text that holds a secret; looking for them first keeps the usual string cheap.
 _HINT = re.compile(
-    r"://|AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|xox[abprs]-|sk-|hf_|eyJ|-----BEGIN|[Bb]earer |[Bb]asic |AIza|"
+    r"://|[?&;][A-Za-z_\-]+=|AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|xox[abprs]-|sk-|hf_|eyJ|-----BEGIN|"
+    r"[Bb]earer |[Bb]asic |AIza|[Aa][Uu][Tt][Hh][Oo][Rr][Ii]|[Cc][Rr][Ee][Dd][Ee][Nn]|"
     r"[Pp][Aa][Ss][Ss]|[Ss][Ee][Cc][Rr][Ee][Tt]|[Tt][Oo][Kk][Ee][Nn]|[Kk][Ee][Yy]"
 )
 _MARK = "[redacted]"
-_VALUES: Tuple[Tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL), _MARK),
-    (re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.\-]*://)[^/\s@:]*(:[^/\s@]*)?@"), r"\1" + _MARK + "@"),
-    (
-        re.compile(
-            r"([?&;](?:X-Amz-(?:Signature|Credential|Security-Token)|X-Goog-(?:Signature|Credential)|AWSAccessKeyId|"
-            r"Signature|sig|se|token|access_token|api_key|apikey|key|password|secret|auth)=)[^&#\s\"']+",
-            re.IGNORECASE,
-        ),
-        r"\1" + _MARK,
-    ),
-    (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), _MARK),
-    (re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_\-]{16,})"), _MARK),
-    (re.compile(r"\bxox[abprs]-[A-Za-z0-9\-]{10,}"), _MARK),
-    (re.compile(r"\b(?:sk-[A-Za-z0-9_\-]{20,}|hf_[A-Za-z0-9]{20,}|AIza[A-Za-z0-9_\-]{30,})"), _MARK),
-    (re.compile(r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*"), _MARK),
-    (re.compile(r"\b([Bb]earer|[Bb]asic) +[A-Za-z0-9_\-.~+/]{12,}=*"), r"\1 " + _MARK),
-    (
-        re.compile(
-            r"(\b[\w\-]*(?:passw(?:or)?d|secret|api[_-]?key|access[_-]?key|auth[_-]?token|access[_-]?token|token)"
-            r"[\"']?\s*[=:]\s*[\"']?)([^\s\"',;&)}\]]{4,})",
-            re.IGNORECASE,
-        ),
-        r"\1" + _MARK,
-    ),
+_WORD = r"(?:passw(?:or)?d|passphrase|secret(?:[_-]?key)?|(?:api|access|private)[_-]?key|credentials?|token)"
+# The rules of internal/capture/redact.go, in the same order; internal/capture/testdata/cases.json holds for both. The
+# groups are the secret; the rest of the match stays.
+_VALUES: Tuple[re.Pattern[str], ...] = tuple(
+    re.compile(pattern, re.ASCII)
+    for pattern in (
+        r"(?s)(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z))",
+        # A user without a password is part of many addresses (abfss://container@account, ssh://git@host), only on the
+        # web it is a token.
+        r"[a-zA-Z0-9+.\-]://([^/\s@:\"'<>]*:[^/\s\"'<>]*)@",
+        r"(?i)https?://([^/\s@:\"'<>\[]+)@",
+        r"(?i)[?&;](?:X-Amz-(?:Signature|Credential|Security-Token)|X-Goog-(?:Signature|Credential)|AWSAccessKeyId|"
+        r"Signature|sig|se|token|access_token|api_key|apikey|password|secret|auth)=([^&#\s\"'\[][^&#\s\"']*)",
+        r"(?i)[?&;]key=([^&#\s\"'\[][^&#\s\"']{19,})",
+        r"\b((?:AKIA|ASIA)[0-9A-Z]{16})\b",
+        r"\b(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_\-]{16,})",
+        r"\b(xox[abprs]-[A-Za-z0-9\-]{10,})",
+        r"\b(sk-[A-Za-z0-9_\-]{20,}|hf_[A-Za-z0-9]{20,}|AIza[A-Za-z0-9_\-]{30,})",
+        r"\b(eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*)",
+        r"\b[Bb]earer +([A-Za-z0-9_\-.~+/]{12,}=*)",
+        r"(?i)authori[sz]ation[\"']?\s*[:=]\s*[\"']?(?:basic|bearer|token|digest|negotiate)\s+"
+        r"([^\s\"',;\[][^\s\"',;]{3,})",
+        # Base64, which ordinary words are not: "basic understanding".
+        r"\b[Bb]asic +([A-Za-z0-9_\-+/]{6,}={1,2}|[A-Za-z_\-+/]*[0-9][A-Za-z0-9_\-+/]{7,}=*)",
+        r"(?i)" + _WORD + r"\\*[\"']?\s*[=:]\s*\\*(?:\"([^\"\n\[][^\"\n]{3,})|'([^'\n\[][^'\n]{3,})|"
+        r"([^\s\"',;&)}\[\]][^\s\"',;&)}\]]{3,}))",
+        r"(?i)--(?:[a-z0-9]+-)*" + _WORD + r" +([^\s\"',;\-\[][^\s\"',;]{3,})",
+    )
 )
+
+
+def _hide(match: re.Match[str]) -> str:
+    start, end = match.span(match.lastindex or 0)
+    text, offset = match.group(0), match.start(0)
+    return text[: start - offset] + _MARK + text[end - offset :]
 
 
 class Redactor:
@@ -66,8 +76,8 @@ class Redactor:
         """Return `text` without the secrets in it."""
         if len(text) < 8 or _HINT.search(text) is None:
             return text
-        for pattern, replacement in _VALUES:
-            text, n = pattern.subn(replacement, text)
+        for pattern in _VALUES:
+            text, n = pattern.subn(_hide, text)
             self.count += n
         return text
 
@@ -87,6 +97,11 @@ class Redactor:
         kind = type(value)
         if secret == 0 or value is None or kind is bool:
             return False
+        if kind is dict and len(value) == 1:
+            if "$redacted" in value:
+                return False
+            if "$cut" in value:  # it still says how the secret begins
+                return True
         if secret == 2 or kind is str or kind is bytes:
             return True
         return kind is list and any(type(v) is str for v in value)
@@ -101,11 +116,16 @@ class Redactor:
             elif kind is str:
                 if len(value) >= 8:
                     values[name] = self.text(value)
+            elif kind is bytes:
+                values[name] = self._bytes(value)
             elif kind is dict:
                 self.mapping(value)
             elif kind is list:
                 self._list(value)
         return values
+
+    def _bytes(self, value: bytes) -> bytes:
+        return self.text(value.decode("latin-1")).encode("latin-1")
 
     def _list(self, values: list) -> None:
         for i, value in enumerate(values):
@@ -113,6 +133,8 @@ class Redactor:
             if kind is str:
                 if len(value) >= 8:
                     values[i] = self.text(value)
+            elif kind is bytes:
+                values[i] = self._bytes(value)
             elif kind is dict:
                 self.mapping(value)
             elif kind is list:

@@ -1,0 +1,93 @@
+package capture
+
+import "unicode/utf8"
+
+// anyGlob says whether one of the patterns fits the whole name.
+func anyGlob(patterns []string, name string) bool {
+	for _, p := range patterns {
+		if glob(p, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// glob is Python's fnmatch.fnmatchcase: * takes anything, ? one character, [abc], [a-z], [!abc] one of a set; a [ that is
+// not closed is itself.
+func glob(pattern, name string) bool {
+	star, mark := -1, 0
+	p, n := 0, 0
+	for n < len(name) {
+		if p < len(pattern) {
+			if pattern[p] == '*' {
+				star, mark = p, n
+				p++
+				continue
+			}
+			r, size := utf8.DecodeRuneInString(name[n:])
+			if next, ok := one(pattern, p, r); ok {
+				p, n = next, n+size
+				continue
+			}
+		}
+		if star < 0 {
+			return false
+		}
+		_, size := utf8.DecodeRuneInString(name[mark:])
+		mark += size
+		p, n = star+1, mark
+	}
+	for p < len(pattern) && pattern[p] == '*' {
+		p++
+	}
+	return p == len(pattern)
+}
+
+// one matches a character with what stands at p, and returns where the pattern goes on.
+func one(pattern string, p int, r rune) (next int, ok bool) {
+	switch pattern[p] {
+	case '?':
+		return p + 1, true
+	case '[':
+		if end := setEnd(pattern, p); end > 0 {
+			return end + 1, inSet([]rune(pattern[p+1:end]), r)
+		}
+	}
+	want, size := utf8.DecodeRuneInString(pattern[p:])
+	return p + size, want == r
+}
+
+// setEnd is where the set that begins at p is closed; a ] at its beginning belongs to it.
+func setEnd(pattern string, p int) int {
+	i := p + 1
+	if i < len(pattern) && pattern[i] == '!' {
+		i++
+	}
+	if i < len(pattern) && pattern[i] == ']' {
+		i++
+	}
+	for ; i < len(pattern); i++ {
+		if pattern[i] == ']' {
+			return i
+		}
+	}
+	return 0
+}
+
+func inSet(set []rune, r rune) bool {
+	negated := set[0] == '!'
+	if negated {
+		set = set[1:]
+	}
+	for i := 0; i < len(set); i++ {
+		if i+2 < len(set) && set[i+1] == '-' {
+			if set[i] <= r && r <= set[i+2] {
+				return !negated
+			}
+			i += 2
+		} else if set[i] == r {
+			return !negated
+		}
+	}
+	return negated
+}
