@@ -39,15 +39,28 @@ func (e *Event) AttemptSpan() [8]byte {
 	return [8]byte(sum[:8])
 }
 
-// DeclaredLinks are the links to what the event's tool declared as its dependencies and parent, in the same execution.
-// Tasks of another kind have a trace of their own, which only the store knows.
+// DeclaredLinks are the links to what the event's tool declared as its dependencies, in the same execution. Tasks of
+// another kind have a trace of their own, which only the store knows. A facet that does not know all dependencies (a Dask
+// worker's) still knows which arguments were results of other tasks.
 func (e *Event) DeclaredLinks() []Link {
-	links := make([]Link, 0, len(e.Dependencies))
-	for _, d := range e.Dependencies {
-		if d.Kind != e.Kind || d.Scope != e.Scope {
-			continue
+	links := make([]Link, 0, len(e.Dependencies)+len(e.Refs))
+	seen := map[string]bool{}
+	add := func(key string) {
+		if !seen[key] {
+			seen[key] = true
+			r := Ref{Kind: e.Kind, Scope: e.Scope, Key: key}
+			links = append(links, Link{TraceID: e.Trace(), SpanID: r.SpanID(), Evidence: "declared"})
 		}
-		links = append(links, Link{TraceID: e.Trace(), SpanID: d.SpanID(), Evidence: "declared"})
+	}
+	for _, d := range e.Dependencies {
+		if d.Kind == e.Kind && d.Scope == e.Scope {
+			add(d.Key)
+		}
+	}
+	if e.Dependencies == nil {
+		for _, path := range sortedKeys(e.Refs) {
+			add(e.Refs[path])
+		}
 	}
 	return links
 }

@@ -30,6 +30,14 @@ func TestSpanRoundTrip(t *testing.T) {
 	}
 }
 
+func TestReferencesAreDeclaredLinks(t *testing.T) {
+	e := &Event{Kind: "dask", Scope: "s", Key: "publish", Refs: map[string]string{"best": "train", "again": "train"}}
+	want := []Link{{TraceID: e.Trace(), SpanID: Ref{Kind: "dask", Scope: "s", Key: "train"}.SpanID(), Evidence: "declared"}}
+	assert.Equal(t, want, e.DeclaredLinks())
+	e.Dependencies = []Ref{{Kind: "dask", Scope: "s", Key: "train"}}
+	assert.Equal(t, want, e.DeclaredLinks(), "and once if both facets say so")
+}
+
 func TestAttemptsHaveTheirOwnSpans(t *testing.T) {
 	failed := &Event{Kind: "dask", Scope: "s", Key: "k", Attempt: 3, Status: StatusFailed}
 	again := &Event{Kind: "dask", Scope: "s", Key: "k", Attempt: 4, Status: StatusFailed}
