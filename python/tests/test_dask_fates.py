@@ -48,6 +48,7 @@ def test_retries_are_attempts(cluster, tmp_path):
     future = cluster.client.submit(t.flaky, str(tmp_path / "seen"), retries=2, pure=False)
     assert future.result() == "done"
     cluster.snapshot(future.key, "FINISHED")
+    cluster.snapshot(future.key, "SUBMITTED", "scheduler")  # another process, another flush
     attempts = cluster.attempts(future.key)
     numbers = sorted(a for a in attempts if a is not None)
     assert [attempts[n]["worker"]["status"] for n in numbers] == ["FAILED", "FINISHED"]
@@ -205,6 +206,7 @@ def test_a_worker_that_dies(cluster, tmp_path):
     future = cluster.client.submit(t.die_once, str(tmp_path / "died"), pure=False)
     assert future.result(timeout=60) == "survived"
     cluster.snapshot(future.key, "FINISHED")
+    cluster.snapshot(future.key, "FAILED", "scheduler")
     attempts = cluster.attempts(future.key)
     numbers = sorted(a for a in attempts if a is not None)
     assert len(numbers) == 2
