@@ -12,35 +12,37 @@ import (
 	"go.opentelemetry.io/collector/confmap/provider/fileprovider"
 	"gopkg.in/yaml.v3"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/capture"
 	"github.com/otelcol-mida/otelcol-mida/internal/rules"
 )
 
-// load reads a rules file, or the rules of a receiver in the collector's configuration.
-func load(path, receiver string) (rules.Spec, error) {
+// load reads a rules file, or the rules and the capture policy of a receiver in the collector's configuration.
+func load(path, receiver string) (rules.Spec, capture.Config, error) {
+	policy := capture.NewDefaultConfig()
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return rules.Spec{}, fmt.Errorf("--config: %w", err)
+		return rules.Spec{}, policy, fmt.Errorf("--config: %w", err)
 	}
 	var top map[string]any
 	if err := yaml.Unmarshal(data, &top); err != nil {
-		return rules.Spec{}, fmt.Errorf("%s: %w", path, err)
+		return rules.Spec{}, policy, fmt.Errorf("%s: %w", path, err)
 	}
 	if _, collector := top["receivers"]; !collector {
 		spec, err := rules.Parse(data)
 		if err != nil {
-			return rules.Spec{}, fmt.Errorf("%s: %w", path, err)
+			return rules.Spec{}, policy, fmt.Errorf("%s: %w", path, err)
 		}
-		return spec, nil
+		return spec, policy, nil
 	}
-	spec, err := fromCollector(path, receiver)
+	spec, err := fromCollector(path, receiver, &policy)
 	if err != nil {
-		return rules.Spec{}, fmt.Errorf("%s: %w", path, err)
+		return rules.Spec{}, policy, fmt.Errorf("%s: %w", path, err)
 	}
-	return spec, nil
+	return spec, policy, nil
 }
 
 // fromCollector resolves the configuration as the collector does: ${env:…}, ${file:…} and $$.
-func fromCollector(path, receiver string) (rules.Spec, error) {
+func fromCollector(path, receiver string, policy *capture.Config) (rules.Spec, error) {
 	resolver, err := confmap.NewResolver(confmap.ResolverSettings{
 		URIs:              []string{"file:" + path},
 		ProviderFactories: []confmap.ProviderFactory{fileprovider.NewFactory(), envprovider.NewFactory()},
@@ -81,6 +83,16 @@ func fromCollector(path, receiver string) (rules.Spec, error) {
 	sub, err := all.Sub(receiver)
 	if err != nil {
 		return rules.Spec{}, err
+	}
+	section, err := sub.Sub("capture")
+	if err == nil {
+		err = section.Unmarshal(policy)
+	}
+	if err == nil {
+		err = policy.Validate()
+	}
+	if err != nil {
+		return rules.Spec{}, fmt.Errorf("receivers: %s: capture: %w", receiver, err)
 	}
 	if file, ok := sub.Get("rules_file").(string); ok && file != "" {
 		data, err := os.ReadFile(file)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/capture"
 	"github.com/otelcol-mida/otelcol-mida/internal/rules"
 )
 
@@ -56,7 +57,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	case opt.color != "auto" && opt.color != "always" && opt.color != "never":
 		return fail(stderr, fmt.Errorf("--color: %q is not valid; write auto, always or never", opt.color))
 	}
-	spec, err := load(opt.config, opt.receiver)
+	spec, policy, err := load(opt.config, opt.receiver)
 	if err != nil {
 		return fail(stderr, err)
 	}
@@ -65,6 +66,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		return fail(stderr, fmt.Errorf("%s:\n%w", opt.config, err))
 	}
 	p := newPrinter(stdout, opt)
+	p.policy = capture.New(policy)
 	status := 0
 	for _, log := range logs {
 		bad, err := p.try(set, log)

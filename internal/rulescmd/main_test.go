@@ -152,3 +152,27 @@ func TestExample(t *testing.T) {
 	assert.Equal(t, 0, status, errs)
 	assert.Contains(t, out, "     0  (no rule)")
 }
+
+// What is printed is what the receiver would send.
+func TestSecretsAndPolicy(t *testing.T) {
+	config := write(t, "collector.yaml", `
+receivers:
+  tasklog:
+    include: ["*.log"]
+    capture: {drop_fields: ["used.n"], drop_activities: [secretive]}
+    rules:
+      - {name: login, match: 'login {n:int} url {url} pin {db_password}', whole_task: login, task: '{n}', used: [n, url, db_password]}
+      - {name: other, match: 'other {n:int}', whole_task: secretive, used: [n]}
+`)
+	log := write(t, "a.log", "login 1 url https://ada:hunter2@h/x pin hunter2\nother 1\nnothing password=hunter2\n")
+	status, out, errs := run(t, "test", "--config", config, log)
+	assert.Equal(t, 0, status, errs)
+	assert.NotContains(t, out, "hunter2")
+	assert.Contains(t, out, `used {"db_password":{"$redacted":true},"url":"https://[redacted]@h/x"}`)
+	assert.Contains(t, out, "Left out of the events\n     2  secrets\n     1  events of activities that are not captured\n     1  values of fields that are not captured\n")
+	assert.Contains(t, out, "1 task,")
+	bad := write(t, "bad.yaml", "receivers: {tasklog: {capture: {values: some}, rules: []}}")
+	status, _, errs = run(t, "test", "--config", bad, log)
+	assert.Equal(t, 2, status)
+	assert.Contains(t, errs, `receivers: tasklog: capture: values: "some"; want values, numbers or none`)
+}

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/capture"
 	"github.com/otelcol-mida/otelcol-mida/internal/rules"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
@@ -24,6 +25,8 @@ type printer struct {
 	w     io.Writer
 	opt   options
 	color bool
+	// policy is the receiver's: what is printed is what it would send.
+	policy *capture.Policy
 }
 
 func newPrinter(w io.Writer, opt options) *printer {
@@ -61,6 +64,8 @@ type trial struct {
 	states                     map[string]*task.State
 	order                      []string
 	runs                       int
+	left                       capture.Counts
+	leftEvents                 int
 }
 
 type entry struct {
@@ -126,7 +131,8 @@ func (p *printer) try(set *rules.Set, path string) (bad bool, err error) {
 
 func (p *printer) record(t *trial, res rules.Result, rec rules.Record, number, width int) {
 	t.records++
-	first, rest, _ := strings.Cut(rec.Text, "\n")
+	text, _ := capture.Text(rec.Text)
+	first, rest, _ := strings.Cut(text, "\n")
 	more := ""
 	if rest != "" {
 		more = p.paint(faint, fmt.Sprintf(" (+%d lines)", rec.Lines-1))
@@ -135,7 +141,7 @@ func (p *printer) record(t *trial, res rules.Result, rec rules.Record, number, w
 	case res.Problem != nil:
 		t.problems++
 		p.printf("%6d  %s  %s%s\n", number, p.paint(red, pad("! "+res.Rule, width+2)), clip(first, 100), more)
-		p.printf("%s%s\n", strings.Repeat(" ", width+12), p.paint(red, res.Problem.Error()))
+		p.printf("%s%s\n", strings.Repeat(" ", width+12), p.paint(red, withoutSecrets(res.Problem.Error())))
 	case res.Rule != "":
 		p.printf("%6d  %s  %s%s\n", number, p.paint(green, pad("→ "+res.Rule, width+2)), fields(res.Fields), more)
 	case res.Ignored:
@@ -156,7 +162,14 @@ func (p *printer) record(t *trial, res rules.Result, rec rules.Record, number, w
 		if e.Name == task.EventWorkflowStarted {
 			t.runs++
 		}
-		if !e.IsTask() {
+		keep, n := p.policy.Apply(e)
+		t.left.Redacted += n.Redacted
+		t.left.Left += n.Left
+		t.left.Cut += n.Cut
+		if !keep {
+			t.leftEvents++
+		}
+		if !keep || !e.IsTask() {
 			continue
 		}
 		id := e.ID()
@@ -186,7 +199,8 @@ func fields(m map[string]any) string {
 	})
 	parts := make([]string, len(keys))
 	for i, k := range keys {
-		parts[i] = k + "=" + clip(value(m[k]), 60)
+		v, _ := capture.Value(k, m[k])
+		parts[i] = k + "=" + clip(value(v), 60)
 	}
 	return strings.Join(parts, "  ")
 }
@@ -225,6 +239,7 @@ func (p *printer) summary(set *rules.Set, t *trial) {
 		p.printf("%s\n", line)
 	}
 	p.printf("%6d  (ignored)\n%6d  (no rule)\n", t.ignored, t.unmatchedAll)
+	p.leftOut(t)
 	color := green
 	if t.problems > 0 {
 		color = red
@@ -295,6 +310,32 @@ func clip(s string, n int) string {
 		return string(r[:max(0, n-1)]) + "…"
 	}
 	return s
+}
+
+func withoutSecrets(s string) string {
+	s, _ = capture.Text(s)
+	return s
+}
+
+// leftOut says what does not leave the receiver.
+func (p *printer) leftOut(t *trial) {
+	if t.left == (capture.Counts{}) && t.leftEvents == 0 {
+		return
+	}
+	p.printf("\n%s\n", p.paint(bold, "Left out of the events"))
+	for _, l := range []struct {
+		n    int
+		what string
+	}{
+		{t.left.Redacted, "secrets"},
+		{t.leftEvents, "events of activities that are not captured"},
+		{t.left.Left, "values of fields that are not captured"},
+		{t.left.Cut, "values that are too large, and cut"},
+	} {
+		if l.n > 0 {
+			p.printf("%s\n", p.paint(yellow, fmt.Sprintf("%6d  %s", l.n, l.what)))
+		}
+	}
 }
 
 func plural(n int, one, many string) string {
