@@ -9,6 +9,7 @@ import (
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/stanza/fileconsumer/matcher"
 	"go.opentelemetry.io/collector/component"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/capture"
 	"github.com/otelcol-mida/otelcol-mida/internal/rules"
 )
 
@@ -33,6 +34,8 @@ type Config struct {
 	MaxLineSize int `mapstructure:"max_line_size"`
 	// RulesFile holds the keys of the rules in a file of its own.
 	RulesFile string `mapstructure:"rules_file"`
+	// Capture says what of the tasks may leave this process. Secrets are always taken out.
+	Capture capture.Config `mapstructure:"capture"`
 	// Spec are the rules: docs/log-rules.md.
 	Spec rules.Spec `mapstructure:",squash"`
 	// prevent unkeyed literal initialization
@@ -49,7 +52,9 @@ const (
 )
 
 func createDefaultConfig() component.Config {
-	return &Config{PollInterval: defaultPollInterval, SettleAfter: defaultSettleAfter, MaxLineSize: defaultMaxLineSize}
+	return &Config{
+		PollInterval: defaultPollInterval, SettleAfter: defaultSettleAfter, MaxLineSize: defaultMaxLineSize, Capture: capture.NewDefaultConfig(),
+	}
 }
 
 // Validate checks every key, also the rules.

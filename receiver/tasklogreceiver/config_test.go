@@ -9,6 +9,8 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/confmaptest"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/capture"
 )
 
 func loadConfig(t *testing.T, id string) *Config {
@@ -27,6 +29,7 @@ func TestConfig(t *testing.T) {
 	id := component.MustNewID("file_storage")
 	assert.Equal(t, &id, cfg.Storage)
 	assert.Equal(t, 5*time.Second, cfg.PollInterval)
+	assert.Equal(t, capture.Config{KeepFields: []string{"used.*"}, Values: capture.Numbers, MaxString: 8192, MaxEvent: 1 << 20}, cfg.Capture)
 	assert.Equal(t, "sem", cfg.Spec.Workflow)
 	assert.Equal(t, map[string]any{"x.y": "{n}", "list": []any{"{n}", 3}}, cfg.Spec.Rules[0].Used)
 	require.NoError(t, confmap.Validate(loadConfig(t, "tasklog/file")))
@@ -41,6 +44,8 @@ func TestConfigErrors(t *testing.T) {
 		`settle_after: -1s is negative`,
 		`max_line_size: 5 bytes; valid are 1024 to 67108864`,
 		`rules: rule 1 (a): task: {m} is not captured here; did you mean "n"?`,
+		`capture: drop_fields[0]: "layers" names no field; want a full name, or a glob, that begins with used, generated,`,
+		`values: "some"; want values, numbers or none`,
 	} {
 		assert.Contains(t, err.Error(), want)
 	}

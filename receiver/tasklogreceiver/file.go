@@ -55,6 +55,7 @@ type change struct {
 	peek    bool
 	parting []*task.Event
 	res     rules.Result
+	left    left
 	state   []byte // of the rules, behind a peek
 }
 
@@ -89,9 +90,11 @@ func (f *file) idle(now time.Time) bool { return now.Sub(f.grown) > idleAfter }
 // read emits all that the log holds. Only the end of ctx is an error; the position then stays where it is.
 func (t *tail) read(ctx context.Context, f *file, emit emitFunc) error {
 	if f.parting != nil {
-		if err := emit(ctx, []*change{{f: f, parting: f.parting}}); err != nil {
+		c := &change{f: f, parting: f.parting}
+		if err := emit(ctx, []*change{c}); err != nil {
 			return err
 		}
+		t.report.left(ctx, f, c)
 		f.parting = nil
 		t.store.save(ctx, f)
 	}

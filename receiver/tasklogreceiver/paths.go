@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/capture"
 	"github.com/otelcol-mida/otelcol-mida/internal/entity"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
@@ -18,9 +19,11 @@ func tolerance(at int64) int64 {
 	return int64(50 * time.Millisecond)
 }
 
-// paths turns entries into events and finds out where the paths in them lead on this machine.
+// paths turns entries into events, takes out what must not leave, and finds out where the paths in the rest lead on this
+// machine.
 type paths struct {
 	resolver *entity.Resolver
+	policy   *capture.Policy
 }
 
 // callback implements observer.Callback.
@@ -38,12 +41,21 @@ func (p *paths) callback(c *change) ([]*task.Event, error) {
 		events = c.res.Events
 	}
 	dir := directory(c.f.path, c.res.BaseDir)
+	c.left = left{}
+	kept := make([]*task.Event, 0, len(events))
 	for _, e := range events {
+		keep, n := p.policy.Apply(e)
+		c.left.add(n)
+		if !keep {
+			c.left.events++
+			continue
+		}
+		kept = append(kept, e)
 		e.Resource = c.f.resource
 		p.resolve(e, c.f, dir, e.Used)
 		p.resolve(e, c.f, dir, e.Generated)
 	}
-	return events, nil
+	return kept, nil
 }
 
 // directory is where relative paths start; a relative one starts where the collector runs, as all of its configuration.
@@ -70,11 +82,14 @@ func (p *paths) resolve(e *task.Event, f *file, dir string, values map[string]an
 			}
 			local = s
 		}
+		if capture.Secret(s) { // no longer the path that the line named
+			return
+		}
 		if _, done := e.Paths[s]; done {
 			return
 		}
 		info, err := p.resolver.Resolve(local, dir)
-		if err != nil {
+		if err != nil || capture.Secret(info.Real) {
 			return
 		}
 		// A file that was modified long after the line says nothing about the one that the line means.

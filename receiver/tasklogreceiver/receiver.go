@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/collector/receiver"
 	"go.uber.org/zap"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/capture"
 	"github.com/otelcol-mida/otelcol-mida/internal/entity"
 	"github.com/otelcol-mida/otelcol-mida/internal/observer"
 	"github.com/otelcol-mida/otelcol-mida/internal/rules"
@@ -66,14 +67,14 @@ func (r *logReceiver) Start(ctx context.Context, host component.Host) error {
 		cfg: r.cfg, rules: r.rules, matcher: match, store: r.store, report: rep, resolver: entity.NewResolver(), host: hostName(),
 		logger: r.set.Logger, files: r.store.files(ctx, r.rules),
 	}
-	p := &paths{resolver: t.resolver}
+	p := &paths{resolver: t.resolver, policy: capture.New(r.cfg.Capture)}
 	run, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	r.wg.Add(1)
 	go func() {
 		defer r.wg.Done()
 		err := observer.Run(run, t, p.callback, r.sender, func(c *change, err error) {
-			rep.problem(run, c.f, c.rec.Offset, "not usable", zap.Error(err), zap.String("line", clip(c.rec.Text)))
+			rep.problem(run, c.f, c.rec.Offset, "not usable", withoutSecrets("error", err.Error()), withoutSecrets("line", c.rec.Text))
 		})
 		if err != nil && !errors.Is(err, context.Canceled) {
 			r.set.Logger.Error("following logs ended", zap.Error(err))

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/capture"
 	"github.com/otelcol-mida/otelcol-mida/receiver/tasklogreceiver/internal/metadata"
 )
 
@@ -28,6 +29,7 @@ type report struct {
 // fileReport is what was shown of one log.
 type fileReport struct {
 	unmatched, problems int
+	redacted            bool // it was said that there are secrets
 	attrs               metric.MeasurementOption
 }
 
@@ -42,6 +44,7 @@ func (r *report) accepted(ctx context.Context, f *file, batch []*change, bytes i
 	attrs := f.report.of(f)
 	var matched, unmatched int64
 	for _, c := range batch {
+		r.left(ctx, f, c)
 		if c.rec.Cut > 0 {
 			r.problem(ctx, f, c.rec.Offset, "too long", zap.Int64("bytes cut", c.rec.Cut))
 		}
@@ -50,7 +53,7 @@ func (r *report) accepted(ctx context.Context, f *file, batch []*change, bytes i
 		}
 		switch {
 		case c.res.Problem != nil:
-			r.problem(ctx, f, c.rec.Offset, "not usable", zap.String("rule", c.res.Rule), zap.Error(c.res.Problem), zap.String("line", clip(c.rec.Text)))
+			r.problem(ctx, f, c.rec.Offset, "not usable", zap.String("rule", c.res.Rule), withoutSecrets("error", c.res.Problem.Error()), withoutSecrets("line", c.rec.Text))
 			if c.res.Rule != "" {
 				matched++
 			}
@@ -64,7 +67,7 @@ func (r *report) accepted(ctx context.Context, f *file, batch []*change, bytes i
 					more = "; more of this log are only counted"
 				}
 				r.logger.Info("no rule is for this line"+more, zap.String("path", f.path),
-					zap.Int64("offset", c.rec.Offset), zap.String("line", clip(c.rec.Text)))
+					zap.Int64("offset", c.rec.Offset), withoutSecrets("line", c.rec.Text))
 			}
 		}
 	}
@@ -109,6 +112,44 @@ func (r *report) repeat(path, what string, err error) {
 
 func (r *report) files(ctx context.Context, n int) {
 	r.tb.ReceiverTasklogFiles.Record(ctx, int64(n))
+}
+
+// left is what did not leave this process.
+type left struct {
+	redacted, fields, cut, events int
+}
+
+func (l *left) add(n capture.Counts) {
+	l.redacted += n.Redacted
+	l.fields += n.Left
+	l.cut += n.Cut
+}
+
+func (r *report) left(ctx context.Context, f *file, c *change) {
+	attrs := f.report.of(f)
+	if n := c.left.redacted; n > 0 {
+		r.tb.ReceiverTasklogRedacted.Add(ctx, int64(n), attrs)
+		if !f.report.redacted {
+			f.report.redacted = true
+			r.logger.Info("secrets in a log are left out of its tasks; they are only counted from here on",
+				zap.String("path", f.path), zap.Int64("offset", c.rec.Offset), zap.Int("secrets", n))
+		}
+	}
+	for reason, n := range map[string]int{"activity": c.left.events, "field": c.left.fields, "size": c.left.cut} {
+		if n > 0 {
+			r.tb.ReceiverTasklogLeftOut.Add(ctx, int64(n), attrs, metric.WithAttributes(attribute.String("reason", reason)))
+		}
+	}
+	if c.left.cut > 0 {
+		r.logger.Debug("values of an entry are too large and were cut", zap.String("path", f.path), zap.Int64("offset", c.rec.Offset),
+			zap.Int("values", c.left.cut))
+	}
+}
+
+// withoutSecrets is text of a log for the collector's own log.
+func withoutSecrets(key, s string) zap.Field {
+	s, _ = capture.Text(s)
+	return zap.String(key, clip(s))
 }
 
 func clip(s string) string {

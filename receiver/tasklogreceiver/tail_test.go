@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.uber.org/zap"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/capture"
 	"github.com/otelcol-mida/otelcol-mida/internal/entity"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 	"github.com/otelcol-mida/otelcol-mida/receiver/tasklogreceiver/internal/metadata"
@@ -110,7 +111,7 @@ func (r *rig) session() *session {
 	require.NoError(r.t, st.load(r.t.Context(), keyObserver, &st.observer))
 	require.NoError(r.t, st.load(r.t.Context(), keyFiles, &st.index))
 	resolver := entity.NewResolver()
-	s := &session{r: r, p: &paths{resolver: resolver}}
+	s := &session{r: r, p: &paths{resolver: resolver, policy: capture.New(capture.NewDefaultConfig())}}
 	s.tail = &tail{
 		cfg: r.cfg, rules: set, matcher: match, store: st, report: &report{tb: tb, logger: logger, told: newTold()}, resolver: resolver,
 		host: "node", logger: logger, files: st.files(r.t.Context(), set), buf: make([]byte, 300),

@@ -28,9 +28,11 @@ type TelemetryBuilder struct {
 	registrations            []metric.Registration
 	ReceiverTasklogBytes     metric.Int64Counter
 	ReceiverTasklogFiles     metric.Int64Gauge
+	ReceiverTasklogLeftOut   metric.Int64Counter
 	ReceiverTasklogMatched   metric.Int64Counter
 	ReceiverTasklogProblems  metric.Int64Counter
 	ReceiverTasklogRecords   metric.Int64Counter
+	ReceiverTasklogRedacted  metric.Int64Counter
 	ReceiverTasklogRefused   metric.Int64Counter
 	ReceiverTasklogUnmatched metric.Int64Counter
 }
@@ -76,6 +78,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("{file}"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ReceiverTasklogLeftOut, err = builder.meter.Int64Counter(
+		"otelcol_receiver_tasklog_left_out",
+		metric.WithDescription("What the capture policy left out, by reason. Events of activities, values of fields, values that were too large and cut. [Alpha]"),
+		metric.WithUnit("{value}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverTasklogMatched, err = builder.meter.Int64Counter(
 		"otelcol_receiver_tasklog_matched",
 		metric.WithDescription("Entries that a rule took. [Alpha]"),
@@ -92,6 +100,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_tasklog_records",
 		metric.WithDescription("Entries of logs that were read and accepted. [Alpha]"),
 		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverTasklogRedacted, err = builder.meter.Int64Counter(
+		"otelcol_receiver_tasklog_redacted",
+		metric.WithDescription("Secrets that were taken out of events. [Alpha]"),
+		metric.WithUnit("{value}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverTasklogRefused, err = builder.meter.Int64Counter(

@@ -21,15 +21,20 @@ func TestSetupTelemetry(t *testing.T) {
 	defer tb.Shutdown()
 	tb.ReceiverTasklogBytes.Add(context.Background(), 1)
 	tb.ReceiverTasklogFiles.Record(context.Background(), 1)
+	tb.ReceiverTasklogLeftOut.Add(context.Background(), 1)
 	tb.ReceiverTasklogMatched.Add(context.Background(), 1)
 	tb.ReceiverTasklogProblems.Add(context.Background(), 1)
 	tb.ReceiverTasklogRecords.Add(context.Background(), 1)
+	tb.ReceiverTasklogRedacted.Add(context.Background(), 1)
 	tb.ReceiverTasklogRefused.Add(context.Background(), 1)
 	tb.ReceiverTasklogUnmatched.Add(context.Background(), 1)
 	AssertEqualReceiverTasklogBytes(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverTasklogFiles(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverTasklogLeftOut(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverTasklogMatched(t, testTel,
@@ -39,6 +44,9 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverTasklogRecords(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverTasklogRedacted(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverTasklogRefused(t, testTel,
