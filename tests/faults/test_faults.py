@@ -1,4 +1,4 @@
-"""Every fault at full length: many kills at random moments, and a store that refuses writes for minutes."""
+"""Every fault at full length: twenty and more kills at random moments, and a store that refuses writes for minutes."""
 
 from __future__ import annotations
 
@@ -29,33 +29,27 @@ def outcome(left: list) -> str:
 
 
 def test_twenty_kills(tmp_path, report):
-    """Twenty kills at random moments of a campaign, two of them of a collector that was starting."""
+    """Kills at random moments of a whole campaign, two of them of a collector that has just been started."""
     seed = int(os.environ.get("MIDA_FAULT_SEED") or random.randrange(10**6))
     print(f"MIDA_FAULT_SEED={seed}")
     began = time.monotonic()
     with demo_collector(tmp_path) as collector:
         with start_campaign(tmp_path, collector.data / "journal", rounds=ROUNDS) as campaign:
-            killer = Killer(collector, seed, KILLS, seconds=60, during_restart=DURING_RESTART)
+            killer = Killer(collector, seed, gap=(0.5, 4.5), during_restart=DURING_RESTART)
             killer.start()
-            killer.finish(300)
-            in_time = campaign.running
             campaign.finish(600)
+            killer.finish()
         ended = time.monotonic() - began
         left = settle(collector, tmp_path, timeout=120)
         settled = time.monotonic() - began - ended
+        moments = [at for at, _ in killer.moments]
         details = (
-            f"seed {seed}; {ROUNDS} rounds in {ended:.0f} s; killed at {', '.join(killer.moments)}; "
+            f"seed {seed}; {len(moments)} kills between {min(moments):.1f} s and {max(moments):.1f} s of a campaign of "
+            f"{ROUNDS} rounds in {ended:.0f} s, {killer.while_starting()} of them while the collector started; "
             f"view complete {settled:.0f} s after the campaign"
         )
-        report(
-            f"`kill -9` of the collector, {len(killer.moments)} times",
-            details,
-            compared(tmp_path),
-            outcome(left),
-        )
-        assert len(killer.moments) == KILLS
-        assert sum("during a restart" in moment for moment in killer.moments) >= DURING_RESTART - 1, killer.moments
-        assert in_time, f"the campaign ended before the last kill: {killer.moments}"
+        report("`kill -9` of the collector", details, compared(tmp_path), outcome(left))
+        assert len(moments) >= KILLS and killer.while_starting() >= DURING_RESTART, killer.moments
         assert not left, f"seed {seed}, kills at {killer.moments}\n{readable(left)}"
 
 

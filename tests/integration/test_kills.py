@@ -19,7 +19,7 @@ def test_killed_during_the_campaign(tmp_path):
     print(f"MIDA_FAULT_SEED={seed}")
     with demo_collector(tmp_path) as collector:
         with start_campaign(tmp_path, collector.data / "journal") as campaign:
-            killer = Killer(collector, seed, kills=4, seconds=35, during_restart=1)
+            killer = Killer(collector, seed, (2, 14), kills=4, during_restart=1)
             killer.start()
             killer.finish(120)
             with refusing_writes(collector.data / "mida.db"):
@@ -30,4 +30,5 @@ def test_killed_during_the_campaign(tmp_path):
             campaign.finish(400)
         left = settle(collector, tmp_path)
         print(killer.moments)
+        assert killer.while_starting() == 1, killer.moments
         assert len(killer.moments) == 4 and not left, f"kills at {killer.moments}\n{readable(left)}"

@@ -13,9 +13,11 @@ from pathlib import Path
 from .collector import Collector
 from .poll import until
 
+STARTING = "while starting"
+
 
 class Killer(threading.Thread):
-    """Kills the collector at random moments and starts it again, until it is told to stop.
+    """Kills the collector at random moments and starts it again.
 
     Parameters
     ----------
@@ -23,46 +25,56 @@ class Killer(threading.Thread):
         It runs when the thread starts and when it has ended.
     seed : int
         Of the moments.
+    gap : tuple
+        Least and greatest number of seconds between a collector that answers and its kill.
     kills : int
-        How many; the moments spread over `seconds`.
+        How many; the thread goes on until `finish` with ``0``.
     during_restart : int
-        How many of them hit a collector that has just been started and does not answer yet.
+        How many of the first `kills`, or of the first fifteen, are followed by a kill of the collector that has just
+        been started and does not answer yet.
     """
 
-    def __init__(self, collector: Collector, seed: int, kills: int, seconds: float, during_restart: int) -> None:
+    def __init__(self, collector: Collector, seed: int, gap: tuple, kills: int = 0, during_restart: int = 0) -> None:
         super().__init__(daemon=True)
         self.collector, self.seed = collector, seed
-        self.moments: list[str] = []
+        self.moments: list[tuple[float, str]] = []
         self.error: BaseException | None = None
-        self._random = random.Random(seed)
-        plain = kills - during_restart
-        self._gaps = [self._random.uniform(0.3, 1.7) * seconds / max(plain, 1) for _ in range(plain)]
-        self._during = set(self._random.sample(range(plain), during_restart))
+        self._random, self._gap = random.Random(seed), gap
+        self._plain = kills - during_restart if kills else 0
+        self._during = set(self._random.sample(range(self._plain or 15), during_restart))
         self._began = time.monotonic()
-        self._stop_now = threading.Event()
+        self._enough = threading.Event()
 
     def run(self) -> None:
         """Kill and start."""
         try:
-            for i, gap in enumerate(self._gaps):
-                if self._stop_now.wait(gap):
+            done = 0
+            while not self._plain or done < self._plain:
+                if self._enough.wait(self._random.uniform(*self._gap)):
                     break
                 self._kill("running")
                 self.collector.spawn()
-                if i in self._during:
-                    self._stop_now.wait(self._random.uniform(0.0, 0.25))
-                    self._kill("during a restart" if not self.collector.ready() else "just after a restart")
+                if done in self._during:
+                    self._enough.wait(self._random.uniform(0.0, 0.15))
+                    self._kill("just started" if self.collector.ready() else STARTING)
                     self.collector.spawn()
+                done += 1
                 until(self.collector.ready, 60, "the collector answers again", interval=0.05)
         except BaseException as error:
             self.error = error
 
     def _kill(self, what: str) -> None:
         self.collector.kill()
-        self.moments.append(f"{time.monotonic() - self._began:.2f} s ({what})")
+        self.moments.append((time.monotonic() - self._began, what))
 
-    def finish(self, timeout: float = 600.0) -> None:
-        """Let it do all its kills."""
+    def while_starting(self) -> int:
+        """Count the kills that hit a collector that did not answer yet."""
+        return sum(what == STARTING for _, what in self.moments)
+
+    def finish(self, timeout: float = 120.0) -> None:
+        """Let it do the kills that it was asked for, or, if that was no number, end it now."""
+        if not self._plain:
+            self._enough.set()
         self.join(timeout)
         assert not self.is_alive(), f"only {len(self.moments)} kills within {timeout:g} s"
         if self.error is not None:
