@@ -82,9 +82,7 @@ def acquire(number: int, position: list, rng: np.random.Generator, optics: dict)
         "mean_intensity": round(float(image.mean()), 4),
         "drift_nm": drift,
     }
-    camera.info(
-        "image %d: saved %s defects=%d mean=%.4f drift=%.3f nm", number, path, *values.values()
-    )
+    camera.info("image %d: saved %s defects=%d mean=%.4f drift=%.3f nm", number, path, *values.values())
     return {**record, "status": "saved", "ended": now(), "values": values, **file_record(path)}
 
 

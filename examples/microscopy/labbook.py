@@ -57,10 +57,7 @@ class DaskCalls:
     def submit(self, function, retries: int = 0, **arguments):
         """Submit ``function(**arguments)``; futures among the arguments are noted by key."""
         future = self.client.submit(function, retries=retries, **arguments)
-        plain = {
-            name: {"$key": value.key} if hasattr(value, "key") else value
-            for name, value in arguments.items()
-        }
+        plain = {name: {"$key": value.key} if hasattr(value, "key") else value for name, value in arguments.items()}
         call = {"key": future.key, "function": function.__name__, "arguments": plain}
         self.calls.append((future, {**call, "retries": retries, "submitted": now()}))
         return future

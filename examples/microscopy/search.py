@@ -58,9 +58,7 @@ def train(
     held, fit = order[: len(order) // 5], order[len(order) // 5 :]
     scaler = StandardScaler() if standardize else FunctionTransformer()
     x, y = scaler.fit_transform(patches[fit]), labels[fit]
-    network = MLPClassifier(
-        (units,) * layers, solver=optimizer, learning_rate_init=learning_rate, random_state=seed
-    )
+    network = MLPClassifier((units,) * layers, solver=optimizer, learning_rate_init=learning_rate, random_state=seed)
     late = []
     for epoch in range(max_epochs):
         network.partial_fit(x, y, classes=[0, 1])

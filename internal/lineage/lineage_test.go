@@ -42,7 +42,9 @@ func (v *view) claim(id string, role task.Role, entity string, at int64, evidenc
 	return v
 }
 
-func (v *view) used(id, entity string, at int64) *view { return v.claim(id, task.Used, entity, at, "path") }
+func (v *view) used(id, entity string, at int64) *view {
+	return v.claim(id, task.Used, entity, at, "path")
+}
 func (v *view) made(id, entity string, at int64) *view {
 	return v.claim(id, task.Generated, entity, at, "path")
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
-// Evidence of links that a tool declared.
+// Declared is the evidence of links that a tool declared.
 const Declared = "declared"
 
 // Skew is how far clocks of different machines may disagree (ns) before a use counts as earlier than a generation.
