@@ -13,12 +13,6 @@ type Counts struct {
 	Cut      int // values that were too large
 }
 
-func (c *Counts) add(o Counts) {
-	c.Redacted += o.Redacted
-	c.Left += o.Left
-	c.Cut += o.Cut
-}
-
 const (
 	attrMessage    = "exception.message"
 	attrStacktrace = "exception.stacktrace"
