@@ -19,7 +19,11 @@ type claimer struct {
 }
 
 func newClaimer(cfg *Config) *claimer {
-	return &claimer{site: cfg.Site, ignore: cfg.Ignore, values: cfg.Values}
+	c := &claimer{site: cfg.Site, ignore: cfg.Ignore, values: cfg.Values}
+	if c.site == "" {
+		c.site = defaultSite()
+	}
+	return c
 }
 
 // claims returns the event's claims and the new ones, each once, those that were there first.

@@ -13,7 +13,7 @@ import (
 // Config of the provenance processor.
 type Config struct {
 	// Site names the place whose hosts, paths and servers are one name space: it is part of every entity that is only
-	// known locally. Default: the Slurm cluster (SLURM_CLUSTER_NAME), else the DNS domain of this host, else none. What a
+	// known locally. Empty, the default: the Slurm cluster (SLURM_CLUSTER_NAME), else the DNS domain of this host, else none. What a
 	// record's resource says (mida.site) wins.
 	Site string `mapstructure:"site"`
 
@@ -36,7 +36,7 @@ type ValueRule struct {
 
 var _ component.Config = (*Config)(nil)
 
-func createDefaultConfig() component.Config { return &Config{Site: defaultSite()} }
+func createDefaultConfig() component.Config { return &Config{} }
 
 func defaultSite() string {
 	if s := os.Getenv("SLURM_CLUSTER_NAME"); s != "" {

@@ -188,8 +188,11 @@ func TestIgnoredFieldsMakeNoClaims(t *testing.T) {
 }
 
 func TestOtherRecordsPassUnchanged(t *testing.T) {
-	checkpoint := &task.Event{Name: task.EventCheckpoint, Attempt: task.NoAttempt, Record: map[string]any{"last_seq": int64(3)}}
-	got := through(t, &Config{}, checkpoint)
+	checkpoint := &task.Event{
+		Name: task.EventCheckpoint, Attempt: task.NoAttempt, Record: map[string]any{"last_seq": int64(3)},
+		Resource: map[string]any{task.AttrSite: "elsewhere"},
+	}
+	got := through(t, config(), checkpoint)
 	assert.Equal(t, []*task.Event{checkpoint}, got)
 }
 
@@ -223,4 +226,13 @@ func BenchmarkProcess(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N)*1000/b.Elapsed().Seconds(), "events/s")
+}
+
+func TestSiteOfTheClusterIsTheDefault(t *testing.T) {
+	t.Setenv("SLURM_CLUSTER_NAME", "frontier")
+	e := ran("a", "n1", 1, 5)
+	e.Generated = map[string]any{"out": "/data/x.npz"}
+	got := through(t, &Config{}, e)[0]
+	assert.Equal(t, "frontier", got.Resource[task.AttrSite])
+	assert.Equal(t, "file:frontier/n1:/data/x.npz", got.Claims[0].Entity)
 }
