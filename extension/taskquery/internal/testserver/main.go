@@ -9,6 +9,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -74,6 +75,14 @@ func run(dir string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = ext.Shutdown(ctx) }()
+	// As the collector's service does once everything has started.
+	watcher, ok := ext.(interface{ Ready() error })
+	if !ok {
+		return errors.New("the extension does not hear when everything has started")
+	}
+	if err := watcher.Ready(); err != nil {
+		return err
+	}
 
 	scanner := bufio.NewScanner(in)
 	scanner.Buffer(nil, 64<<20)
