@@ -45,7 +45,7 @@ type Options struct {
 	Read func(records, events int64)
 	// Fault is called for every fault, after its place was passed; may be nil.
 	Fault func(f Fault, n int64)
-	// MinPoll and MaxPoll bound the time between two looks at the directory. Zero: 100 ms and 1 s.
+	// MinPoll and MaxPoll bound the time between two looks at the directory. Zero: 200 ms and 1 s.
 	MinPoll, MaxPoll time.Duration
 }
 
@@ -109,7 +109,7 @@ func NewReader(opt Options) (*Reader, error) {
 		opt.Fault = func(Fault, int64) {}
 	}
 	if opt.MinPoll == 0 {
-		opt.MinPoll = 100 * time.Millisecond
+		opt.MinPoll = 200 * time.Millisecond
 	}
 	if opt.MaxPoll == 0 {
 		opt.MaxPoll = time.Second
@@ -144,8 +144,13 @@ func (r *Reader) Observe(ctx context.Context, emit func(context.Context, []*task
 			return err
 		case progress:
 			wait = r.opt.MinPoll
-			timer.Reset(0) // there may be more
-			continue
+			if r.Lag() > 0 {
+				timer.Reset(0) // a share was read, and more is there
+				continue
+			}
+			// Writers flush often, each in its own rhythm: what comes within one wait goes on together, which spares
+			// the store a commit for every handful of events.
+			timer.Reset(wait)
 		default:
 			timer.Reset(wait)
 			wait = min(2*wait, r.opt.MaxPoll)
