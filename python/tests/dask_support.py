@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import multiprocessing
 import os
 import time
+import warnings
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import dask
 import distributed
 from journal_reader import final, read_events
+
+CLOSE_SECONDS = 30
 
 
 class Observed:
@@ -55,6 +60,21 @@ class Observed:
         return out
 
 
+def close(cluster: Any) -> None:
+    """Close a cluster, also one whose nanny waits for ever.
+
+    When a worker dies twice in a row, the nanny of distributed 2024.8 may start two at a time and then wait for the
+    first one's word, which never comes (`Nanny._on_worker_exit`, `WorkerProcess._wait_until_connected`), and its
+    cluster never closes.
+    """
+    try:
+        cluster.close(timeout=CLOSE_SECONDS)
+    except (asyncio.TimeoutError, TimeoutError):
+        warnings.warn(f"the cluster did not close within {CLOSE_SECONDS} s; its workers are killed", stacklevel=2)
+        for child in multiprocessing.active_children():
+            child.kill()
+
+
 @contextlib.contextmanager
 def observed(
     directory: Any,
@@ -72,9 +92,12 @@ def observed(
     options = {"threads_per_worker": 1, "dashboard_address": None, **options}
     try:
         with dask.config.set(settings):
-            with distributed.LocalCluster(n_workers=n_workers, **options) as cluster:
+            cluster = distributed.LocalCluster(n_workers=n_workers, **options)
+            try:
                 with distributed.Client(cluster) as client:
                     yield Observed(str(directory), cluster, client)
+            finally:
+                close(cluster)
     finally:
         if before is None:
             del os.environ["MIDA_JOURNAL_DIR"]
