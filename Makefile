@@ -86,9 +86,10 @@ bench: build venv ## measure the overhead on Dask, the speed into SQLite and the
 
 ##@ test
 
-# The race detector needs a C compiler. What mostly waits for SQLite is tested
-# without it: translated C under the race detector is ten times slower and has
-# no concurrency of ours in it.
+# The race detector needs a C compiler. Packages that link SQLite (PLAIN) are
+# tested without it: translated C is ten times slower under it. They compile as
+# the binary does, so that the Go cache serves both. After a change to their
+# goroutines, run them once with -race by hand.
 GO_TEST   := $(GO) test -p 2 -timeout 12m
 RACE      := $(if $(shell command -v gcc || command -v clang),-race)
 PLAIN     := /internal/store|/extension/taskquery|/extension/taskstore|/exporter/taskstoreexporter|/receiver/mlflowreceiver

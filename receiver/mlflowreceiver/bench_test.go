@@ -24,7 +24,7 @@ func benchRuns() int {
 	return 5000
 }
 
-// BenchmarkPoll measures what one poll costs beside many runs that have ended; README.md has numbers. MIDA_BENCH_RUNS says
+// BenchmarkPoll measures what one poll costs beside many runs that have ended. MIDA_BENCH_RUNS says
 // how many they are.
 func BenchmarkPoll(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "mlflow.db")
