@@ -21,8 +21,8 @@ fi
 
 want=$(cksum <"$requirements")
 if [ "$(cat "$dir/.requirements" 2>/dev/null || true)" != "$want" ]; then
-  if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
-    echo "venv: $("$python" --version 2>&1) is too old for the tests; set PYTHON to 3.10 or newer, 3.11 is what they are run with" >&2
+  if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+    echo "venv: $("$python" --version 2>&1) is too old for the tests; set PYTHON to 3.11 or newer" >&2
     exit 1
   fi
   echo "venv: installing $requirements into $dir"

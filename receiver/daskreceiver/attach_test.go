@@ -15,6 +15,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // listen answers every connection with serve.
@@ -121,7 +124,10 @@ func TestSchedulerFiles(t *testing.T) {
 			write := func(name string, v any) {
 				data, err := json.Marshal(v)
 				require.NoError(t, err)
-				require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
+				// At once: what another process sees must not depend on when it looks.
+				temp := filepath.Join(t.TempDir(), name)
+				require.NoError(t, os.WriteFile(temp, data, 0o600))
+				require.NoError(t, os.Rename(temp, filepath.Join(dir, name)))
 			}
 			r := startReceiver(t, func(c *Config) { c.SchedulerFiles = []string{filepath.Join(dir, "*.json")} })
 			write("a.json", map[string]any{"id": "x"})
@@ -137,6 +143,23 @@ func TestSchedulerFiles(t *testing.T) {
 			eventually(t, "it is forgotten", func() bool { return len(targets.list()) == 0 })
 		})
 	}
+}
+
+// TestHalfWrittenSchedulerFile: Dask writes the file in place. One look at it says nothing, two that see the same do.
+func TestHalfWrittenSchedulerFile(t *testing.T) {
+	core, logs := observer.New(zapcore.InfoLevel)
+	file := filepath.Join(t.TempDir(), "a.json")
+	s := newTargets(nil, []string{file}, time.Second, zap.New(core))
+	for _, content := range []string{"", `{"address": "tc`} {
+		require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
+		s.scan(t.Context())
+	}
+	assert.Zero(t, logs.Len())
+	for range 3 {
+		s.scan(t.Context())
+	}
+	require.Equal(t, 1, logs.Len())
+	assert.Contains(t, logs.All()[0].ContextMap()["error"], "not the JSON of a scheduler file: unexpected EOF")
 }
 
 // TestRestartedCollector: a collector that was killed leaves its plugin; the next one of the same configuration takes it

@@ -34,11 +34,16 @@ type targets struct {
 	mu    sync.Mutex
 	all   map[string]*target
 	wg    sync.WaitGroup
-	fault map[string]string // last complaint about a scheduler file
+	fault map[string]fault // what is wrong with a scheduler file
+}
+
+type fault struct {
+	text string
+	said bool
 }
 
 func newTargets(a *attacher, globs []string, retry time.Duration, logger *zap.Logger) *targets {
-	return &targets{attacher: a, globs: globs, retry: retry, logger: logger, all: map[string]*target{}, fault: map[string]string{}}
+	return &targets{attacher: a, globs: globs, retry: retry, logger: logger, all: map[string]*target{}, fault: map[string]fault{}}
 }
 
 // start begins to visit what is configured and what the files name. It ends with ctx; wait waits for it.
@@ -135,14 +140,18 @@ func (s *targets) scan(ctx context.Context) {
 	}
 }
 
-// complain logs a fault of a scheduler file once.
+// complain logs a fault of a scheduler file once. Dask writes these files in place: a fault that only one look saw may
+// be a file half written, and is not worth a word.
 func (s *targets) complain(file string, err error) {
 	if err == nil {
 		delete(s.fault, file)
 		return
 	}
-	if s.fault[file] != err.Error() {
-		s.fault[file] = err.Error()
+	switch f := s.fault[file]; {
+	case f.text != err.Error():
+		s.fault[file] = fault{text: err.Error()}
+	case !f.said:
+		s.fault[file] = fault{text: f.text, said: true}
 		s.logger.Warn("a scheduler file cannot be used; it is tried again", zap.String("file", file), zap.Error(err))
 	}
 }

@@ -54,10 +54,15 @@ class Killer(threading.Thread):
                     break
                 self._kill("running")
                 self.collector.spawn()
-                if done in self._during:
-                    self._enough.wait(self._random.uniform(0.0, 0.15))
-                    self._kill("just started" if self.collector.ready() else STARTING)
+                while done in self._during:
+                    # Within its first tenth of a second it is rarely ready; when it was, that kill was one more of the
+                    # other kind, and the next one aims again.
+                    self._enough.wait(self._random.uniform(0.0, 0.08))
+                    starting = not self.collector.ready()
+                    self._kill(STARTING if starting else "just started")
                     self.collector.spawn()
+                    if starting:
+                        break
                 done += 1
                 until(self.collector.ready, 60, "the collector answers again", interval=0.05)
         except BaseException as error:
