@@ -65,7 +65,7 @@ def test_assigned_afterwards(collector):
     arguments = [part for name in names for part in ("--workflow", name)]
     print(mida(collector, "campaign", "assign", NAME, *arguments))
     truth = read_truth(collector.workdir)
-    left = until_none(lambda: differences(collector, truth, NAME), 10)
+    left = until_none(lambda: differences(collector, truth, NAME), 60)
     assert not left, readable(left)
     campaigns = {c["campaign_id"]: c["tasks"] for c in collector.client().campaigns() if c["tasks"]}
     assert campaigns == {NAME: truth.activities}
@@ -76,7 +76,7 @@ def test_a_restart_keeps_what_people_said(collector):
     collector.kill()
     collector.start()
     truth = read_truth(collector.workdir)
-    left = until_none(lambda: differences(collector, truth, NAME), 15)
+    left = until_none(lambda: differences(collector, truth, NAME), 60)
     assert not left, readable(left)
 
 

@@ -31,4 +31,4 @@ def test_killed_during_the_campaign(tmp_path):
         left = settle(collector, tmp_path)
         print(killer.moments)
         assert killer.while_starting() == 1, killer.moments
-        assert len(killer.moments) == 4 and not left, f"kills at {killer.moments}\n{readable(left)}"
+        assert len(killer.moments) >= 4 and not left, f"kills at {killer.moments}\n{readable(left)}"

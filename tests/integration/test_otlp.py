@@ -38,7 +38,7 @@ def test_spans_of_others_become_tasks(collector):
     env = script_environment(None, OTEL_EXPORTER_OTLP_ENDPOINT=collector.otlp)
     command = [sys.executable, SCRIPT, target]
     with Running(command, collector.workdir, env, collector.workdir / "program.log") as program:
-        program.finish(60)
+        program.finish(180)
     spans = {s["span"]: s for s in json.loads(target.read_text())}
     client = collector.client()
     tasks = until(

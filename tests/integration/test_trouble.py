@@ -85,7 +85,7 @@ def test_unknown_scheduler(troubled):
     """A scheduler that does not exist is counted and named, and tried again."""
     until(
         lambda: troubled.metric("dask_attach_failures", reason="unreachable") >= 1,
-        20,
+        60,
         "a counted failure",
     )
     assert troubled.nobody in troubled.log
@@ -108,18 +108,19 @@ def test_broken_journals(troubled):
     def arrived() -> bool:
         return {"before the tear", "first", "last"} <= tasks(troubled, kind="script").keys()
 
-    until(arrived, 30, "the good events")
+    until(arrived, 60, "the good events")
     until(
         lambda: troubled.metric("journal_faults", fault="torn") >= 1,
-        20,
+        60,
         "the torn record is counted",
     )
     until(
         lambda: troubled.metric("journal_faults", fault="invalid") >= 1,
-        20,
+        60,
         "the invalid event is counted",
     )
-    assert troubled.metric("journal_faults") >= 4
+    # One file refused, one torn record, garbage in the text file, and what is no event in it and in the odd one.
+    until(lambda: troubled.metric("journal_faults") >= 7, 60, "all faults are counted")
     assert "torn" not in tasks(troubled, kind="script")
     for name in ("garbage-1.mj", "garbage-2.jsonl"):
         assert name in troubled.log, f"{name} is not explained\n{troubled.tail()}"
@@ -136,13 +137,13 @@ def test_log_that_vanishes(troubled):
     (logs / "acquire.log").write_text("".join(LOG_LINES[:10]))
     until(
         lambda: len(images(troubled)) == 4,
-        20,
+        60,
         "the first four images",
     )
     (logs / "acquire.log").unlink()
     second = LOG_LINES[next(i for i, line in enumerate(LOG_LINES) if "run begin: round 2" in line) :]
     (logs / "another.log").write_text("".join([*second[:5], "nobody has a rule for this\n"]))
-    until(lambda: len(images(troubled)) == 5, 20, "the image of the other log")
+    until(lambda: len(images(troubled)) == 5, 60, "the image of the other log")
     assert troubled.running
 
 
@@ -150,14 +151,14 @@ def test_database_that_appears_later(troubled):
     """A missing database is counted; as soon as there is one its runs are part of the view."""
     until(
         lambda: troubled.metric("mlflow_errors", reason="absent") >= 1,
-        20,
+        60,
         "the missing database is counted",
     )
     command = [sys.executable, SCRIPTS / "mlflow_run.py"]
     env = script_environment(None, MLFLOW_DISABLE_TELEMETRY="true")
     with Running(command, troubled.workdir, env, troubled.workdir / "mlflow.log") as script:
         script.finish(120)
-    until(lambda: len(tasks(troubled, kind="mlflow", status="FINISHED")) == 1, 20, "the run")
+    until(lambda: len(tasks(troubled, kind="mlflow", status="FINISHED")) == 1, 60, "the run")
     (run,) = tasks(troubled, kind="mlflow").values()
     assert run["used"] == {"depth": 3, "rate": 0.5} and run["generated"]["loss"] == 0.125
 
@@ -172,7 +173,7 @@ def test_database_that_is_locked(troubled):
         lock.execute("BEGIN EXCLUSIVE")
         until(
             lambda: troubled.metric("mlflow_errors", reason="locked") > before,
-            30,
+            60,
             "the lock is counted",
         )
         directory = journals.host_directory(troubled.data / "journal")
@@ -188,7 +189,7 @@ def test_database_that_is_locked(troubled):
         lock.close()
     (run,) = until(
         lambda: tasks(troubled, kind="mlflow", **{"custom.tags.checked": "yes"}).values(),
-        30,
+        60,
         "what was written under the lock",
     )
     assert run["status"] == "FINISHED"

@@ -11,8 +11,9 @@ from .view import View
 # What a clock, a hook and a loaded machine may put between the script's note of a call and the scheduler's.
 SLACK = 30.0
 MILLISECOND = 0.0011
-# Dask shifts a task's times by its guess of the scheduler's clock, which a heartbeat may change while the task runs.
-DASK_CLOCK = 0.05
+# Dask shifts a task's times by its guess of the scheduler's clock, half the way of one heartbeat, and a heartbeat may
+# change that while the task runs; on a busy machine a heartbeat takes long.
+DASK_CLOCK = 0.5
 _MISSING = object()
 
 
