@@ -20,7 +20,11 @@ class NoSkips:
         left_out = list(reporter.stats.get("skipped", []))
         if not (session.config.option.markexpr or session.config.option.keyword):
             # What needs root is left out without it, and tests/conftest.py says so: nothing here asks for root.
-            left_out += [i for i in reporter.stats.get("deselected", []) if not i.get_closest_marker("two_users")]
+            left_out += [
+                i
+                for i in reporter.stats.get("deselected", [])
+                if not i.get_closest_marker("two_users")
+            ]
         if left_out:
             reporter.write_line(f"CI leaves out no test, but {len(left_out)} were", red=True)
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
