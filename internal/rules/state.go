@@ -2,6 +2,7 @@ package rules
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sort"
 
@@ -10,6 +11,9 @@ import (
 
 // stateVersion of what Encode writes.
 const stateVersion = 1
+
+// ErrNewer is in the error for a state that a newer version wrote, and that this one would read wrongly.
+var ErrNewer = errors.New("written by a newer version")
 
 // MaxOpen is how many tasks of one log can be open; beyond it the oldest is given up, by name.
 const MaxOpen = 10_000
@@ -124,12 +128,19 @@ func encodeState(s *state) ([]byte, error) {
 }
 
 func decodeState(data []byte) (*state, error) {
+	// The version first: the rest of a newer state may have any form.
+	var v struct {
+		Version int `json:"schema_version"`
+	}
+	if err := json.Unmarshal(data, &v); err != nil {
+		return nil, fmt.Errorf("state of the rules: %w", err)
+	}
+	if v.Version > stateVersion {
+		return nil, fmt.Errorf("state of the rules: schema_version %d, this version knows %d: %w", v.Version, stateVersion, ErrNewer)
+	}
 	s := &state{}
 	if err := json.Unmarshal(data, s); err != nil {
 		return nil, fmt.Errorf("state of the rules: %w", err)
-	}
-	if s.Version > stateVersion {
-		return nil, fmt.Errorf("state of the rules: schema_version %d is newer than this program's %d", s.Version, stateVersion)
 	}
 	return s, nil
 }

@@ -102,7 +102,7 @@ func (t *tail) read(ctx context.Context, f *file, emit emitFunc) error {
 		return t.settle(ctx, f, emit)
 	}
 	if err := t.open(f); err != nil {
-		t.report.unreadable(f.path, err)
+		t.report.unreadable(ctx, f.path, err)
 		return nil
 	}
 	buf := t.buf
@@ -128,7 +128,7 @@ func (t *tail) read(ctx context.Context, f *file, emit emitFunc) error {
 		}
 		if err != nil || n == 0 {
 			if err != nil && !errors.Is(err, io.EOF) {
-				t.report.unreadable(f.path, err)
+				t.report.unreadable(ctx, f.path, err)
 			}
 			break
 		}

@@ -62,10 +62,14 @@ func (r *logReceiver) Start(ctx context.Context, host component.Host) error {
 		Dropped: func(n int, _ error) { r.tb.ReceiverTasklogRefused.Add(context.Background(), int64(n)) },
 	})
 	r.store.seq = r.sender.LastSeq
-	rep := &report{tb: r.tb, logger: r.set.Logger, told: map[string]time.Time{}}
+	files, refused, err := r.store.files(ctx, r.rules)
+	if err != nil {
+		return errors.Join(err, r.store.close(ctx))
+	}
+	rep := newReport(r.tb, r.set.Logger)
 	t := &tail{
 		cfg: r.cfg, rules: r.rules, matcher: match, store: r.store, report: rep, resolver: entity.NewResolver(), host: hostName(),
-		logger: r.set.Logger, files: r.store.files(ctx, r.rules),
+		logger: r.set.Logger, files: files, refused: refused,
 	}
 	p := &paths{resolver: t.resolver, policy: capture.New(r.cfg.Capture)}
 	run, cancel := context.WithCancel(context.Background())

@@ -3,7 +3,6 @@ package tasklogreceiver
 import (
 	"context"
 	"path/filepath"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -16,14 +15,31 @@ import (
 const (
 	showUnmatched = 3 // lines of each log
 	showProblems  = 5 // of each log
-	repeatAfter   = 5 * time.Minute
 )
 
-// report counts what became of the entries, and shows the first ones that could not be used.
+// Reasons of receiver_tasklog_file_faults: metadata.yaml says what they mean.
+const (
+	vanished    = "vanished"
+	overwritten = "overwritten"
+	unreadable  = "unreadable"
+	unusable    = "unusable"
+	newer       = "newer"
+	forgotten   = "forgotten"
+)
+
+// report counts what became of the logs and their entries, and shows the first ones that could not be used.
 type report struct {
 	tb     *metadata.TelemetryBuilder
 	logger *zap.Logger
-	told   map[string]time.Time // faults of a path, by its text
+	looks  int64
+	lasts  map[lasting]int64 // faults, and the look that found them last
+}
+
+// lasting is a fault that every look finds until it is mended.
+type lasting struct{ path, reason string }
+
+func newReport(tb *metadata.TelemetryBuilder, logger *zap.Logger) *report {
+	return &report{tb: tb, logger: logger, lasts: map[lasting]int64{}}
 }
 
 // fileReport is what was shown of one log.
@@ -89,29 +105,46 @@ func (r *report) torn(ctx context.Context, f *file, bytes int64) {
 	r.problem(ctx, f, f.readTo-bytes, "the log ended in the middle of its last line", zap.Int64("bytes", bytes))
 }
 
-func (r *report) unreadable(path string, err error) {
-	r.repeat(path, "a log cannot be read; trying again", err)
+func (r *report) unreadable(ctx context.Context, path string, err error) {
+	r.lasting(ctx, path, unreadable, "a log cannot be read; trying again", err)
 }
 
-func (r *report) unusable(path string, err error) {
-	r.repeat(path, "a log is left out", err)
+func (r *report) unusable(ctx context.Context, path string, err error) {
+	r.lasting(ctx, path, unusable, "a log is left out", err)
 }
 
-// repeat says the same about the same log not more than every few minutes.
-func (r *report) repeat(path, what string, err error) {
-	key := path + "\x00" + err.Error()
-	if at, ok := r.told[key]; ok && time.Since(at) < repeatAfter {
-		return
+// lasting counts and says a fault once, however many looks find it before it is mended.
+func (r *report) lasting(ctx context.Context, path, reason, what string, err error) {
+	key := lasting{path, reason}
+	_, known := r.lasts[key]
+	r.lasts[key] = r.looks
+	if !known {
+		r.fault(ctx, path, reason)
+		r.logger.Warn(what, zap.String("path", path), zap.Error(err))
 	}
-	if len(r.told) > 1000 {
-		clear(r.told)
-	}
-	r.told[key] = time.Now()
-	r.logger.Warn(what, zap.String("path", path), zap.Error(err))
 }
 
-func (r *report) files(ctx context.Context, n int) {
-	r.tb.ReceiverTasklogFiles.Record(ctx, int64(n))
+// fault counts what happened to a log.
+func (r *report) fault(ctx context.Context, path, reason string) {
+	r.tb.ReceiverTasklogFileFaults.Add(ctx, 1, metric.WithAttributes(attribute.String("log.file.name", filepath.Base(logPath(path))),
+		attribute.String("reason", reason)))
+}
+
+// looked ends a look: the faults that it did not find are mended.
+func (r *report) looked(ctx context.Context, files []*file) {
+	var there int64
+	for _, f := range files {
+		if !f.gone {
+			there++
+		}
+	}
+	r.tb.ReceiverTasklogFiles.Record(ctx, there)
+	for key, look := range r.lasts {
+		if look < r.looks {
+			delete(r.lasts, key)
+		}
+	}
+	r.looks++
 }
 
 // left is what did not leave this process.

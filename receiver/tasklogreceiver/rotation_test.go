@@ -2,6 +2,7 @@ package tasklogreceiver
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,7 +32,8 @@ func (r *rig) ends() []string {
 		_, rest, _ := strings.Cut(s, " ")
 		out = append(out, rest)
 	}
-	return sorted(out)
+	slices.Sort(out)
+	return out
 }
 
 // Every case moves a log while a task is open, with the collector running or down, and must lose nothing, tell nothing
@@ -202,4 +204,9 @@ func TestWhatIsNoLog(t *testing.T) {
 	r.write("acquire.log", begin+start("1"))
 	r.run()
 	assert.Contains(t, r.ends(), "acquire_image/1 RUNNING")
+	if os.Geteuid() != 0 { // root reads everything
+		assert.Equal(t, map[string]int64{"secret.log unreadable": 1}, faultsOf(t, r.tel))
+	} else {
+		assert.Empty(t, faultsOf(t, r.tel))
+	}
 }

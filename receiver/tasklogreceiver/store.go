@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -56,6 +57,21 @@ type fileState struct {
 	Ahead    json.RawMessage `json:"ahead,omitempty"`
 	Size     int64           `json:"size"`
 	ModTime  int64           `json:"mtime"`
+	Gone     bool            `json:"gone,omitempty"` // which was said
+}
+
+// fileHead is what every version writes, so that an older one knows which log to leave alone.
+type fileHead struct {
+	Version int    `json:"schema_version"`
+	Path    string `json:"path"`
+	ID      fileID `json:"id"`
+}
+
+// refusedLog is one whose state is of a newer version.
+type refusedLog struct {
+	path string
+	id   fileID
+	err  error
 }
 
 // openStore reads what was stored; a missing extension is an error that names the key.
@@ -105,22 +121,26 @@ func (s *stateStore) load(ctx context.Context, key string, into any) error {
 	return nil
 }
 
-// files restores the logs that were followed. One that cannot be restored is read again from its beginning.
-func (s *stateStore) files(ctx context.Context, set *rules.Set) []*file {
-	var out []*file
+// files restores the logs that were followed. One that cannot be restored is read again from its beginning; but what a
+// newer version stored stays as it is, and its log is refused.
+func (s *stateStore) files(ctx context.Context, set *rules.Set) (out []*file, refused []refusedLog, err error) {
 	var keys []string
 	for _, key := range s.index {
+		var head fileHead
 		var st fileState
-		err := s.load(ctx, key, &st)
-		if err == nil && st.Version > storeVersion {
-			err = fmt.Errorf("schema_version %d is newer than this program's %d", st.Version, storeVersion)
-		}
-		if err == nil && st.Path == "" {
+		err := s.load(ctx, key, &head)
+		if err == nil && head == (fileHead{}) {
 			continue
+		}
+		if err == nil && head.Version > storeVersion {
+			err = fmt.Errorf("schema_version %d, this version knows %d: %w", head.Version, storeVersion, rules.ErrNewer)
+		}
+		if err == nil {
+			err = s.load(ctx, key, &st)
 		}
 		f := &file{
 			key: key, identity: st.Identity, path: st.Path, id: st.ID, offset: st.Offset, marks: st.Marks, ahead: st.Ahead,
-			size: st.Size, mtime: time.Unix(0, st.ModTime), grown: time.Now(), gone: true,
+			size: st.Size, mtime: time.Unix(0, st.ModTime), grown: time.Now(), gone: st.Gone,
 		}
 		if err == nil {
 			f.engine, err = set.NewEngine(rules.Log{Identity: st.Identity, Path: logPath(st.Path)})
@@ -128,16 +148,24 @@ func (s *stateStore) files(ctx context.Context, set *rules.Set) []*file {
 		if err == nil {
 			err = f.engine.Restore(st.Rules)
 		}
+		if errors.Is(err, rules.ErrNewer) {
+			if head.Path == "" {
+				return nil, nil, fmt.Errorf("storage: %q does not say which log it is of: %w", key, err)
+			}
+			refused = append(refused, refusedLog{head.Path, head.ID, err})
+			keys = append(keys, key)
+			continue
+		}
 		if err != nil {
 			s.logger.Warn("the stored position of a log is not usable; the log is read again from its beginning, which gives the same tasks",
-				zap.String("path", st.Path), zap.Error(err))
+				zap.String("path", head.Path), zap.Error(err))
 			continue
 		}
 		out = append(out, f)
 		keys = append(keys, key)
 	}
 	s.index = keys
-	return out
+	return out, refused, nil
 }
 
 func (s *stateStore) newKey() string {
@@ -169,7 +197,7 @@ func (s *stateStore) write(ctx context.Context, f *file) error {
 	}
 	data, err := json.Marshal(fileState{
 		Version: storeVersion, Identity: f.identity, Path: f.path, ID: f.id, Offset: f.offset, Marks: f.marks, Rules: st, Ahead: f.ahead,
-		Size: f.size, ModTime: f.mtime.UnixNano(),
+		Size: f.size, ModTime: f.mtime.UnixNano(), Gone: f.gone,
 	})
 	if err != nil {
 		return err

@@ -2,6 +2,8 @@ package tasklogreceiver
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -26,6 +28,8 @@ type emitFunc = func(context.Context, []*change) error
 //	its path holds another file, it lives on   → rotated: both are followed, the new one continues the run
 //	its path holds another content             → overwritten: it begins anew, what was open is lost
 //	nothing                                    → gone: what is open is read to its end, the position is kept
+//
+// A log whose state a newer version stored is refused: what this one would store in its place, that one could not use.
 type tail struct {
 	cfg      *Config
 	rules    *rules.Set
@@ -36,8 +40,9 @@ type tail struct {
 	host     string
 	logger   *zap.Logger
 
-	files []*file
-	buf   []byte
+	files   []*file
+	refused []refusedLog
+	buf     []byte
 }
 
 // found is a file that include leads to.
@@ -90,17 +95,18 @@ func (t *tail) poll(ctx context.Context, emit emitFunc) error {
 			f.close()
 		}
 	}
-	t.report.files(ctx, len(t.files))
+	t.report.looked(ctx, t.files)
 	return nil
 }
 
 // look finds every known log again, and new ones.
 func (t *tail) look(ctx context.Context, emit emitFunc) error {
-	all := t.list()
+	all := t.list(ctx)
+	t.leaveAlone(ctx, all)
 	rotated := map[string]*file{} // by the path that they left
 	var lost []*file
 	for _, f := range t.files {
-		if c := t.again(f, all); c != nil {
+		if c := t.again(ctx, f, all); c != nil {
 			if c.path != f.path {
 				rotated[f.path] = f
 			}
@@ -110,7 +116,7 @@ func (t *tail) look(ctx context.Context, emit emitFunc) error {
 		lost = append(lost, f)
 	}
 	for _, f := range lost {
-		if c := t.copyOf(f, all); c != nil {
+		if c := t.copyOf(ctx, f, all); c != nil {
 			if c.path != f.path {
 				rotated[f.path] = f
 			}
@@ -120,7 +126,7 @@ func (t *tail) look(ctx context.Context, emit emitFunc) error {
 		}
 		c := at(f.path, all)
 		if c == nil {
-			f.gone = true
+			t.miss(ctx, f)
 			continue
 		}
 		if err := t.replace(ctx, f, c, emit); err != nil {
@@ -132,7 +138,7 @@ func (t *tail) look(ctx context.Context, emit emitFunc) error {
 		if c.taken {
 			continue
 		}
-		f := t.adopt(c)
+		f := t.adopt(ctx, c)
 		if f == nil {
 			continue
 		}
@@ -151,6 +157,33 @@ func (t *tail) look(ctx context.Context, emit emitFunc) error {
 	return nil
 }
 
+// leaveAlone passes over the logs that are refused, under the name that they had and wherever they were moved.
+func (t *tail) leaveAlone(ctx context.Context, all []found) {
+	for _, r := range t.refused {
+		for i := range all {
+			if c := &all[i]; c.path == r.path || c.id == r.id {
+				c.taken = true
+				t.report.lasting(ctx, c.path, newer, "a log is left alone: its position was stored by a newer version; start that one again", r.err)
+			}
+		}
+	}
+}
+
+// miss says once that no name in include leads to a log any more, also over restarts.
+func (t *tail) miss(ctx context.Context, f *file) {
+	if f.gone {
+		return
+	}
+	if _, err := os.Stat(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.report.unreadable(ctx, f.path, err) // which is not gone
+		return
+	}
+	f.gone = true
+	t.report.fault(ctx, f.path, vanished)
+	t.logger.Info("a log is gone; its position is kept in case that it comes back", zap.String("path", f.path))
+	t.store.save(ctx, f)
+}
+
 // forget bounds what is known: beyond the limit, logs that are gone are forgotten, those known for longest first.
 func (t *tail) forget(ctx context.Context) {
 	over := len(t.files) - maxFiles
@@ -163,6 +196,7 @@ func (t *tail) forget(ctx context.Context) {
 			over--
 			f.close()
 			t.store.forget(ctx, f)
+			t.report.fault(ctx, f.path, forgotten)
 			t.logger.Warn("too many logs are known; one that is gone is forgotten, and would be read from its beginning",
 				zap.String("path", f.path), zap.Int("limit", maxFiles))
 			continue
@@ -173,11 +207,10 @@ func (t *tail) forget(ctx context.Context) {
 }
 
 // list returns the files that include leads to, each once, however many names it has.
-func (t *tail) list() []found {
-	paths, err := t.matcher.MatchFiles()
-	if err != nil {
-		t.logger.Debug("looking for logs", zap.Error(err))
-	}
+func (t *tail) list(ctx context.Context) []found {
+	paths, globErr := t.matcher.MatchFiles()
+	var fault *fs.PathError // else there are no logs yet
+	faulty := errors.As(globErr, &fault)
 	out := make([]found, 0, len(paths))
 	seen := map[fileID]bool{}
 	for _, p := range paths {
@@ -188,7 +221,8 @@ func (t *tail) list() []found {
 		fi, err := os.Stat(abs)
 		if err != nil {
 			if !os.IsNotExist(err) {
-				t.report.unreadable(abs, err)
+				t.report.unreadable(ctx, abs, err)
+				faulty = false // this is what the pattern met
 			}
 			continue
 		}
@@ -201,6 +235,9 @@ func (t *tail) list() []found {
 		}
 		seen[id] = true
 		out = append(out, found{path: abs, id: id, size: fi.Size(), mtime: fi.ModTime(), owner: ownerOf(fi)})
+	}
+	if faulty {
+		t.report.unreadable(ctx, fault.Path, globErr)
 	}
 	return out
 }
@@ -215,12 +252,12 @@ func at(path string, all []found) *found {
 }
 
 // again finds a log as the same file, under its own or another name.
-func (t *tail) again(f *file, all []found) *found {
-	if c := at(f.path, all); c != nil && c.id == f.id && t.fits(f, c) {
+func (t *tail) again(ctx context.Context, f *file, all []found) *found {
+	if c := at(f.path, all); c != nil && c.id == f.id && t.fits(ctx, f, c) {
 		return c
 	}
 	for i := range all {
-		if c := &all[i]; c.id == f.id && !c.taken && t.fits(f, c) {
+		if c := &all[i]; c.id == f.id && !c.taken && t.fits(ctx, f, c) {
 			return c
 		}
 	}
@@ -228,15 +265,15 @@ func (t *tail) again(f *file, all []found) *found {
 }
 
 // copyOf finds the content of a log in another file: first in one of its own name.
-func (t *tail) copyOf(f *file, all []found) *found {
+func (t *tail) copyOf(ctx context.Context, f *file, all []found) *found {
 	if f.marks.End == 0 {
 		return nil
 	}
-	if c := at(f.path, all); c != nil && c.id != f.id && t.fits(f, c) {
+	if c := at(f.path, all); c != nil && c.id != f.id && t.fits(ctx, f, c) {
 		return c
 	}
 	for i := range all {
-		if c := &all[i]; !c.taken && c.id != f.id && !t.known(c.id) && t.fits(f, c) {
+		if c := &all[i]; !c.taken && c.id != f.id && !t.known(c.id) && t.fits(ctx, f, c) {
 			return c
 		}
 	}
@@ -253,7 +290,7 @@ func (t *tail) known(id fileID) bool {
 }
 
 // fits says that a file holds what was read of a log. What has not changed since it was last looked at does.
-func (t *tail) fits(f *file, c *found) bool {
+func (t *tail) fits(ctx context.Context, f *file, c *found) bool {
 	if c.id == f.id && c.size == f.size && c.mtime.Equal(f.mtime) {
 		return true
 	}
@@ -262,7 +299,7 @@ func (t *tail) fits(f *file, c *found) bool {
 	}
 	h, err := os.Open(c.path)
 	if err != nil {
-		t.report.unreadable(c.path, err)
+		t.report.unreadable(ctx, c.path, err)
 		return c.id == f.id // not readable now is no other content
 	}
 	defer h.Close()
@@ -292,14 +329,16 @@ func (t *tail) replace(ctx context.Context, f *file, c *found, emit emitFunc) er
 	}
 	if f.ahead != nil { // the last entry was shown, and can no longer be read
 		if err := f.engine.Restore(f.ahead); err != nil {
-			t.logger.Warn("the last entry of a log is forgotten", zap.String("path", f.path), zap.Error(err))
+			t.report.problem(ctx, f, f.offset, "its state is not readable", zap.Error(err))
 		}
 		f.ahead = nil
 	}
 	if rotatedAway {
 		f.engine.Inherit(f.engine, f.offset)
 	} else if f.offset > 0 {
-		t.logger.Info("a log was overwritten; it is read from its beginning", zap.String("path", f.path))
+		t.report.fault(ctx, f.path, overwritten)
+		t.logger.Info("a log was overwritten; it is read from its beginning, and what was not read before is lost",
+			zap.String("path", f.path))
 		f.parting = f.engine.NextGeneration()
 	}
 	f.close()
@@ -319,14 +358,15 @@ func logPath(path string) string {
 }
 
 // adopt begins to follow a new log.
-func (t *tail) adopt(c *found) *file {
-	f := &file{key: t.store.newKey(), grown: time.Now(), identity: t.identify(c.path)}
+func (t *tail) adopt(ctx context.Context, c *found) *file {
+	f := &file{grown: time.Now(), identity: t.identify(c.path)}
 	var err error
 	f.engine, err = t.rules.NewEngine(rules.Log{Identity: f.identity, Path: logPath(c.path)})
 	if err != nil {
-		t.report.unusable(c.path, err)
+		t.report.unusable(ctx, c.path, err)
 		return nil
 	}
+	f.key = t.store.newKey()
 	t.take(f, c)
 	t.logger.Info("following a log", zap.String("path", f.path))
 	return f

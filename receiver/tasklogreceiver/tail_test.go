@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +15,8 @@ import (
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/capture"
 	"github.com/otelcol-mida/otelcol-mida/internal/entity"
@@ -60,12 +63,20 @@ type rig struct {
 	events int
 	// refuseAt ends a session when so many events were accepted in it.
 	refuseAt int
+	tel      *componenttest.Telemetry
+	logger   *zap.Logger
+	logged   *observer.ObservedLogs
 }
 
 var errStopped = errors.New("the session ends")
 
 func newRig(t testing.TB, include ...string) *rig {
 	r := &rig{t: t, dir: t.TempDir(), state: memory{}, view: map[string]*task.State{}, refuseAt: -1}
+	r.tel = componenttest.NewTelemetry()
+	t.Cleanup(func() { assert.NoError(t, r.tel.Shutdown(context.Background())) })
+	var core zapcore.Core
+	core, r.logged = observer.New(zap.InfoLevel)
+	r.logger = zap.New(core)
 	cfg := createDefaultConfig().(*Config)
 	cfg.RulesFile = "testdata/acquire_rules.yaml"
 	cfg.SettleAfter = 0
@@ -100,21 +111,22 @@ type session struct {
 
 // session begins where the last one left the storage.
 func (r *rig) session() *session {
-	logger := zap.NewNop()
 	set, err := r.cfg.Rules()
 	require.NoError(r.t, err)
 	match, err := r.cfg.matcher()
 	require.NoError(r.t, err)
-	tb, err := metadata.NewTelemetryBuilder(componenttest.NewNopTelemetrySettings())
+	tb, err := metadata.NewTelemetryBuilder(r.tel.NewTelemetrySettings())
 	require.NoError(r.t, err)
-	st := &stateStore{client: r.state, seq: func() int64 { return 0 }, logger: logger}
+	st := &stateStore{client: r.state, seq: func() int64 { return 0 }, logger: r.logger}
 	require.NoError(r.t, st.load(r.t.Context(), keyObserver, &st.observer))
 	require.NoError(r.t, st.load(r.t.Context(), keyFiles, &st.index))
+	files, refused, err := st.files(r.t.Context(), set)
+	require.NoError(r.t, err)
 	resolver := entity.NewResolver()
 	s := &session{r: r, p: &paths{resolver: resolver, policy: capture.New(capture.NewDefaultConfig())}}
 	s.tail = &tail{
-		cfg: r.cfg, rules: set, matcher: match, store: st, report: &report{tb: tb, logger: logger, told: newTold()}, resolver: resolver,
-		host: "node", logger: logger, files: st.files(r.t.Context(), set), buf: make([]byte, 300),
+		cfg: r.cfg, rules: set, matcher: match, store: st, report: newReport(tb, r.logger), resolver: resolver,
+		host: "node", logger: r.logger, files: files, refused: refused, buf: make([]byte, 300),
 	}
 	return s
 }
@@ -168,7 +180,8 @@ func (r *rig) tasks() []string {
 	for _, d := range docs {
 		out = append(out, fmt.Sprintf("%s %s %s", d.Scope[strings.Index(d.Scope, "#")+1:], d.TaskID, d.Status))
 	}
-	return sorted(out)
+	slices.Sort(out)
+	return out
 }
 
 func (r *rig) encoded() map[string]string {

@@ -23,18 +23,19 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                    metric.Meter
-	mu                       sync.Mutex
-	registrations            []metric.Registration
-	ReceiverTasklogBytes     metric.Int64Counter
-	ReceiverTasklogFiles     metric.Int64Gauge
-	ReceiverTasklogLeftOut   metric.Int64Counter
-	ReceiverTasklogMatched   metric.Int64Counter
-	ReceiverTasklogProblems  metric.Int64Counter
-	ReceiverTasklogRecords   metric.Int64Counter
-	ReceiverTasklogRedacted  metric.Int64Counter
-	ReceiverTasklogRefused   metric.Int64Counter
-	ReceiverTasklogUnmatched metric.Int64Counter
+	meter                     metric.Meter
+	mu                        sync.Mutex
+	registrations             []metric.Registration
+	ReceiverTasklogBytes      metric.Int64Counter
+	ReceiverTasklogFileFaults metric.Int64Counter
+	ReceiverTasklogFiles      metric.Int64Gauge
+	ReceiverTasklogLeftOut    metric.Int64Counter
+	ReceiverTasklogMatched    metric.Int64Counter
+	ReceiverTasklogProblems   metric.Int64Counter
+	ReceiverTasklogRecords    metric.Int64Counter
+	ReceiverTasklogRedacted   metric.Int64Counter
+	ReceiverTasklogRefused    metric.Int64Counter
+	ReceiverTasklogUnmatched  metric.Int64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -72,9 +73,15 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		metric.WithUnit("By"),
 	)
 	errs = errors.Join(errs, err)
+	builder.ReceiverTasklogFileFaults, err = builder.meter.Int64Counter(
+		"otelcol_receiver_tasklog_file_faults",
+		metric.WithDescription("Logs that could not be followed, or not as before, by reason. vanished, no name in include leads to it any more; overwritten, what was not read before is lost; unreadable; unusable, its name does not fit file_name; newer, its position was stored by a newer version; forgotten, too many are known. Each is counted once for as long as it lasts. [Alpha]"),
+		metric.WithUnit("{fault}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverTasklogFiles, err = builder.meter.Int64Gauge(
 		"otelcol_receiver_tasklog_files",
-		metric.WithDescription("Logs that are being followed. [Alpha]"),
+		metric.WithDescription("Logs that are there and being followed. [Alpha]"),
 		metric.WithUnit("{file}"),
 	)
 	errs = errors.Join(errs, err)

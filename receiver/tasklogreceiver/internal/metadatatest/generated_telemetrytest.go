@@ -37,10 +37,26 @@ func AssertEqualReceiverTasklogBytes(t *testing.T, tt *componenttest.Telemetry, 
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
+func AssertEqualReceiverTasklogFileFaults(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_tasklog_file_faults",
+		Description: "Logs that could not be followed, or not as before, by reason. vanished, no name in include leads to it any more; overwritten, what was not read before is lost; unreadable; unusable, its name does not fit file_name; newer, its position was stored by a newer version; forgotten, too many are known. Each is counted once for as long as it lasts. [Alpha]",
+		Unit:        "{fault}",
+		Data: metricdata.Sum[int64]{
+			Temporality: metricdata.CumulativeTemporality,
+			IsMonotonic: true,
+			DataPoints:  dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_tasklog_file_faults")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
 func AssertEqualReceiverTasklogFiles(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_tasklog_files",
-		Description: "Logs that are being followed. [Alpha]",
+		Description: "Logs that are there and being followed. [Alpha]",
 		Unit:        "{file}",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,

@@ -20,6 +20,7 @@ func TestSetupTelemetry(t *testing.T) {
 	require.NoError(t, err)
 	defer tb.Shutdown()
 	tb.ReceiverTasklogBytes.Add(context.Background(), 1)
+	tb.ReceiverTasklogFileFaults.Add(context.Background(), 1)
 	tb.ReceiverTasklogFiles.Record(context.Background(), 1)
 	tb.ReceiverTasklogLeftOut.Add(context.Background(), 1)
 	tb.ReceiverTasklogMatched.Add(context.Background(), 1)
@@ -29,6 +30,9 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ReceiverTasklogRefused.Add(context.Background(), 1)
 	tb.ReceiverTasklogUnmatched.Add(context.Background(), 1)
 	AssertEqualReceiverTasklogBytes(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverTasklogFileFaults(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverTasklogFiles(t, testTel,
