@@ -80,7 +80,8 @@ func (e *Engine) apply(r *rule, rec Record, fields map[string]any, res *Result) 
 	if r.spec.EndsRun && e.st.Run != nil {
 		e.endRun(res, at, "the run ended before this task did")
 		ev := e.runEvent(task.EventWorkflowFinished, rec, at)
-		ev.Status, ev.EndedAt = task.StatusFinished, at
+		ended, err := forward(e.st.Run.Started, at, ev)
+		ev.Status, ev.EndedAt, res.Problem = task.StatusFinished, ended, errors.Join(res.Problem, err)
 		res.Events = append(res.Events, ev)
 		e.st.Run.Ended = true
 	}
@@ -171,6 +172,11 @@ func (e *Engine) task(r *rule, rec Record, at int64, s scope, res *Result) error
 	o.Stamp = max(at, o.Stamp+1) + int64(rec.Lines-1)
 	ev := e.snapshot(key, o)
 	ev.Time = o.Stamp
+	if r.act.ends() {
+		var back error
+		ended, back = forward(o.Started, ended, ev)
+		err = errors.Join(err, back)
+	}
 	switch r.act {
 	case actStart:
 		ev.Name, ev.Status = task.EventStarted, task.StatusRunning
@@ -193,6 +199,17 @@ func (e *Engine) task(r *rule, rec Record, at int64, s scope, res *Result) error
 	}
 	res.Events = append(res.Events, ev)
 	return err
+}
+
+// forward makes the end of a task no earlier than its start. A log's clock can go back in between: when the machine's was
+// set, or in the hour that a time without its zone has twice. How far it did is kept with the task.
+func forward(started, ended int64, ev *task.Event) (int64, error) {
+	if started == 0 || ended == 0 || ended >= started {
+		return ended, nil
+	}
+	back := time.Duration(started - ended)
+	ev.Custom = map[string]any{"clock_went_back": back.Seconds()}
+	return started, fmt.Errorf("the clock of the log went back: the end is %s before the start, so that it is not known how long it took", back)
 }
 
 // key tells the tasks of a run apart.
@@ -326,8 +343,10 @@ func (e *Engine) snapshot(key string, o *openTask) *task.Event {
 }
 
 func (e *Engine) runEvent(name string, rec Record, at int64) *task.Event {
+	// Later in the log is later, whatever the clock says.
+	e.st.Run.Stamp = max(at, e.st.Run.Stamp+1) + int64(rec.Lines-1)
 	ev := &task.Event{
-		Name: name, Time: at + int64(rec.Lines-1), Kind: Kind, Scope: e.st.Run.Scope, Key: "run", Attempt: task.NoAttempt, Facet: facet,
+		Name: name, Time: e.st.Run.Stamp, Kind: Kind, Scope: e.st.Run.Scope, Key: "run", Attempt: task.NoAttempt, Facet: facet,
 		StartedAt: e.st.Run.Started,
 	}
 	if len(e.st.Context) > 0 {

@@ -127,4 +127,5 @@ func renderEvent(b *strings.Builder, e *task.Event) {
 	show("used", e.Used)
 	show("generated", e.Generated)
 	show("with", e.Attributes)
+	show("custom", e.Custom)
 }

@@ -122,6 +122,8 @@ const (
 	actWhole
 )
 
+func (a action) ends() bool { return a >= actEnd }
+
 // actions lists the keys of a rule that name an activity.
 func (r *Rule) actions() []struct {
 	key      string

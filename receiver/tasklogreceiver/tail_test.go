@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -255,6 +256,35 @@ func TestCutAnywhere(t *testing.T) {
 		r.append("acquire.log", shortLog[cut:])
 		r.run()
 		require.Equal(t, want, r.encoded(), "cut at byte %d", cut)
+	}
+}
+
+// The machine's clock goes back while a task runs: nothing that the log says later is taken for earlier.
+func TestClockGoesBack(t *testing.T) {
+	r := newRig(t, "*.log")
+	r.write("acquire.log", begin+start("1")+start("2"))
+	r.run()
+	r.append("acquire.log", "2026-11-22 20:00:00,000 INFO microscope.camera: image 1: saved img_1.npz defects=1 mean=0.1 drift=0.1 nm\n"+
+		"2026-11-22 20:00:01,000 INFO microscope.camera: image 3: exposure started at x=0.00 y=0.00 nm\n"+
+		"2026-11-22 20:00:02,500 INFO microscope.camera: image 3: saved img_3.npz defects=1 mean=0.1 drift=0.1 nm\n"+
+		"2026-11-22 20:00:03,000 INFO microscope: run end: 1 of 1 images saved\n")
+	r.run()
+	assert.Equal(t, []string{"acquire_image/1 FINISHED", "acquire_image/2 UNKNOWN", "acquire_image/3 FINISHED"}, r.ends())
+	for _, st := range r.view {
+		d := task.Project(st)
+		took := time.Duration(d.EndedAt - d.StartedAt)
+		switch d.TaskID {
+		case "acquire_image/1":
+			assert.Zero(t, took)
+			assert.Equal(t, "img_1.npz", d.Generated["path"])
+			assert.Equal(t, map[string]any{"clock_went_back": 6660.0}, d.Custom)
+		case "acquire_image/3":
+			assert.Equal(t, 1500*time.Millisecond, took)
+			assert.Empty(t, d.Custom)
+		case "run":
+			assert.Equal(t, task.StatusFinished, d.Status)
+			assert.Zero(t, took)
+		}
 	}
 }
 
