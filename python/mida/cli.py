@@ -6,17 +6,28 @@ import argparse
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 import sys
 import warnings
 from typing import Any, Dict, NoReturn, Optional, Sequence
 
-from . import __version__, expressions, tables
+from . import __version__, expressions, hints, tables
 from .client import Client
 from .errors import MidaError, MidaWarning, QueryError
 
 __all__ = ["main"]
+
+EXAMPLES = """\
+examples:
+  mida query --filter status=FAILED --fields task_id,activity_id,error.message
+  mida query --campaign my_campaign_1 --filter 'used.layers>2' --sort ended_at:desc --limit 10
+  mida query --fields used.layers --aggregate 'min(generated.loss)' --sort 'min(generated.loss)'
+  mida query --fields 'task_id,used.*,generated.*' --format csv --limit 0 > tasks.csv
+
+What a task was given is used.NAME, what came out is generated.NAME; other fields are in docs/query.md.
+"""
 
 OK, FAILED, WRONG, BROKEN_PIPE, INTERRUPTED = 0, 1, 2, 141, 130
 
@@ -64,8 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mida {__version__}")
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--endpoint", metavar="URL", help="address of the query API")
-    common.add_argument("--state-directory", metavar="DIR", help="the collector's state directory")
+    for place, default in ((parser, None), (common, argparse.SUPPRESS)):  # before the command and behind it
+        place.add_argument("--endpoint", metavar="URL", default=default, help="address of the query API")
+        place.add_argument("--state-directory", metavar="DIR", default=default, help="the collector's state directory")
     forms = argparse.ArgumentParser(add_help=False)
     forms.add_argument("--format", choices=("table", "json", "csv"), default="table", help="form of the output")
     forms_no_csv = argparse.ArgumentParser(add_help=False)
@@ -77,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    _query_arguments(command("query", _query, common, forms, help="ask for tasks or for aggregates over them"))
+    sub = command("query", _query, common, forms, help="ask for tasks or for aggregates over them", epilog=EXAMPLES)
+    sub.formatter_class = argparse.RawDescriptionHelpFormatter
+    _query_arguments(sub)
 
     sub = command("status", _status, common, forms_no_csv, help="campaigns, workflows, and how complete the view is")
     sub.add_argument("--campaign", help="only this campaign")
@@ -85,14 +99,19 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("task", _task, common, help="one task, whole, as JSON")
     sub.add_argument("id", help="id of the task, or its task_id where only one task has it")
 
-    sub = command("lineage", _lineage, common, forms_no_csv, help="where a task's inputs came from")
+    sub = command("lineage", _lineage, common, forms_no_csv, help="where a task's inputs came from, or what it led to")
     sub.add_argument("id", help="id of the task, or its task_id where only one task has it")
-    sub.add_argument("--direction", choices=("upstream", "downstream", "both"), default="upstream")
+    sub.add_argument(
+        "--direction",
+        choices=("upstream", "downstream", "both"),
+        default="upstream",
+        help="default: upstream, what it came from",
+    )
     sub.add_argument("--depth", type=int, help="steps from the task (default: all)")
 
     sub = command("delete", _delete, common, help="remove a campaign and all of its tasks")
-    sub.add_argument("--campaign", required=True)
-    sub.add_argument("--yes", action="store_true", help="do not ask")
+    sub.add_argument("--campaign", required=True, help="name of the campaign")
+    sub.add_argument("--yes", action="store_true", help="do not ask first")
 
     sub = command("backup", _backup, common, help="write a consistent copy of the store")
     sub.add_argument("file", help="a file that does not exist yet, on the collector's machine")
@@ -107,8 +126,15 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--workflow", action="append", metavar="W", help="id or name of a workflow; may be repeated")
     sub.add_argument("--filter", action="append", metavar="F", help=expressions.HELP)
 
-    sub = command("rules", _rules, help="work with the rules of the log observer: mida rules test FILE")
-    sub.add_argument("arguments", nargs=argparse.REMAINDER, help="handed to the collector's program")
+    # Everything behind it, --help too, is for the collector's program.
+    sub = command(
+        "rules",
+        _rules,
+        help="try the rules of the log observer: mida rules test LOG",
+        prefix_chars="\0",
+        add_help=False,
+    )
+    sub.add_argument("arguments", nargs=argparse.REMAINDER)
     return parser
 
 
@@ -116,12 +142,17 @@ def _query_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "query", nargs="?", help='a whole query as JSON, such as \'{"filter": {"status": "FAILED"}}\'; - reads it'
     )
+    sub.add_argument("--campaign", help="only tasks of this campaign; short for --filter campaign_id=…")
     sub.add_argument("--filter", action="append", metavar="F", help=expressions.HELP)
     sub.add_argument("--fields", metavar="A,B", help="fields of the rows, or the groups of an aggregation")
     sub.add_argument(
-        "--aggregate", action="append", metavar="OP(FIELD)", help="such as 'min(generated.loss)'; may be repeated"
+        "--aggregate",
+        action="append",
+        metavar="AGG",
+        help="OPERATION(FIELD), such as 'min(generated.loss)', with min max avg sum count stddev median p95; may be "
+        "repeated",
     )
-    sub.add_argument("--sort", action="append", metavar="FIELD[:desc]", help="may be repeated")
+    sub.add_argument("--sort", action="append", metavar="FIELD[:desc]", help="such as 'ended_at:desc'; may be repeated")
     sub.add_argument("--limit", type=int, metavar="N", help="number of rows (default: 100; 0 = all)")
 
 
@@ -152,6 +183,10 @@ def _query(args: argparse.Namespace) -> None:
     else:
         rows = client.query(**body)
     tables.write(sys.stdout, args.format, rows, body.get("projection"), body.get("aggregation"))
+    if not rows and args.format != "json":
+        print("no task matches", file=sys.stderr)
+    for text in hints.absent(client, body, rows):
+        print(f"mida: {text}", file=sys.stderr)
     if total is not None and total > len(rows):
         what = "groups" if body.get("aggregation") else "tasks"
         print(f"{len(rows)} of {total} {what}; --limit 0 shows all", file=sys.stderr)
@@ -164,11 +199,18 @@ def _query_body(args: argparse.Namespace) -> Dict[str, Any]:
         try:
             body = json.loads(text)
         except ValueError as error:
-            raise QueryError(f"the query is not JSON: {error}") from None
+            hint = (
+                ""
+                if text.lstrip().startswith("{")
+                else f"; a condition goes behind --filter: --filter {shlex.quote(text.strip())}"
+            )
+            raise QueryError(f"the query is not JSON: {error}{hint}") from None
         if not isinstance(body, dict):
             raise QueryError('the query is not a JSON object; want one such as {"filter": {"status": "FAILED"}}')
-    if args.filter:
-        parts = [expressions.parse_filter(text) for text in args.filter]
+    if args.filter or args.campaign is not None:
+        parts = [expressions.parse_filter(text) for text in args.filter or []]
+        if args.campaign is not None:
+            parts.insert(0, {"campaign_id": args.campaign})
         if body.get("filter"):
             parts.insert(0, body["filter"])
         body["filter"] = parts[0] if len(parts) == 1 else {"$and": parts}
@@ -257,8 +299,13 @@ def _delete(args: argparse.Namespace) -> None:
 
 def _confirm(question: str) -> None:
     if not sys.stdin.isatty():
-        raise QueryError("--yes: wanted where nobody can be asked")
-    if input(question).strip().lower() not in ("y", "yes"):
+        raise QueryError("nothing was deleted: this asks first, and nobody can answer here; want --yes")
+    try:
+        answer = input(question)
+    except EOFError:
+        print()
+        answer = ""
+    if answer.strip().lower() not in ("y", "yes"):
         raise MidaError("nothing was deleted")
 
 
@@ -275,6 +322,8 @@ def _assign(args: argparse.Namespace) -> None:
     chosen = None if not parts else parts[0] if len(parts) == 1 else {"$and": parts}
     n = _client(args).assign(args.name, filter=chosen, workflows=args.workflow)
     print(f"{_count(n, 'task')} assigned to {args.name}")
+    if n == 0:
+        print("no task matches that is not there already; `mida status` shows the workflows", file=sys.stderr)
 
 
 def _rules(args: argparse.Namespace) -> None:

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import datetime
 import functools
+import http.client
 import json
 import math
 import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
 
 from . import endpoint as _endpoint
+from .arguments import Aggregation, Sort, names_of, pairs_of, sort_of
 from .errors import AuthenticationError, MidaError, MidaWarning, NotFoundError, QueryError, UnreachableError
 
 __all__ = [
@@ -42,8 +44,6 @@ INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 Row = Dict[str, Any]
 Filter = Mapping[str, Any]
-Aggregation = Iterable[Sequence[str]]
-Sort = Iterable[Union[str, Sequence[Any]]]
 
 
 class Client:
@@ -116,8 +116,8 @@ class Client:
         QueryError
             The query is wrong; the message says where and what would be valid.
         """
-        projection = _names("projection", projection)
-        aggregation = [list(pair) for pair in aggregation] if aggregation is not None else None
+        projection = names_of("projection", projection)
+        aggregation = pairs_of(aggregation)
         rows = list(self._rows(projection, aggregation, filter, sort, limit))
         if not as_dataframe:
             return rows
@@ -133,14 +133,14 @@ class Client:
         sort: Optional[Sort],
         limit: Optional[int],
     ) -> Iterator[Row]:
-        if limit is not None and limit < 1:
+        if limit is not None and (limit < 1 or limit != int(limit)):
             raise QueryError(f"limit: {limit} is not a number of rows; want 1 or more, or None for all", field="limit")
         body: Dict[str, Any] = {}
         for key, value in (("projection", projection), ("aggregation", aggregation), ("filter", filter)):
             if value is not None:
                 body[key] = value
         if sort is not None:
-            body["sort"] = [key if isinstance(key, str) else list(key) for key in sort]
+            body["sort"] = sort_of(sort)
         left = math.inf if limit is None else limit
         warned = set()
         while left > 0:
@@ -226,12 +226,18 @@ class Client:
             request.add_unredirected_header("Authorization", self._where.authorization)
         try:
             with self._opener.open(request, timeout=self._timeout) as response:
-                return decode(response.read())
+                answer = response.read()
         except urllib.error.HTTPError as error:
             with error:
                 raise _error_of(error.code, error.read(), self._where) from None
         except (urllib.error.URLError, OSError) as error:
             raise UnreachableError(self._where.unreachable(getattr(error, "reason", error))) from None
+        except http.client.HTTPException as error:  # it hung up, or speaks something else
+            raise UnreachableError(self._where.unreachable(f"it answered no HTTP ({type(error).__name__})")) from None
+        try:
+            return decode(answer)
+        except ValueError:
+            raise UnreachableError(self._where.unreachable("what it answered is no JSON")) from None
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -263,12 +269,6 @@ def _error_of(status: int, body: bytes, where: _endpoint.Endpoint) -> MidaError:
 
 def _campaign(campaign: Optional[str]) -> Optional[List[Tuple[str, Any]]]:
     return None if campaign is None else [("campaign", campaign)]
-
-
-def _names(what: str, names: Optional[Iterable[str]]) -> Optional[List[str]]:
-    if isinstance(names, str):
-        raise QueryError(f"{what}: {names!r} is a string; want a list such as [{names!r}]", field=what)
-    return None if names is None else list(names)
 
 
 # ---- values ------------------------------------------------------------------------------------------------------

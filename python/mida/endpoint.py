@@ -10,7 +10,7 @@ import os
 import pathlib
 import stat
 import urllib.parse
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Tuple
 
 from .errors import UnreachableError
 
@@ -18,6 +18,7 @@ __all__ = ["Endpoint", "find"]
 
 STATE_DIRECTORY = "mida-data"
 ENDPOINT_FILE = "endpoint.json"
+DEFAULT_PORT = 4340
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Endpoint:
     authorization: Optional[str]
     source: str
     pid: Optional[int] = None
+    token_source: str = ""
 
     @property
     def is_loopback(self) -> bool:
@@ -42,7 +44,7 @@ class Endpoint:
 
     def unreachable(self, reason: Any) -> str:
         """Say why nothing answers."""
-        message = f"no collector answers at {self.url} ({self.source}): {reason}"
+        message = f"no collector answers at {self.url} ({self.source}): {getattr(reason, 'strerror', None) or reason}"
         if self.pid is not None and not _alive(self.pid):
             message += f"; its process {self.pid} has ended, start the collector again"
         return message
@@ -50,48 +52,52 @@ class Endpoint:
     def token_hint(self) -> str:
         """Say what a refused client could do."""
         if self.authorization:
-            return f"; the token used comes from {self.source}"
+            return f"; the one that was sent comes from {self.token_source}"
         return "; set MIDA_TOKEN, or run where the collector's state directory is"
 
 
 def find(endpoint: Optional[str], token: Optional[str], state_directory: Optional[str]) -> Endpoint:
     """Find the query API: arguments first, then the environment, then ``endpoint.json``."""
     env_endpoint = None if state_directory else os.environ.get("MIDA_ENDPOINT")
-    token = token or os.environ.get("MIDA_TOKEN")
-    if endpoint or env_endpoint:
-        source = "endpoint=" if endpoint else "MIDA_ENDPOINT"
-        url, authorization = _normalise(endpoint or env_endpoint or "", source)
-        if token is None and authorization is None:
-            token = _token_for(url, state_directory)
-        return Endpoint(url, _bearer(token) or authorization, source)
-    path = _find_file(state_directory)
-    info = _read_json(path)
-    url, authorization = _normalise(info.get("url", ""), str(path))
-    token_file = info.get("token_file")
-    if token is None and token_file:
-        token = _read_own(pathlib.Path(token_file)).strip()
-    pid = info.get("pid")
-    return Endpoint(url, _bearer(token) or authorization, str(path), pid if isinstance(pid, int) else None)
-
-
-def _bearer(token: Optional[str]) -> Optional[str]:
+    token_source = "the argument token"
     if not token:
-        return None
-    if any(c in token for c in "\r\n"):
-        raise UnreachableError("the token holds a line break; want the content of the token file")
-    return "Bearer " + token.strip()
+        token, token_source = os.environ.get("MIDA_TOKEN"), "MIDA_TOKEN"
+    if endpoint or env_endpoint:
+        source = "the endpoint given" if endpoint else "MIDA_ENDPOINT"
+        url, authorization = _normalise(endpoint or env_endpoint or "", source)
+        pid = None
+        if not token and authorization is None:
+            token, token_source = _token_for(url, state_directory)
+    else:
+        path = _find_file(state_directory)
+        source, info = str(path), _read_json(path)
+        url, authorization = _normalise(info.get("url", ""), source)
+        pid = info.get("pid") if isinstance(info.get("pid"), int) else None
+        if not token and info.get("token_file"):
+            token, token_source = _read_own(pathlib.Path(info["token_file"])).strip(), info["token_file"]
+    if token:
+        return Endpoint(url, _bearer(token), source, pid, token_source)
+    return Endpoint(url, authorization, source, pid, source)
+
+
+def _bearer(token: str) -> str:
+    token = token.strip()
+    if not token.isascii() or not token.isprintable():
+        raise UnreachableError("the token holds characters that no token has; want the content of the token file")
+    return "Bearer " + token
 
 
 def _normalise(url: str, source: str) -> tuple[str, Optional[str]]:
     """Return the address without its trailing slash, and the Authorization of a ``user:password@``."""
-    if "://" not in url:
-        url = "http://" + url
-    parts = urllib.parse.urlsplit(url)
+    default_port = None
+    if "://" not in url:  # a host alone
+        url, default_port = "http://" + url, DEFAULT_PORT
     try:
-        port = parts.port
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port or default_port
     except ValueError:
-        port = -1
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+        parts, port = urllib.parse.urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UnreachableError(f"{source}: {url!r} is no address; want one such as http://127.0.0.1:4340")
     authorization = None
     if parts.username is not None:
@@ -102,15 +108,15 @@ def _normalise(url: str, source: str) -> tuple[str, Optional[str]]:
     return f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}", authorization
 
 
-def _token_for(url: str, state_directory: Optional[str]) -> Optional[str]:
-    """Return the token of the local collector when the address is its own, so that it goes nowhere else."""
+def _token_for(url: str, state_directory: Optional[str]) -> Tuple[Optional[str], str]:
+    """Return the token of the local collector, and its file, when the address is its own: it goes nowhere else."""
     try:
         info = _read_json(_find_file(state_directory))
         if info.get("url", "").rstrip("/") == url and info.get("token_file"):
-            return _read_own(pathlib.Path(info["token_file"])).strip()
+            return _read_own(pathlib.Path(info["token_file"])).strip(), info["token_file"]
     except UnreachableError:
         pass
-    return None
+    return None, ""
 
 
 def _find_file(state_directory: Optional[str]) -> pathlib.Path:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-__all__ = ["columns", "flatten", "to_dataframe"]
+__all__ = ["columns", "flatten", "spread", "to_dataframe"]
+
+# What every task has, for a frame or file of none.
+ALWAYS = ["id", "task_id", "kind", "campaign_id", "workflow_id", "workflow_name", "activity_id", "status"]
 
 
 def to_dataframe(
@@ -17,9 +20,36 @@ def to_dataframe(
         import pandas
     except ImportError:
         raise ImportError("a DataFrame needs pandas: pip install pandas, or ask without as_dataframe") from None
-    if projection or aggregation:
-        return pandas.DataFrame(list(rows), columns=columns(projection, aggregation))
-    return pandas.DataFrame([flatten(row) for row in rows])
+    if not projection and not aggregation:
+        return pandas.DataFrame([flatten(row) for row in rows], columns=None if rows else ALWAYS)
+    rows, names = spread(rows, projection, aggregation)
+    return pandas.DataFrame(rows, columns=names)
+
+
+def spread(
+    rows: Sequence[Dict[str, Any]],
+    projection: Optional[List[str]],
+    aggregation: Optional[List[List[str]]],
+) -> Tuple[List[Dict[str, Any]], List[str]]:
+    """Give what was asked for as ``used.*`` one column a field; return the rows and their columns in order."""
+    names = columns(projection, aggregation)
+    wide = {name[:-2] for name in projection or [] if name.endswith(".*")} if not aggregation else set()
+    if not wide:
+        return list(rows), names
+    flat = []
+    found: Dict[str, Dict[str, None]] = {name: {} for name in wide}  # the columns that each becomes
+    for row in rows:
+        out: Dict[str, Any] = {}
+        for key, value in row.items():
+            if key in wide and isinstance(value, dict):
+                fields = flatten(value, key + ".")
+                found[key].update(dict.fromkeys(fields))
+                out.update(fields)
+            else:
+                out[key] = value
+        flat.append(out)
+    order = [column for name in names for column in (found[name] if name in wide else (name,))]
+    return flat, list(dict.fromkeys(order))
 
 
 def columns(projection: Optional[List[str]], aggregation: Optional[List[List[str]]]) -> List[str]:

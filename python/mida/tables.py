@@ -9,7 +9,7 @@ import json
 import math
 from typing import Any, Dict, List, Optional, Sequence, TextIO
 
-from .frames import columns, flatten
+from .frames import ALWAYS, columns, flatten, spread
 
 __all__ = ["when", "write", "write_json", "write_lineage", "write_table"]
 
@@ -32,8 +32,11 @@ def write(
         return
     names = columns(projection, aggregation) if projection or aggregation else None
     if form == "csv":
-        flat = [flatten(row) for row in rows] if names is None else list(rows)
-        header = names or list(dict.fromkeys(key for row in flat for key in row))
+        if names is None:
+            flat = [flatten(row) for row in rows]
+            header = list(dict.fromkeys(key for row in flat for key in row)) or ALWAYS
+        else:
+            flat, header = spread(rows, projection, aggregation)
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(header)
         writer.writerows([text(row[name]) if name in row else "" for name in header] for row in flat)
@@ -121,6 +124,8 @@ def write_lineage(out: TextIO, graph: Dict[str, Any]) -> None:
         shown: set = set()
         for start in graph["ids"]:
             _tree(out, start, by_near, far, tasks, labels, shown)
+        if not any(by_near.get(start) for start in graph["ids"]):
+            out.write(f"  (nothing that it {'came from' if far == 'from' else 'led to'} is known)\n")
     if graph["truncated"]:
         out.write("(the graph is larger than one answer holds; ask with --depth)\n")
 

@@ -116,6 +116,7 @@ def test_query_from_standard_input(trained):
 def test_mistakes(trained, capsys):
     assert 'did you mean "status"' in wrong(capsys, 2, "query", "--filter", "statsu=FAILED")
     assert "is not JSON" in wrong(capsys, 2, "query", "{")
+    assert "behind --filter: --filter 'used.layers>2'" in wrong(capsys, 2, "query", "used.layers>2")
     assert "not a JSON object" in wrong(capsys, 2, "query", "[]")
     assert "unknown key; valid: projection" in wrong(capsys, 2, "query", '{"cursor": "x"}')
     assert "--limit: -1" in wrong(capsys, 2, "query", "--limit", "-1")
@@ -162,6 +163,10 @@ def test_lineage_and_task(server, capsys, monkeypatch):
     assert "    <- image.npz [path 0.95] search / train / acquire (FINISHED)" in out
     assert ok(capsys, "lineage", "acquire", "--direction", "downstream", "--depth", "1").count("->") == 2
     assert "came from:" in ok(capsys, "lineage", "train", "--direction", "both")
+    assert ok(capsys, "lineage", "acquire").endswith("\n  (nothing that it came from is known)\n")
+    assert "(nothing that it led to is known)" in ok(capsys, "lineage", "evaluate", "--direction", "downstream")
+    assert "(nothing" not in ok(capsys, "lineage", "train", "--direction", "both")
+    assert '"nosuch"' in wrong(capsys, 1, "lineage", "nosuch")
     assert len(json.loads(ok(capsys, "lineage", "train", "--format", "json"))["links"]) == 1
     assert json.loads(ok(capsys, "task", "train"))["upstream"][0]["task_id"] == "acquire"
 
@@ -171,9 +176,112 @@ def test_care(trained, capsys):
     assert ok(capsys, "campaign", "assign", "c2", "--workflow", "search") == "4 tasks assigned to c2\n"
     assert ok(capsys, "backup", "copy.db") == f"{trained.directory / 'copy.db'} written\n"
     assert "exists already" in wrong(capsys, 2, "backup", "copy.db")
-    assert "--yes: wanted where nobody can be asked" in run("delete", "--campaign", "c2", cwd=trained.directory).stderr
+    unasked = run("delete", "--campaign", "c2", cwd=trained.directory)
+    assert (unasked.returncode, unasked.stdout) == (2, "") and "want --yes" in unasked.stderr
+    assert cli.main(["campaign", "assign", "c2", "--workflow", "serach"]) == 0
+    assert capsys.readouterr() == (
+        "0 tasks assigned to c2\n",
+        "no task matches that is not there already; `mida status` shows the workflows\n",
+    )
     assert 'there is no campaign "c3"' in wrong(capsys, 1, "delete", "--campaign", "c3", "--yes")
     assert ok(capsys, "delete", "--campaign", "c2", "--yes") == "6 tasks deleted\n"
+
+
+def test_delete_asks(trained, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    questions = []
+
+    def answer(text):
+        def given(question):
+            questions.append(question)
+            if text is None:
+                raise EOFError
+            return text
+
+        monkeypatch.setattr("builtins.input", given)
+
+    for no in ("", "n", None):
+        answer(no)
+        assert cli.main(["delete", "--campaign", "c1"]) == 1
+        assert "nothing was deleted" in capsys.readouterr().err
+    assert questions[0].startswith("Delete campaign 'c1' with 6 tasks at http://127.0.0.1:")
+    answer("y")
+    assert ok(capsys, "delete", "--campaign", "c1") == "6 tasks deleted\n"
+
+
+def test_nothing_is_explained(trained, capsys):
+    """An empty answer says so, and says when a name that the user's programs choose is one that no task has."""
+
+    def said(*args):
+        assert cli.main(["query", *args]) == 0
+        return capsys.readouterr()
+
+    assert said("--filter", "status=FAILED").err == "no task matches\n"
+    assert said("--filter", "used.layers>7").err == "no task matches\n"
+    assert said("--filter", "used.layres>2").err == (
+        "no task matches\nmida: no task has used.layres; did you mean used.layers?\n"
+    )
+    assert said('{"filter": {"$or": [{"used.x": 1}, {"used.y": {"$exists": true}}]}}').err == (
+        "no task matches\n"
+        "mida: no task has used.x; there is used.cfg.opt, used.layers\n"
+        "mida: no task has used.y; there is used.cfg.opt, used.layers\n"
+    )
+    assert "no task has used.loss; did you mean generated.loss?" in said("--filter", "used.loss<1").err
+    assert "did you mean generated.loss?" in said("--aggregate", "min(generated.lss)").err
+    assert "did you mean generated.loss?" in said("--fields", "task_id,generated.los").err
+    assert said("--fields", "task_id,used.layers").err == ""
+    assert said("--filter", "status=FAILED", "--format", "csv").out.startswith("id,task_id,kind,campaign_id,")
+    nothing = said("--filter", "status=FAILED", "--format", "json")
+    assert (nothing.out, nothing.err) == ("[]\n", "")
+
+
+def test_campaign_and_columns(trained, capsys):
+    trained.load(task("o", campaign="c9", used={"lr": 0.1}))
+    out = ok(capsys, "query", "--campaign", "c9", "--fields", "task_id,used.*", "--format", "csv")
+    assert out == "task_id,used.lr\no,0.1\n"
+    out = ok(
+        capsys, "query", "--campaign", "c1", "--filter", "used.layers=1", "--fields", "used.*,task_id", "--sort=task_id"
+    )
+    assert out.splitlines()[0].split() == ["used", "task_id"]
+    assert ok(capsys, "query", "--campaign", "c1", "--filter", "used.lr>0", "--fields", "task_id") == "task_id\n"
+
+
+def test_help(capsys):
+    """Each command explains itself, also every option."""
+    for words in (
+        [],
+        ["query"],
+        ["status"],
+        ["task"],
+        ["lineage"],
+        ["delete"],
+        ["backup"],
+        ["campaign"],
+        ["campaign", "assign"],
+    ):
+        with pytest.raises(SystemExit) as caught:
+            cli.main([*words, "--help"])
+        assert caught.value.code == 0
+        out = capsys.readouterr().out
+        options = [line for line in out.splitlines() if line.startswith("  -")]
+        lines = out.splitlines()
+        for line in options:
+            after = lines[lines.index(line) + 1 : lines.index(line) + 2]
+            assert "  " in line.strip() or (after and after[0].startswith(" " * 20)), f"{words}: {line} says nothing"
+    with pytest.raises(SystemExit):
+        cli.main(["query", "--help"])
+    assert "--fields used.layers --aggregate 'min(generated.loss)'" in capsys.readouterr().out
+
+
+def test_where_the_endpoint_stands(trained, capsys, monkeypatch):
+    """--endpoint and --state-directory mean the same before and behind the command."""
+    monkeypatch.chdir("/")
+    for args in (["--state-directory", trained.state, "status"], ["status", "--state-directory", trained.state]):
+        assert ok(capsys, *args).startswith("c1: 6 tasks")
+    for args in (["--endpoint", "http://127.0.0.1:9", "status"], ["status", "--endpoint", "http://127.0.0.1:9"]):
+        assert "no collector answers at http://127.0.0.1:9 (the endpoint given): " in wrong(capsys, 1, *args)
+        assert cli.main(args) == 1
+        assert "Errno" not in capsys.readouterr().err
 
 
 def test_reader_that_goes_away(trained):
@@ -206,6 +314,8 @@ def test_rules_run_the_collector(tmp_path):
     fake.chmod(0o755)
     done = run("rules", "test", "--config", "x.yaml", "a.log", env={"MIDA_COLLECTOR": str(fake)})
     assert (done.returncode, done.stdout) == (3, "rules test --config x.yaml a.log\n")
+    done = run("rules", "--help", env={"MIDA_COLLECTOR": str(fake)})
+    assert (done.returncode, done.stdout) == (3, "rules --help\n")
     done = run("rules", "test", "a.log", env={"MIDA_COLLECTOR": str(tmp_path / "nothing")})
     assert done.returncode == 1 and "MIDA_COLLECTOR" in done.stderr
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime
 import math
 import pathlib
+import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 from query_events import task
@@ -109,6 +111,11 @@ def test_dataframe(trained):
     assert {"used.layers", "used.cfg.opt", "generated.loss", "status"} <= set(whole.columns)
     empty = mida.query_df(projection=["task_id"], filter={"task_id": "none"})
     assert list(empty.columns) == ["task_id"] and len(empty) == 0
+    wide = mida.query_df(projection=["task_id", "used.*", "status"], sort=["task_id"])
+    assert list(wide.columns) == ["task_id", "used.cfg.opt", "used.layers", "status"]
+    assert list(wide["used.layers"]) == [1, 1, 2, 2, 3, 3]
+    none = mida.query_df(filter={"task_id": "none"})
+    assert len(none) == 0 and len(none[none["status"] == "FAILED"]) == 0
 
 
 def test_mistakes_come_with_a_hint(trained):
@@ -118,8 +125,15 @@ def test_mistakes_come_with_a_hint(trained):
     assert "used.*" in caught.value.valid
     with pytest.raises(mida.QueryError, match="want a list such as"):
         mida.query(projection="task_id")
-    with pytest.raises(mida.QueryError, match="want 1 or more"):
-        mida.query(limit=0)
+    for limit in (0, 2.5):
+        with pytest.raises(mida.QueryError, match="want 1 or more"):
+            mida.query(limit=limit)
+    for aggregation in ("min(generated.loss)", ["min(generated.loss)"], ("min", "generated.loss")):
+        with pytest.raises(mida.QueryError, match="aggregation: .* want a list of pairs"):
+            mida.query(aggregation=aggregation)
+    for sort in ("ended_at", ("ended_at", "descending"), ["ended_at", -1]):
+        with pytest.raises(mida.QueryError, match=r"want one such as \[\('ended_at', mida.DESCENDING\)\]"):
+            mida.query(sort=sort)
     with pytest.raises(mida.NotFoundError, match="nosuch"):
         mida.task("nosuch")
     with pytest.raises(mida.QueryError, match='did you mean "downstream"'):
@@ -182,8 +196,15 @@ def test_assign_delete_backup(trained):
 
 def test_token(trained, monkeypatch):
     url = trained.client().endpoint
-    with pytest.raises(mida.AuthenticationError, match="token"):
+    with pytest.raises(mida.AuthenticationError, match="the one that was sent comes from the argument token"):
         mida.Client(endpoint=url, token="wrong").campaigns()
+    monkeypatch.setenv("MIDA_TOKEN", "wrong")
+    with pytest.raises(mida.AuthenticationError, match="the one that was sent comes from MIDA_TOKEN"):
+        mida.campaigns()
+    for bad in ("tök€n", "a\nb"):
+        with pytest.raises(mida.UnreachableError, match="characters that no token has"):
+            mida.Client(endpoint=url, token=bad)
+    monkeypatch.delenv("MIDA_TOKEN")
     token = pathlib.Path(trained.state, "token").read_text().strip()
     assert mida.Client(endpoint=url, token=token).campaigns()
     # The local collector's address finds its token; another's does not get it.
@@ -205,6 +226,7 @@ def test_nobody_there(tmp_path, monkeypatch, no_environment):
         mida.query()
     with pytest.raises(mida.UnreachableError, match="want one such as"):
         mida.Client(endpoint="ftp://host")
+    assert mida.Client(endpoint="node-3").endpoint == "http://node-3:4340"
     state = tmp_path / "mida-data"
     state.mkdir()
     (state / "endpoint.json").write_text('{"url": "http://127.0.0.1:9", "pid": 2147483646}')
@@ -213,6 +235,33 @@ def test_nobody_there(tmp_path, monkeypatch, no_environment):
     (state / "endpoint.json").write_text("nonsense")
     with pytest.raises(mida.UnreachableError, match="is not what a collector writes"):
         mida.query()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "it answered no HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", "what it answered is no JSON"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n{", "it answered no HTTP"),
+        (b"", "closed connection"),
+    ],
+)
+def test_another_server_answers(answer, reason, no_environment):
+    """A port that belongs to another program is an error that says so."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        port = listener.getsockname()[1]
+        with pytest.raises(mida.UnreachableError, match=reason):
+            mida.Client(endpoint=f"http://127.0.0.1:{port}", token="t").campaigns()
+        thread.join(60)
 
 
 def test_files_of_others_are_passed_over(tmp_path, monkeypatch, no_environment):
