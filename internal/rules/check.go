@@ -56,8 +56,8 @@ func (s *Set) checkNames() []error {
 		own := s.recordNames(r)
 		all := append(append([]string(nil), own...), context...)
 		check := func(key string, names, known []string) {
-			if err := unknown(key, names, known, s.json); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", ruleLabel(i, r.name), err))
+			if err := unknown(names, known, s.json); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %s: %w", ruleLabel(i, r.name), key, err))
 			}
 		}
 		for _, c := range r.where {
@@ -81,7 +81,7 @@ func (s *Set) checkNames() []error {
 }
 
 // unknown finds a name that is neither known nor inside a known one.
-func unknown(key string, names, known []string, open bool) error {
+func unknown(names, known []string, open bool) error {
 	if open {
 		return nil
 	}
@@ -93,7 +93,7 @@ func unknown(key string, names, known []string, open bool) error {
 			}
 		}
 		if !found {
-			return fmt.Errorf("%s: {%s} is not captured here; %s", key, n, suggest(n, unique(known)))
+			return fmt.Errorf("{%s} is not captured here; %s", n, suggest(n, unique(known)))
 		}
 	}
 	return nil
@@ -103,12 +103,18 @@ func unknown(key string, names, known []string, open bool) error {
 func (s *Set) checkTogether() []error {
 	var errs []error
 	started := map[string]*rule{}
-	seen := map[string]int{}
+	seen, named := map[string]int{}, map[string]int{}
 	for i, r := range s.rules {
+		if first, ok := named[r.name]; ok {
+			errs = append(errs, fmt.Errorf("%s: name: rule %d has the same one; what is counted and said by rule needs names that differ",
+				ruleLabel(i, r.name), first+1))
+		} else {
+			named[r.name] = i
+		}
 		key := task.JSON(map[string]any{"m": r.spec.Match, "r": r.spec.Regex, "w": task.Normalize(deepCopy(r.spec.Where))})
 		if first, ok := seen[key]; ok {
-			errs = append(errs, fmt.Errorf("%s can never apply: %s has the same match and comes first; join the two",
-				ruleLabel(i, r.name), ruleLabel(first, s.rules[first].name)))
+			errs = append(errs, fmt.Errorf("%s: match: rule %d (%s) has the same one and comes first, so that this one can never apply; join the two",
+				ruleLabel(i, r.name), first+1, s.rules[first].name))
 		} else {
 			seen[key] = i
 		}

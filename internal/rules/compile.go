@@ -59,6 +59,17 @@ type condition struct {
 	re   *regexp.Regexp
 }
 
+func (c condition) met(head map[string]any) bool {
+	v, ok := lookup(head, c.name)
+	switch {
+	case !ok:
+		return false
+	case c.re != nil:
+		return c.re.MatchString(asText(v))
+	}
+	return asText(v) == c.text
+}
+
 // Compile checks a Spec. Every fault is reported, each with its rule, key, value and what is valid.
 func Compile(spec Spec) (*Set, error) {
 	s := &Set{spec: spec}
@@ -122,12 +133,12 @@ func Compile(spec Spec) (*Set, error) {
 	}
 	s.workflow, err = compileTemplate(spec.Workflow)
 	if err == nil {
-		err = unknown("workflow", s.workflow.names(), s.fileNames(), false)
+		err = unknown(s.workflow.names(), s.fileNames(), false)
 	}
 	fail("workflow", err)
 	s.baseDir, err = compileTemplate(spec.BaseDir)
 	if err == nil {
-		err = unknown("base_dir", s.baseDir.names(), append(s.contextNames(), s.fileNames()...), s.openContext())
+		err = unknown(s.baseDir.names(), append(s.contextNames(), s.fileNames()...), s.openContext())
 	}
 	fail("base_dir", err)
 	errs = append(errs, s.checkNames()...)

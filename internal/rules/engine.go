@@ -34,9 +34,11 @@ type Engine struct {
 type Result struct {
 	Rule    string // "" when no rule fits
 	Ignored bool
-	Fields  map[string]any // what was captured
-	Events  []*task.Event
-	BaseDir string // where relative paths of the events start; "" = the log's directory
+	// Formless says that it has not the form that the key line gives to records.
+	Formless bool
+	Fields   map[string]any // what was captured
+	Events   []*task.Event
+	BaseDir  string // where relative paths of the events start; "" = the log's directory
 	// Problem says why a record that a rule fits could not be used as the rule says.
 	Problem error
 	// Lost names open tasks that were given up because there were too many.
@@ -145,6 +147,7 @@ func (e *Engine) Process(rec Record) Result {
 			return r
 		}
 	} else {
+		r.Formless = true
 		e.first(rec, 0)
 	}
 	for _, p := range e.set.ignore {
@@ -213,8 +216,7 @@ func (e *Engine) withFile(m map[string]any) map[string]any {
 // has not its type.
 func (r *rule) match(message string, head map[string]any) (map[string]any, error) {
 	for _, c := range r.where {
-		v, ok := lookup(head, c.name)
-		if !ok || c.re == nil && asText(v) != c.text || c.re != nil && !c.re.MatchString(asText(v)) {
+		if !c.met(head) {
 			return nil, nil
 		}
 	}

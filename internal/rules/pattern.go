@@ -13,6 +13,7 @@ type pattern struct {
 	re     *regexp.Regexp
 	fields []field
 	lines  bool // spans the lines of a record
+	steps  []step
 }
 
 type field struct {
@@ -28,6 +29,17 @@ type part struct {
 	arg   string
 	field bool
 	at    int // byte in the source, for errors
+}
+
+// String is a field as it is written.
+func (p part) String() string {
+	if p.typ == "" {
+		return "{" + p.name + "}"
+	}
+	if p.arg != "" {
+		return "{" + p.name + ":" + p.typ + "(" + p.arg + ")}"
+	}
+	return "{" + p.name + ":" + p.typ + "}"
 }
 
 func parseParts(src string) ([]part, error) {
@@ -48,6 +60,9 @@ func parseParts(src string) ([]part, error) {
 			end := fieldEnd(src, i)
 			if end < 0 {
 				return nil, fmt.Errorf("the { at character %d is not closed; write {{ for a brace that is text", i+1)
+			}
+			if inner := strings.IndexAny(src[i+1:end], "({"); inner >= 0 && src[i+1+inner] == '{' {
+				return nil, fmt.Errorf("the { at character %d is not closed before the next one; write {{ for a brace that is text", i+1)
 			}
 			p, err := parseField(src[i+1:end], i)
 			if err != nil {
@@ -119,7 +134,9 @@ func compilePattern(src string, header bool, times *times) (*pattern, error) {
 	seen := map[string]bool{}
 	for i, part := range parts {
 		if !part.field {
-			re.WriteString(quoteBlanks(part.text))
+			text := quoteBlanks(part.text)
+			re.WriteString(text)
+			p.steps = append(p.steps, step{part.text, text, len(strings.ReplaceAll(part.text, " ", ""))})
 			continue
 		}
 		typ := part.typ
@@ -151,6 +168,7 @@ func compilePattern(src string, header bool, times *times) (*pattern, error) {
 				form = ".*"
 			}
 		}
+		p.steps = append(p.steps, step{source: part.String(), form: "(?:" + form + ")"})
 		if part.name == "" {
 			re.WriteString("(?:" + form + ")")
 			continue

@@ -1,14 +1,5 @@
 package rules
 
-import (
-	"bytes"
-	"errors"
-	"fmt"
-	"io"
-
-	"gopkg.in/yaml.v3"
-)
-
 // Spec is what a user writes: how a record of the log looks, and the rules that its records are held against. The same
 // keys stand in the configuration of the receiver and in a rules file of their own.
 type Spec struct {
@@ -96,17 +87,6 @@ type Rule struct {
 	ErrorType string `mapstructure:"error_type" yaml:"error_type"`
 	// prevent unkeyed literal initialization
 	_ struct{}
-}
-
-// Parse reads a rules file. An unknown key is an error that names its line.
-func Parse(data []byte) (Spec, error) {
-	var s Spec
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
-	if err := dec.Decode(&s); err != nil && !errors.Is(err, io.EOF) {
-		return Spec{}, fmt.Errorf("rules file: %w", err)
-	}
-	return s, nil
 }
 
 // action is what a record does to its task.

@@ -37,7 +37,7 @@ type run struct {
 	Scope   string `json:"scope"`
 	Started int64  `json:"started,omitempty"`
 	Stamp   int64  `json:"stamp,omitempty"` // of its last event
-	Told    bool   `json:"told,omitempty"` // its start was reported
+	Told    bool   `json:"told,omitempty"`  // its start was reported
 	Ended   bool   `json:"ended,omitempty"`
 }
 

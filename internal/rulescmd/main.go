@@ -24,8 +24,8 @@ the lines that no rule is for, and the tasks that come out.
   --all          show also the lines that are ignored
   --color WHEN   auto, always or never
 
-Exit status: 0; 1 when a line could not be used as its rule says; 2 when the
-rules or the logs cannot be read.
+Exit status: 0; 1 when a line could not be used as its rule says, or no line has
+the form of line; 2 when the rules or the logs cannot be read.
 `
 
 // Main runs the command and returns its exit status.
@@ -67,6 +67,9 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	}
 	p := newPrinter(stdout, opt)
 	p.policy = capture.New(policy)
+	if spec.Line != "json" {
+		p.line = spec.Line
+	}
 	status := 0
 	for _, log := range logs {
 		bad, err := p.try(set, log)

@@ -131,8 +131,14 @@ func TestFaults(t *testing.T) {
 		"no such rules": {[]string{"test", "--config", "nowhere.yaml", log}, "nowhere.yaml"},
 		"bad rules":     {[]string{"test", "--config", write(t, "r.yaml", "rules: [{name: a, match: '{x:itn}', whole_task: t}]"), log}, `did you mean "int"?`},
 		"not yaml":      {[]string{"test", "--config", write(t, "r.yaml", "{"), log}, "r.yaml"},
-		"unknown flag":  {[]string{"test", "--cofnig", good, log}, "cofnig"},
-		"color":         {[]string{"test", "--color", "red", "--config", good, log}, `"red" is not valid`},
+		"no quotes":     {[]string{"test", "--config", write(t, "r.yaml", "rules:\n  - match: a {n:int}: b"), log}, `needs quotes around it`},
+		"receiver":      {[]string{"test", "--config", good, "--receiver", "tasklog", log}, `is a file of rules, and has no receivers`},
+		"collector key": {
+			[]string{"test", "--config", write(t, "c.yaml", "receivers: {tasklog: {rules: [{name: a, mtch: x}]}}"), log},
+			`receivers: tasklog: `,
+		},
+		"unknown flag": {[]string{"test", "--cofnig", good, log}, "cofnig"},
+		"color":        {[]string{"test", "--color", "red", "--config", good, log}, `"red" is not valid`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, _, errs := run(t, c.args...)
@@ -143,6 +149,21 @@ func TestFaults(t *testing.T) {
 	status, out, _ := run(t, "test", "--help")
 	assert.Equal(t, 0, status)
 	assert.Contains(t, out, "Usage:")
+}
+
+// A line without a rule comes with the rule that is closest, and a form that no line has is a fault.
+func TestWhatKeepsRulesAway(t *testing.T) {
+	rules := write(t, "rules.yaml", strings.Replace(testRules, "image {n:int} starts'", "image {n:int} start'", 1))
+	status, out, errs := run(t, "test", "--config", rules, write(t, "a.log", testLog))
+	assert.Equal(t, 0, status, errs)
+	assert.Contains(t, out, "     2  2026-11-22 21:50:54 INFO: image 1 starts\n"+
+		"        \"start\" fits up to \"image 1 start\", and wants the line to end before \"s\"; {} stands for what does not matter\n")
+	rules = write(t, "rules.yaml", strings.Replace(testRules, "'{time} {level}: {message}'", "'[{time}] {message}'", 1))
+	status, out, _ = run(t, "test", "--config", rules, write(t, "a.log", testLog))
+	assert.Equal(t, 1, status)
+	assert.Contains(t, out, `line: "[{time}] {message}" fits no line of this log, so that all of it is one entry`)
+	status, _, _ = run(t, "test", "--config", rules, write(t, "empty.log", ""))
+	assert.Equal(t, 0, status)
 }
 
 // The example's configuration fits every line that its script writes.

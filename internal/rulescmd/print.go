@@ -25,6 +25,8 @@ type printer struct {
 	w     io.Writer
 	opt   options
 	color bool
+	// line is the pattern of every entry, "" when there is none.
+	line string
 	// policy is the receiver's: what is printed is what it would send.
 	policy *capture.Policy
 }
@@ -58,6 +60,7 @@ func (p *printer) printf(format string, args ...any) { fmt.Fprintf(p.w, format, 
 // trial is what became of one log.
 type trial struct {
 	records, ignored, problems int
+	formless                   int // have not the form that the key line gives to entries
 	matched                    map[string]int
 	unmatched                  []entry
 	unmatchedAll               int
@@ -69,8 +72,9 @@ type trial struct {
 }
 
 type entry struct {
-	line int
-	text string
+	line    int
+	text    string
+	nearest string // the rule that comes closest, and what keeps it away
 }
 
 // try prints what the rules make of a log, and says whether a line could not be used.
@@ -96,7 +100,7 @@ func (p *printer) try(set *rules.Set, path string) (bad bool, err error) {
 	}
 	number := 1
 	show := func(rec rules.Record) {
-		p.record(t, engine.Process(rec), rec, number, min(width, 40))
+		p.record(t, engine, rec, number, min(width, 40))
 		number += rec.Lines
 	}
 	lines, group := set.NewLines(0, maxLine), set.NewGrouper()
@@ -126,11 +130,19 @@ func (p *printer) try(set *rules.Set, path string) (bad bool, err error) {
 		show(rec)
 	}
 	p.summary(set, t)
+	if p.line != "" && t.records > 0 && t.formless == t.records {
+		p.printf("%s\n\n", p.paint(red, fmt.Sprintf("line: %q fits no line of this log, so that all of it is one entry and no rule can apply", p.line)))
+		return true, nil
+	}
 	return t.problems > 0, nil
 }
 
-func (p *printer) record(t *trial, res rules.Result, rec rules.Record, number, width int) {
+func (p *printer) record(t *trial, engine *rules.Engine, rec rules.Record, number, width int) {
+	res := engine.Process(rec)
 	t.records++
+	if res.Formless {
+		t.formless++
+	}
 	text, _ := capture.Text(rec.Text)
 	first, rest, _ := strings.Cut(text, "\n")
 	more := ""
@@ -152,7 +164,7 @@ func (p *printer) record(t *trial, res rules.Result, rec rules.Record, number, w
 	default:
 		t.unmatchedAll++
 		if len(t.unmatched) < p.opt.show {
-			t.unmatched = append(t.unmatched, entry{number, first})
+			t.unmatched = append(t.unmatched, entry{number, first, withoutSecrets(engine.Nearest(rec))})
 		}
 	}
 	if res.Rule != "" {
@@ -223,6 +235,9 @@ func (p *printer) summary(set *rules.Set, t *trial) {
 		p.printf("\n%s\n", p.paint(yellow, fmt.Sprintf("No rule is for %s:", plural(t.unmatchedAll, "entry", "entries"))))
 		for _, e := range t.unmatched {
 			p.printf("%6d  %s\n", e.line, clip(e.text, 120))
+			if e.nearest != "" {
+				p.printf("        %s\n", p.paint(faint, e.nearest))
+			}
 		}
 		if n := t.unmatchedAll - len(t.unmatched); n > 0 {
 			p.printf("        … and %d more (--show)\n", n)
