@@ -229,7 +229,8 @@ def _query_body(args: argparse.Namespace) -> Dict[str, Any]:
 
 def _status(args: argparse.Namespace) -> None:
     client = _client(args)
-    campaigns = [c for c in client.campaigns() if args.campaign in (None, c["campaign_id"])]
+    known = client.campaigns()
+    campaigns = [c for c in known if args.campaign in (None, c["campaign_id"])]
     workflows = client.workflows(args.campaign)
     complete = client.completeness(args.campaign)
     if args.format == "json":
@@ -237,7 +238,8 @@ def _status(args: argparse.Namespace) -> None:
         return
     if not campaigns and not workflows:
         name = f"campaign {args.campaign!r}" if args.campaign else "view"
-        print(f"The {name} at {client.endpoint} holds no tasks yet.")
+        others = ", ".join(sorted(c["campaign_id"] for c in known if c["campaign_id"]))
+        print(f"The {name} at {client.endpoint} holds no tasks yet" + (f"; there is {others}." if others else "."))
     for campaign in campaigns:
         name = campaign["campaign_id"] or "(no campaign)"
         print(f"{name}: {_count(campaign['tasks'], 'task')}, {_by_status(campaign['by_status'])}")
