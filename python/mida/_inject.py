@@ -50,6 +50,7 @@ MODULES = (
     "capture",
     "environment",
     "mounts",
+    "looks",
     "paths",
     "journal",
     "observer",
