@@ -8,7 +8,7 @@ import json
 import struct
 from typing import Any
 
-__all__ = ["canonical_json", "clean_text", "span_id", "task_id", "trace_id", "type_name"]
+__all__ = ["canonical_json", "clean", "clean_text", "span_id", "task_id", "trace_id", "type_name"]
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 ID_VERSION = "mida/v1"
@@ -51,6 +51,18 @@ def clean_text(text: str) -> str:
         return text
     except UnicodeEncodeError:
         return "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
+
+
+def clean(value: Any) -> Any:
+    """Copy containers of texts so that UTF-8 can carry them: texts cleaned, keys as texts; all else as it is."""
+    kind = type(value)
+    if kind is str:
+        return clean_text(value)
+    if kind is dict:
+        return {clean_text(k) if type(k) is str else str(k): clean(v) for k, v in value.items()}
+    if kind is list or kind is tuple:
+        return [clean(v) for v in value]
+    return value
 
 
 def _float(value: float) -> Any:

@@ -10,11 +10,12 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 from typing import Any, Dict, Optional
 
 from .encoding import canonical_json
 
-__all__ = ["describe", "digest", "job_attributes", "user_name"]
+__all__ = ["Describer", "describe", "digest", "job_attributes", "user_name"]
 
 _SLURM = {
     "mida.job.cluster": "SLURM_CLUSTER_NAME",
@@ -97,6 +98,39 @@ def describe(script: Optional[str] = None) -> Dict[str, Any]:
             record["python"]["environment"] = os.environ[name][:500]
             break
     return record
+
+
+class Describer:
+    """The environment record, made in a thread of its own: it reads many files and may ask ``git``.
+
+    Attributes
+    ----------
+    record : dict or None
+        The record, once it is ready.
+    error : BaseException or None
+        Why there is none.
+    """
+
+    def __init__(self) -> None:
+        self.record: Optional[Dict[str, Any]] = None
+        self.error: Optional[BaseException] = None
+        self._thread = threading.Thread(target=self._run, name="mida-environment", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look around."""
+        self._thread.start()
+
+    def ready(self, wait: float) -> bool:
+        """Say whether it is done, after waiting for so many seconds."""
+        if wait:
+            self._thread.join(wait)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self.record = describe()
+        except Exception as error:
+            self.error = error
 
 
 def _cwd() -> str:

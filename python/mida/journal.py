@@ -11,16 +11,46 @@ import time
 import zlib
 from typing import Any, Callable, Dict, List, Optional
 
-__all__ = ["JournalFull", "Writer", "boot_id", "default_directory"]
+from .encoding import clean
+
+__all__ = ["MAX_RECORD", "Dropped", "JournalFull", "RecordTooLarge", "Writer", "boot_id", "default_directory"]
 
 MAGIC = b"MIDAJRN1"
+MAX_RECORD = 64 << 20  # readers take a longer one for damage
 SEGMENT_BYTES = 8 << 20
 DIRECTORY_BYTES = 1 << 30
 _SIZE_EVERY = 1.0
+MAX_RANGES = 1000
 
 
 class JournalFull(Exception):
     """The journal directory has reached its size limit; what was offered is refused."""
+
+
+class RecordTooLarge(ValueError):
+    """A record is larger than readers accept; it is refused."""
+
+
+class Dropped:
+    """The ranges of numbers that were lost, with the reason. One thread adds; any thread may read `ranges`."""
+
+    def __init__(self) -> None:
+        self.ranges: List[List[Any]] = []
+        self.count = 0
+
+    def add(self, first: int, last: int, reason: str) -> None:
+        """Add a range, joined to the one before where they touch."""
+        self.count += last - first + 1
+        if self.ranges:
+            tail = self.ranges[-1]
+            if tail[2] == reason and first <= tail[1] + 1 and first >= tail[0]:
+                tail[1] = max(tail[1], last)
+                return
+            if len(self.ranges) >= MAX_RANGES:
+                # Too many to name: say more is lost rather than less.
+                tail[0], tail[1], tail[2] = min(tail[0], first), max(tail[1], last), "various"
+                return
+        self.ranges.append([first, last, reason])
 
 
 def default_directory() -> str:
@@ -63,7 +93,8 @@ def _packer() -> Callable[[Any], bytes]:
 class Writer:
     """Append records to the segments of one observer.
 
-    Not thread-safe: one thread owns it. The first `append` creates the files.
+    Not thread-safe: one thread owns it. The first `append` creates the files, and makes them anew when somebody removed
+    them.
 
     Parameters
     ----------
@@ -76,6 +107,12 @@ class Writer:
     segment_bytes, directory_bytes : int
         When to begin a new segment; how much all writers of this host may
         leave behind before new records are refused.
+
+    Attributes
+    ----------
+    removed : int
+        How many segments were removed while they were written. What no
+        reader had read of them is a gap in the observer's numbers.
     """
 
     def __init__(
@@ -93,6 +130,7 @@ class Writer:
         self._root = directory
         self._segment_bytes = segment_bytes
         self._directory_bytes = directory_bytes
+        self.removed = 0
         self._created = time.time_ns()
         self._segment = 0
         self._file: Optional[int] = None
@@ -123,16 +161,30 @@ class Writer:
         ------
         JournalFull
             The directory has reached its size limit.
+        RecordTooLarge
+            No reader would accept the record.
         OSError
             The record could not be written; the segment is as it was before.
         """
+        if len(payload) > MAX_RECORD:
+            raise RecordTooLarge(f"a record of {len(payload)} bytes; at most {MAX_RECORD} can be read")
+        if self._file is not None and self._gone():
+            # Somebody removed the segment, or the whole directory: what follows would never be read.
+            self.removed += 1
+            self.close()
         if self._file is None:
             self._open()
         elif self._size >= self._segment_bytes:
             self._next()
         self._check(len(payload), reserve)
-        record = struct.pack("<II", len(payload), zlib.crc32(payload)) + payload
-        self._write(record)
+        self._write(struct.pack("<II", len(payload), zlib.crc32(payload)) + payload)
+
+    def _gone(self) -> bool:
+        assert self._file is not None
+        try:
+            return os.fstat(self._file).st_nlink == 0
+        except OSError:
+            return True
 
     def roll(self) -> None:
         """Begin a new segment with the next record, because the defaults have changed."""
@@ -173,29 +225,42 @@ class Writer:
         self._next()
 
     def _next(self) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+        """Begin the next segment; where that fails, neither it nor the one before is written to again."""
         n = self._segment + 1
-        file = os.open(self._path(n), flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
-        previous, self._file = self._file, file
-        self._segment, self._size = n, 0
-        header = {
-            "format": "mida.journal",
-            "version": 1,
-            "observer": self.observer,
-            "host": self.host,
-            "pid": os.getpid(),
-            "boot_id": boot_id(),
-            "created": self._created,
-            "segment": n,
-            "writer": f"mida-python/1 python/{sys.version_info[0]}.{sys.version_info[1]}",
-            "defaults": self.defaults,
-        }
-        if _lock(file):
-            header["lock"] = True
+        header = clean(
+            {
+                "format": "mida.journal",
+                "version": 1,
+                "observer": self.observer,
+                "host": self.host,
+                "pid": os.getpid(),
+                "boot_id": boot_id(),
+                "created": self._created,
+                "segment": n,
+                "writer": f"mida-python/1 python/{sys.version_info[0]}.{sys.version_info[1]}",
+                "defaults": self.defaults,
+                "lock": True,
+            }
+        )
         payload = self.pack(header)
-        self._write(MAGIC + struct.pack("<II", len(payload), zlib.crc32(payload)) + payload)
-        if previous is not None:
-            os.close(previous)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+        file = os.open(self._path(n), flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        # A reader that saw the new segment takes the older one for ended, whatever becomes of the new one.
+        self.close()
+        self._file, self._segment, self._size = file, n, 0
+        try:
+            if not _lock(file):
+                del header["lock"]
+                payload = self.pack(header)
+            self._write(MAGIC + struct.pack("<II", len(payload), zlib.crc32(payload)) + payload)
+        except BaseException:
+            # Without a header nobody could read what follows.
+            self.close()
+            try:
+                os.unlink(self._path(n))
+            except OSError:
+                pass  # a reader counts it as torn
+            raise
 
     def close(self) -> None:
         """Close the current segment, which releases its lock."""
@@ -219,12 +284,14 @@ def _lock(file: int) -> bool:
         return False
 
 
-def observer_name(role: str, counter: List[int] = [0]) -> str:  # noqa: B006 - one count for the process
-    """Return a name that no other process and no other observer of this process has."""
-    counter[0] += 1
+def observer_name(role: str) -> str:
+    """Return a name that no other process and no other observer of this process has.
+
+    A count would not do: a process can hold several copies of this module.
+    """
     try:
         with open("/proc/self/stat", encoding="ascii", errors="replace") as file:
             start = file.read().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         start = str(time.time_ns())
-    return f"{role}.{socket.gethostname()}.{os.getpid()}.{start}.{counter[0]}"
+    return f"{role}.{socket.gethostname()}.{os.getpid()}.{start}.{os.urandom(6).hex()}"

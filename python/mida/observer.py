@@ -12,9 +12,9 @@ import weakref
 from typing import Any, Callable, Deque, Dict, Iterable, List, Optional, Tuple
 
 from .capture import Policy
-from .encoding import clean_text
-from .environment import describe, digest
-from .journal import JournalFull, Writer, observer_name
+from .encoding import clean
+from .environment import Describer, digest
+from .journal import MAX_RECORD, Dropped, JournalFull, RecordTooLarge, Writer, observer_name
 from .paths import PathFinder
 from .redact import Redactor
 
@@ -26,33 +26,14 @@ CHECKPOINT_SECONDS = 10.0
 QUEUE_EVENTS = 500_000
 QUEUE_BYTES = 256 << 20
 BATCH_BYTES = 1 << 20
-MAX_RANGES = 1000
 EARLY_TASKS = 10_000
 CLOSE_SECONDS = 10.0
+# How long the end waits for what may be slow. Dask kills a worker 4 s after it was told to stop, and the final
+# checkpoint must be out by then.
+PATIENCE_SECONDS = 1.0
+MAX_ERRORS = 100
 
 Event = Dict[str, Any]
-
-
-class Dropped:
-    """The ranges of numbers that were lost, with the reason. One thread adds; any thread may read `ranges`."""
-
-    def __init__(self) -> None:
-        self.ranges: List[List[Any]] = []
-        self.count = 0
-
-    def add(self, first: int, last: int, reason: str) -> None:
-        """Add a range, joined to the one before where they touch."""
-        self.count += last - first + 1
-        if self.ranges:
-            tail = self.ranges[-1]
-            if tail[2] == reason and first <= tail[1] + 1 and first >= tail[0]:
-                tail[1] = max(tail[1], last)
-                return
-            if len(self.ranges) >= MAX_RANGES:
-                # Too many to name: say more is lost rather than less.
-                tail[0], tail[1], tail[2] = min(tail[0], first), max(tail[1], last), "various"
-                return
-        self.ranges.append([first, last, reason])
 
 
 class Recorder:
@@ -108,10 +89,13 @@ class Recorder:
         self._tick = tick
         self._labels = environment
         self._early: List[Event] = []
-        self._environment: Optional[_Environment] = _Environment()
+        self._environment: Optional[Describer] = Describer()
         self._wake = threading.Event()
         self._woken = False
         self._closing = False
+        self._patience = PATIENCE_SECONDS
+        self._stamp = 0
+        self._stamping = threading.Lock()
         self._pid = os.getpid()
         self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
         self._complaint_at = 0.0
@@ -119,9 +103,9 @@ class Recorder:
 
     def start(self) -> None:
         """Begin to write; call once."""
+        self._thread.start()
         Recorder._all.add(self)
         atexit.register(self.close)
-        self._thread.start()
 
     @property
     def observer(self) -> str:
@@ -168,67 +152,112 @@ class Recorder:
         name = f"{where}: {type(error).__name__}"
         if place is not None:
             name += f" ({os.path.basename(place.tb_frame.f_code.co_filename)}:{place.tb_lineno})"
-        if name in self.errors or len(self.errors) < 100:
-            self.errors[name] = self.errors.get(name, 0) + 1
+        if name not in self.errors and len(self.errors) >= MAX_ERRORS:
+            name = "other"
+        self.errors[name] = self.errors.get(name, 0) + 1
 
-    def close(self, timeout: float = CLOSE_SECONDS) -> None:
-        """Write what is queued and a final checkpoint, and stop."""
-        if self._pid != os.getpid() or self._closing:
+    def stamp(self) -> int:
+        """Return the time in nanoseconds, later than every stamp before, also when the clock is set back.
+
+        Of two snapshots the store keeps the one with the later time. Any
+        thread may call it.
+        """
+        with self._stamping:
+            self._stamp = max(time.time_ns(), self._stamp + 1)
+            return self._stamp
+
+    def close(self, timeout: float = CLOSE_SECONDS, environment: float = PATIENCE_SECONDS) -> None:
+        """Write what is queued and a final checkpoint, and stop.
+
+        Any thread may call it, also again: each call waits for the end.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds to wait for the end.
+        environment : float
+            Seconds of these for an environment record that is not ready; 0
+            when the process lives on and must not be held up.
+        """
+        if self._pid != os.getpid():
             return
+        self._patience = min(self._patience, environment)
+        self._paths.wait = min(self._paths.wait, PATIENCE_SECONDS)
         self._closing = True
         self._wake.set()
-        try:
-            if self._thread is not threading.current_thread():
-                self._thread.join(timeout)
-        except RuntimeError:
-            pass  # it was never started
-        atexit.unregister(self.close)
+        if self._thread.ident is None or self._thread is threading.current_thread():
+            return
+        self._thread.join(timeout)
+        if not self._thread.is_alive():
+            atexit.unregister(self.close)
 
     # -- the recorder's thread --
 
     def _run(self) -> None:
-        assert self._environment is not None
-        self._environment.start()
+        self._guarded("environment", self._begin_environment)
         while True:
             closing = self._closing
             if not closing:
                 self._wake.wait(FLUSH_SECONDS)
                 self._wake.clear()
                 self._woken = False
-            try:
-                self._step(closing)
-            except Exception as error:
-                self.failed(error, "recorder")
+                self._guarded("tick", self._ask)
+            # Each by itself: the others go on while one fails.
+            self._guarded("flush", self._flush)
+            self._guarded("environment", self._look_around)
             if closing:
-                self._finish_journal()
+                self._guarded("flush", self._flush)  # what came meanwhile
+                self._guarded("checkpoint", self._checkpoint, True)
+                self._writer.close()
+                self._paths.close()
                 return
+            if time.monotonic() >= self._checkpoint_at:
+                self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
+                self._guarded("checkpoint", self._checkpoint, False)
 
-    def _finish_journal(self) -> None:
+    def _guarded(self, where: str, part: Callable[..., None], *args: Any) -> None:
         try:
-            self._checkpoint(final=True)
+            part(*args)
         except Exception as error:
-            self.failed(error, "checkpoint")
-        self._writer.close()
+            self.failed(error, where)
 
-    def _step(self, closing: bool) -> None:
-        if self._tick is not None and not closing:
-            batch = [self._own(make) for make in self._tick()]
-            self._deliver([e for e in batch if e is not None])
-        self._flush()
-        if self._environment is not None and self._environment.ready(CLOSE_SECONDS / 3 if closing else 0):
-            self._observe_environment()
-        if time.monotonic() >= self._checkpoint_at and not closing:
-            self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
-            self._checkpoint(final=False)
+    def _ask(self) -> None:
+        """Ask the owner for more events; those before a fault of it count."""
+        if self._tick is None:
+            return
+        batch: List[Event] = []
+        try:
+            for make in self._tick():
+                event = self._own(make)
+                if event is not None:
+                    batch.append(event)
+        finally:
+            self._deliver(batch)
 
     def _own(self, make: Callable[[], Event]) -> Optional[Event]:
         """Build and number an event of this thread's own."""
         self._last_own = seq = self._next_seq()
         return self._finish(seq, make)
 
-    def _observe_environment(self) -> None:
+    def _begin_environment(self) -> None:
+        assert self._environment is not None
+        try:
+            self._environment.start()
+        except BaseException:
+            self._environment = None
+            raise
+
+    def _look_around(self) -> None:
         """Record the environment, and name it for all tasks: those to come by the header of a new segment."""
-        environment, self._environment = self._environment, None
+        environment, closing = self._environment, self._closing
+        if environment is None:
+            return
+        if not environment.ready(self._patience if closing else 0):
+            if closing:
+                self._environment = None
+                raise TimeoutError("the environment was not known in time")
+            return
+        self._environment = None
         early, self._early = self._early, []
         record = environment.record
         if record is None:
@@ -237,7 +266,7 @@ class Recorder:
             return
         self._redactor.mapping(record)
         name = digest(record)
-        now = time.time_ns()
+        now = self.stamp()
         batch = [
             self._own(
                 lambda: {
@@ -261,39 +290,16 @@ class Recorder:
         while queue:
             batch: List[Event] = []
             size = 0
-            released = 0
             while queue and size < BATCH_BYTES and len(batch) < 2000:
                 seq, make, cost = queue.popleft()
                 size += cost
-                released += cost
                 event = self._finish(seq, make)
                 if event is not None:
                     batch.append(event)
-            self._deliver(batch)
-            self._bytes_out += released
-
-    def _restrict(self, event: Event) -> None:
-        """Apply the policy and take out secrets, in place."""
-        policy, redactor = self._policy, self._redactor
-        for root in ("used", "generated"):
-            values = event.get(root)
-            if values:
-                event[root] = redactor.mapping(policy.fields(root, values))
-        attributes, custom, record = event.get("attributes"), event.get("custom"), event.get("record")
-        if attributes:
-            redactor.mapping(attributes)
-        if custom:
-            redactor.mapping(custom)
-        if record:
-            redactor.mapping(record)
-        if policy.trivial:
-            return
-        if custom and type(custom.get("annotations")) is dict:
-            custom["annotations"] = policy.fields("annotations", custom["annotations"])
-        if record and "value" in record:
-            record.update({"value": None, **policy.fields("generated", {"value": record["value"]})})
-        if attributes and policy.values != "values":
-            attributes.pop("exception.message", None)  # it quotes values
+            try:
+                self._deliver(batch)
+            finally:
+                self._bytes_out += size
 
     def _deliver(self, batch: List[Event]) -> None:
         try:
@@ -308,7 +314,7 @@ class Recorder:
         try:
             event = make()
             event["seq"] = seq
-            self._restrict(event)
+            self._redactor.event(event, self._policy)
             return event
         except Exception as error:
             self.failed(error, "event")
@@ -321,31 +327,36 @@ class Recorder:
         try:
             payload = self._writer.pack(batch if len(batch) > 1 else batch[0])
         except Exception:
-            for event in batch:
-                self._write_alone(event)
+            payload = b""
+        if payload and len(payload) <= MAX_RECORD:
+            self._append(payload, batch)
             return
-        self._append(payload, batch[0]["seq"], batch)
+        for event in batch:
+            self._write_alone(event)
 
     def _write_alone(self, event: Event) -> None:
         """Pack an event by itself, cleaned; one that still cannot be packed is dropped and reported."""
-        seq = event["seq"]
         try:
-            payload = self._writer.pack(_clean(event, 0))
+            payload = self._writer.pack(clean(event))
         except Exception as error:
             self.failed(error, "pack")
-            self._failed.add(seq, seq, "cannot be encoded")
+            self._failed.add(event["seq"], event["seq"], "cannot be encoded")
             return
-        self._append(payload, seq, [event])
+        self._append(payload, [event])
 
-    def _append(self, payload: bytes, seq: int, batch: List[Event]) -> None:
+    def _append(self, payload: bytes, batch: List[Event]) -> None:
         try:
             self._writer.append(payload)
             return
         except JournalFull as error:
             reason = "journal full"
             self._complain(error)
-        except OSError as error:
-            reason = "journal: " + (os.strerror(error.errno) if error.errno else type(error).__name__)
+        except RecordTooLarge as error:
+            reason = "too large"
+            self.failed(error, "journal")
+        except Exception as error:
+            code = error.errno if isinstance(error, OSError) else None
+            reason = "journal: " + (os.strerror(code) if code else type(error).__name__)
             self.failed(error, "journal")
             self._complain(error)
         for event in batch:
@@ -366,47 +377,20 @@ class Recorder:
             "dropped": sorted(r[:] for r in self._refused.ranges + self._failed.ranges),
             "final": final,
         }
+        counts = {"redacted": self._redactor.count, "paths_missed": self._paths.missed}
+        counts["segments_removed"] = self._writer.removed
+        record.update({name: n for name, n in counts.items() if n})
         if self.errors:
             record["errors"] = dict(self.errors)
-        if self._redactor.count:
-            record["redacted"] = self._redactor.count
-        if self._paths.missed:
-            record["paths_missed"] = self._paths.missed
-        try:
-            event = {"event": "mida.observer.checkpoint", "time": time.time_ns(), "record": record}
-            self._writer.append(self._writer.pack(event), reserve=64 << 10)
-        except (JournalFull, OSError) as error:
-            self.failed(error, "checkpoint")
+        # The store keeps the checkpoint with the latest time.
+        event = {"event": "mida.observer.checkpoint", "time": self.stamp(), "record": record}
+        self._writer.append(self._writer.pack(clean(event)), reserve=64 << 10)
 
     def _after_fork(self) -> None:
         """Stop existing in the child: the thread is not there, and the file belongs to the parent."""
         self._closing = True
+        self._stamping = threading.Lock()  # somebody may have held it
         self._writer.abandon()
-
-
-class _Environment:
-    """The environment record, made in a thread of its own: it reads many files and may ask ``git``."""
-
-    def __init__(self) -> None:
-        self.record: Optional[Dict[str, Any]] = None
-        self.error: Optional[BaseException] = None
-        self._thread = threading.Thread(target=self._run, name="mida-environment", daemon=True)
-
-    def start(self) -> None:
-        """Begin to look around."""
-        self._thread.start()
-
-    def ready(self, wait: float) -> bool:
-        """Say whether it is done, after waiting for so many seconds."""
-        if wait:
-            self._thread.join(wait)
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        try:
-            self.record = describe()
-        except Exception as error:
-            self.error = error
 
 
 def _label(event: Event) -> Event:
@@ -418,17 +402,6 @@ def _label(event: Event) -> Event:
         "attempt": event["attempt"],
         "facet": "environment",
     }
-
-
-def _clean(value: Any, depth: int) -> Any:
-    kind = type(value)
-    if kind is str:
-        return clean_text(value)
-    if kind is dict:
-        return {clean_text(k) if type(k) is str else str(k): _clean(v, depth + 1) for k, v in value.items()}
-    if kind is list or kind is tuple:
-        return [_clean(v, depth + 1) for v in value]
-    return value
 
 
 def _children() -> None:

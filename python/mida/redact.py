@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Tuple
+
+if TYPE_CHECKING:
+    from .capture import Policy
 
 __all__ = ["Redactor"]
 
@@ -105,6 +108,26 @@ class Redactor:
         if secret == 2 or kind is str or kind is bytes:
             return True
         return kind is list and any(type(v) is str for v in value)
+
+    def event(self, event: Dict[str, Any], policy: Policy) -> None:
+        """Apply the policy to an event and take out its secrets, in place."""
+        for root in ("used", "generated"):
+            values = event.get(root)
+            if values:
+                event[root] = self.mapping(policy.fields(root, values))
+        attributes, custom, record = event.get("attributes"), event.get("custom"), event.get("record")
+        for values in (attributes, custom, record):
+            if values:
+                self.mapping(values)
+        if policy.trivial:
+            return
+        if custom and type(custom.get("annotations")) is dict:
+            custom["annotations"] = policy.fields("annotations", custom["annotations"])
+        if record and "value" in record:
+            record.update({"value": None, **policy.fields("generated", {"value": record["value"]})})
+        if attributes and policy.values != "values":
+            for name in ("exception.message", "exception.stacktrace"):  # they quote values
+                attributes.pop(name, None)
 
     def mapping(self, values: Dict[str, Any]) -> Dict[str, Any]:
         """Redact a mapping in place and return it."""

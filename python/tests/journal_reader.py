@@ -10,6 +10,12 @@ from typing import Any, Dict, Iterator, List, Tuple
 import msgpack
 
 
+def segments(directory: str) -> List[str]:
+    """Return the paths of all binary segments in the order of their numbers."""
+    out = [os.path.join(root, n) for root, _, names in os.walk(directory) for n in names if n.endswith(".mj")]
+    return sorted(out, key=lambda p: int(p[:-3].rpartition("-")[2]))
+
+
 def payloads(path: str) -> Iterator[Any]:
     """Yield the decoded payloads of a segment, the header first."""
     with open(path, "rb") as file:
@@ -33,18 +39,15 @@ def payloads(path: str) -> Iterator[Any]:
 def read_events(directory: str) -> List[Dict[str, Any]]:
     """Return all events of a journal directory, with the header's defaults and ``observer`` filled in."""
     out: List[Dict[str, Any]] = []
-    for root, _, names in os.walk(directory):
-        for name in sorted(names):
-            if not name.endswith(".mj"):
-                continue
-            it = payloads(os.path.join(root, name))
-            header = next(it, None)
-            if header is None:
-                continue
-            assert header["format"] == "mida.journal" and header["version"] == 1
-            for payload in it:
-                for event in payload if isinstance(payload, list) else [payload]:
-                    out.append(_complete(event, header))
+    for path in segments(directory):
+        it = payloads(path)
+        header = next(it, None)
+        if header is None:
+            continue
+        assert header["format"] == "mida.journal" and header["version"] == 1
+        for payload in it:
+            for event in payload if isinstance(payload, list) else [payload]:
+                out.append(_complete(event, header))
     return out
 
 

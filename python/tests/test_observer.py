@@ -11,19 +11,12 @@ import threading
 import time
 
 import pytest
-from journal_reader import payloads, read_events
+from journal_reader import payloads, read_events, segments
 
 from mida import capture, journal
 from mida.observer import Recorder
 
 DEFAULTS = {"kind": "test", "scope": "s", "execution": "s", "attributes": {"process.pid": 1}}
-
-
-def segments(directory):
-    out = []
-    for root, _, names in os.walk(directory):
-        out += [os.path.join(root, n) for n in names if n.endswith(".mj")]
-    return sorted(out, key=lambda p: int(p[:-3].rpartition("-")[2]))
 
 
 def writer(directory, **options):
@@ -206,7 +199,11 @@ def test_a_policy_covers_all_that_quotes_values(tmp_path):
     r = recorder(tmp_path, capture={"values": "none"})
     more = {
         "generated": {"value": "hidden"},
-        "attributes": {"exception.message": "bad hidden", "error.type": "ValueError"},
+        "attributes": {
+            "exception.message": "bad hidden",
+            "exception.stacktrace": "E: bad hidden",
+            "error.type": "ValueError",
+        },
         "custom": {"annotations": {"sample": "hidden"}, "reason": "x"},
         "record": {"value": "hidden", "type": "str"},
     }
