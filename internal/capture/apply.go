@@ -160,12 +160,24 @@ func (w *walk) mapping(m map[string]any) (map[string]any, bool) {
 
 func (w *walk) list(l []any) (any, bool) {
 	out, changed := l, false
+	before := public
 	for i, v := range l {
-		if v, ok := w.value(v); ok {
+		hidden := false
+		if s, ok := v.(string); !ok {
+			before = public
+		} else if before != public || strings.HasPrefix(s, "-") {
+			s, before, hidden = argument(s, before)
+			if hidden {
+				v = s
+				w.n.Redacted++
+			}
+		}
+		value, ok := w.value(v)
+		if ok || hidden {
 			if !changed {
 				out, changed = append([]any(nil), l...), true
 			}
-			out[i] = v
+			out[i] = value
 		}
 	}
 	return out, changed

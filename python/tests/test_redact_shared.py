@@ -6,13 +6,14 @@ import base64
 import copy
 import json
 import pathlib
+import random
 from typing import Any
 
 import pytest
 
 from mida.capture import Policy, PolicyError
 from mida.encoding import canonical_json
-from mida.redact import Redactor
+from mida.redact import _VALUES, Redactor, _hide
 
 
 def _decoded(value: Any) -> Any:
@@ -40,6 +41,31 @@ def test_secrets(case):
     out, count = _once(case["in"])
     assert (canonical_json(out), count) == (canonical_json(case.get("out", case["in"])), case.get("secrets", 0))
     assert _once(out) == (out, 0), "a second time changes something"
+
+
+def _thoroughly(text: str) -> Any:
+    """Try every pattern on a text, whatever is in it."""
+    count = 0
+    for _, pattern in _VALUES:
+        text, n = pattern.subn(_hide, text)
+        count += n
+    return text, count
+
+
+def test_looking_first_misses_nothing():
+    """Which patterns are tried depends on what occurs in a text; the result must not."""
+    rng = random.Random(1)
+    texts = [case["in"] for case in CASES["texts"]]
+    pieces = [t[i : i + n] for t in texts for n in (6, 14, 40) for i in range(0, len(t), 5)]
+    pieces += ["=", "?", "&", ";", "://", "@", " ", "\n", '"', "'", "\u212a", "\u0130", "\u017f", "\u00e9", "\ud800"]
+    found = 0
+    for _ in range(5000):
+        chosen = [rng.choice(pieces if rng.random() < 0.7 else texts) for _ in range(rng.randint(1, 6))]
+        text = "".join(rng.choice((str, str, str.upper, str.lower, str.swapcase))(piece) for piece in chosen)
+        want = _thoroughly(text)
+        assert _once(text) == want, text
+        found += want[1]
+    assert found > 3000
 
 
 @pytest.mark.parametrize("case", CASES["activities"], ids=str)
