@@ -30,6 +30,8 @@ _SLURM = {
 }
 _VISIBLE = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 _GIT_SECONDS = 5.0
+_PODMAN = "/run/.containerenv"
+_MOUNTS = "/proc/self/mountinfo"
 
 
 def digest(record: Dict[str, Any]) -> str:
@@ -81,7 +83,8 @@ def describe(script: Optional[str] = None) -> Dict[str, Any]:
     script = script or (sys.argv[0] if sys.argv and sys.argv[0] not in ("", "-c", "-m") else "")
     if script and os.path.isfile(script):
         record["script"] = os.path.abspath(script)
-    commit = _git(os.path.dirname(record["script"]) if "script" in record else cwd) or _git(cwd)
+    path = record.get("script", "")
+    commit = _git(os.path.dirname(path) or cwd, path) or _git(cwd, path)
     if commit:
         record["vcs"] = commit
     image = _container()
@@ -154,8 +157,8 @@ def _packages() -> Dict[str, str]:
     return dict(sorted(out.items()))
 
 
-def _git(directory: str) -> Optional[Dict[str, Any]]:
-    """Read commit and branch from the files of a repository, and ask ``git`` whether it is dirty."""
+def _git(directory: str, script: str) -> Optional[Dict[str, Any]]:
+    """Read commit and branch from the files of a repository, and ask ``git`` whether what runs differs from it."""
     top = directory
     while top and not os.path.exists(os.path.join(top, ".git")):
         parent = os.path.dirname(top)
@@ -172,18 +175,29 @@ def _git(directory: str) -> Optional[Dict[str, Any]]:
     if branch:
         out["branch"] = branch
     try:
-        status = subprocess.run(
-            ["git", "--no-optional-locks", "-C", top, "status", "--porcelain", "--untracked-files=no"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_GIT_SECONDS,
-            check=True,
+        # Looking for all untracked files can take minutes beside data; the one that runs is what matters.
+        out["dirty"] = _status(top, "--untracked-files=no") or (
+            _within(script, top) and not _within(script, sys.prefix) and _status(top, "--", os.path.realpath(script))
         )
-        out["dirty"] = bool(status.stdout.strip())
     except (OSError, subprocess.SubprocessError):
         pass  # whether it is dirty stays unsaid
     return out
+
+
+def _status(top: str, *arguments: str) -> bool:
+    found = subprocess.run(
+        ["git", "--no-optional-locks", "-C", top, "status", "--porcelain", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        timeout=_GIT_SECONDS,
+        check=True,
+    )
+    return bool(found.stdout.strip())
+
+
+def _within(path: str, directory: str) -> bool:
+    return bool(path) and os.path.realpath(path).startswith(os.path.join(os.path.realpath(directory), ""))
 
 
 def _head(git: str) -> tuple[str, str]:
@@ -218,17 +232,24 @@ def _commit(text: str) -> str:
 
 
 def _container() -> Dict[str, str]:
-    """Return what is known of the container: image names that run times leave in the environment, and its id."""
+    """Return what is known of the container: its image and id, as run times leave them behind."""
     out = {}
     for variable in ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER", "SHIFTER_IMAGEREQUEST", "CONTAINER_IMAGE"):
         if os.environ.get(variable):
             out["image"] = os.environ[variable][:500]
             break
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
-            found = re.search(r"/(?:docker|containers|overlay-containers|sandboxes)/([0-9a-f]{64})/", file.read(262144))
-        if found:
-            out["id"] = found.group(1)
-    except OSError:
-        pass
+    found = re.search(r"/(?:docker|containers|overlay-containers|sandboxes)/([0-9a-f]{64})/", _head_of(_MOUNTS))
+    if found:
+        out["id"] = found.group(1)
+    for name, value in re.findall(r'^(image|id)="(.*)"$', _head_of(_PODMAN), re.MULTILINE):
+        if value:
+            out.setdefault(name, value[:500])
     return out
+
+
+def _head_of(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(262144)
+    except OSError:
+        return ""
