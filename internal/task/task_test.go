@@ -35,7 +35,8 @@ func TestIDPartsAreSeparated(t *testing.T) {
 }
 
 // The golden file holds values in a neutral description beside their encoding, so that every language builds them from
-// its own types: {"int": "…"}, {"float": "<repr>"}, {"str": …}, {"bytes": "<hex>"}, {"list": […]}, {"map": […]}.
+// its own types: {"int": "…"}, {"float": "<repr>"}, {"str": …}, {"text": "<hex of what should be
+// UTF-8>"}, {"bytes": "<hex>"}, {"list": […]}, {"map": [[key, value], …]}; a key is a plain string or described too.
 func TestEncodingGolden(t *testing.T) {
 	data, err := os.ReadFile("testdata/encoding_golden.json")
 	require.NoError(t, err)
@@ -76,9 +77,12 @@ func build(t *testing.T, d any) any {
 				}[v.(string)] + parseOrZero(v.(string))
 			case "str":
 				return v.(string)
-			case "bytes":
+			case "bytes", "text":
 				b, err := hex.DecodeString(v.(string))
 				require.NoError(t, err)
+				if k == "text" {
+					return string(b)
+				}
 				return b
 			case "list":
 				out := []any{}
@@ -87,16 +91,26 @@ func build(t *testing.T, d any) any {
 				}
 				return out
 			case "map":
-				out := map[string]any{}
+				out, mixed := map[string]any{}, map[any]any{}
 				for _, e := range v.([]any) {
 					pair := e.([]any)
-					out[pair[0].(string)] = build(t, pair[1])
+					key := pair[0]
+					if _, plain := key.(string); !plain {
+						key = build(t, key)
+					}
+					mixed[key] = build(t, pair[1])
+					if s, ok := key.(string); ok {
+						out[s] = mixed[key]
+					}
+				}
+				if len(out) < len(mixed) {
+					return mixed
 				}
 				return out
 			}
 		}
 	}
-	t.Fatalf("golden value %v: want null, a boolean, or one of int, float, str, bytes, list, map", d)
+	t.Fatalf("golden value %v: want null, a boolean, or one of int, float, str, text, bytes, list, map", d)
 	return nil
 }
 

@@ -30,7 +30,8 @@ def decode(value):
         "str": str,
         "bytes": bytes.fromhex,
         "list": lambda v: [decode(x) for x in v],
-        "map": lambda v: {k: decode(x) for k, x in v},
+        "text": lambda v: bytes.fromhex(v).decode("utf-8", "surrogateescape"),  # as Python names files
+        "map": lambda v: {decode(k): decode(x) for k, x in v},
     }[kind](inner)
 
 
