@@ -221,7 +221,7 @@ func (l *logged) writers(t *testing.T, mode string) {
 			require.NoError(t, db.QueryRow("PRAGMA journal_mode").Scan(&now))
 			assert.Equal(t, mode, now, "the journal mode is the writer's")
 			t.Logf("%s, %s: %d points in 3 s, slowest %.3f s, %d snapshots, %d polls", how, mode, result.Written, result.Slowest,
-				len(v.of(result.Run)), x.sum(t, "otelcol_mlflow_polls"))
+				len(v.of(result.Run)), x.sum(t, "otelcol_receiver_mlflow_polls"))
 		})
 	}
 }

@@ -338,8 +338,8 @@ func (l *logged) changes(t *testing.T) {
 
 	// Quiet again: the gate stays shut and nothing is sent.
 	n := v.count()
-	polls := x.sum(t, "otelcol_mlflow_unchanged_polls")
-	eventually(t, "polls that end at the gate", func() bool { return x.sum(t, "otelcol_mlflow_unchanged_polls") > polls+10 })
+	polls := x.sum(t, "otelcol_receiver_mlflow_unchanged_polls")
+	eventually(t, "polls that end at the gate", func() bool { return x.sum(t, "otelcol_receiver_mlflow_unchanged_polls") > polls+10 })
 	assert.Equal(t, n, v.count())
 	for _, e := range v.of(open) {
 		assert.NotZero(t, e.Seq)

@@ -82,7 +82,7 @@ func (r *mlflowReceiver) Start(ctx context.Context, host component.Host) error {
 	r.sender = observer.NewSender(observer.Settings{
 		ID: r.keeper.cursor.Observer, Campaign: r.cfg.Campaign, Next: r.next, Logger: r.set.Logger, LastSeq: r.keeper.cursor.Seq,
 		Dropped: func(n int, _ error) {
-			r.tel.MlflowDropped.Add(context.Background(), int64(n), metric.WithAttributes(reasonAttr("refused")))
+			r.tel.ReceiverMlflowDropped.Add(context.Background(), int64(n), metric.WithAttributes(reasonAttr("refused")))
 		},
 	})
 	w, m := r.parts(path, baseDir)
@@ -109,7 +109,7 @@ func (r *mlflowReceiver) resume(ctx context.Context, path string) {
 		c.Observer = newObserverID(r.set.ID)
 	}
 	if c.Settings != "" && c.Settings != settings {
-		r.tel.MlflowRestarts.Add(ctx, 1, metric.WithAttributes(reasonAttr("settings")))
+		r.tel.ReceiverMlflowRestarts.Add(ctx, 1, metric.WithAttributes(reasonAttr("settings")))
 		c.Marks, c.Sweep = map[string]mark{}, 0
 	}
 	c.Version, c.Campaign, c.Settings = cursorVersion, r.cfg.Campaign, settings
@@ -137,8 +137,8 @@ func (r *mlflowReceiver) parts(path, baseDir string) (*watcher, *mapper) {
 	resolver := entity.NewResolver()
 	m := &mapper{
 		cfg: r.cfg, baseDir: baseDir, files: &files{resolver: resolver},
-		redacted: func(n int) { r.tel.MlflowRedacted.Add(context.Background(), int64(n)) },
-		omitted:  func(n int) { r.tel.MlflowArtifactsOmitted.Add(context.Background(), int64(n)) },
+		redacted: func(n int) { r.tel.ReceiverMlflowRedacted.Add(context.Background(), int64(n)) },
+		omitted:  func(n int) { r.tel.ReceiverMlflowArtifactsOmitted.Add(context.Background(), int64(n)) },
 	}
 	w := &watcher{
 		cfg: r.cfg, path: path, log: r.set.Logger, tel: r.tel, keeper: r.keeper, touched: map[string]struct{}{}, seq: r.sender.LastSeq,
@@ -172,13 +172,13 @@ func (r *mlflowReceiver) callback(m *mapper) observer.Callback[*run] {
 		if old, ok := r.keeper.runs[x.id]; ok && old.content == x.content {
 			return nil, nil
 		}
-		r.tel.MlflowRunsSent.Add(context.Background(), 1)
+		r.tel.ReceiverMlflowRunsSent.Add(context.Background(), 1)
 		return []*task.Event{e}, nil
 	}
 }
 
 func (r *mlflowReceiver) drop(x *run, err error) {
-	r.tel.MlflowDropped.Add(context.Background(), 1, metric.WithAttributes(reasonAttr("unusable")))
+	r.tel.ReceiverMlflowDropped.Add(context.Background(), 1, metric.WithAttributes(reasonAttr("unusable")))
 	r.set.Logger.Error("a run cannot become a task event", zap.String("run", x.id), zap.Error(err))
 }
 

@@ -43,7 +43,7 @@ func reasonOf(err error) string {
 func (w *watcher) report(ctx context.Context, err error) {
 	reason := reasonOf(err)
 	if err != nil {
-		w.tel.MlflowErrors.Add(ctx, 1, metric.WithAttributes(reasonAttr(reason)))
+		w.tel.ReceiverMlflowErrors.Add(ctx, 1, metric.WithAttributes(reasonAttr(reason)))
 	}
 	t := &w.trouble
 	if reason == "read" || reason == "locked" && t.times >= patience {

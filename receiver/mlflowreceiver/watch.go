@@ -40,7 +40,6 @@ type watcher struct {
 	swept   time.Time
 	listed  time.Time
 	held    time.Duration
-	witness witness
 	trouble trouble
 }
 
@@ -61,8 +60,8 @@ func (w *watcher) Observe(ctx context.Context, emit func(context.Context, []*run
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		w.tel.MlflowPolls.Add(ctx, 1)
-		w.tel.MlflowPollDuration.Record(ctx, time.Since(start).Seconds())
+		w.tel.ReceiverMlflowPolls.Add(ctx, 1)
+		w.tel.ReceiverMlflowPollDuration.Record(ctx, time.Since(start).Seconds())
 		w.report(ctx, err)
 		switch {
 		case err == nil && (w.behind || len(w.touched) > 0):
@@ -84,7 +83,7 @@ func (w *watcher) closeDatabase() {
 
 func (w *watcher) count(table string, n int) {
 	if n > 0 {
-		w.tel.MlflowRowsRead.Add(context.Background(), int64(n), metric.WithAttributes(tableAttr(table)))
+		w.tel.ReceiverMlflowRowsRead.Add(context.Background(), int64(n), metric.WithAttributes(tableAttr(table)))
 	}
 }
 
@@ -101,7 +100,7 @@ func (w *watcher) poll(ctx context.Context, emit func(context.Context, []*run) e
 	changed := !w.known || version != w.version
 	listOpen := len(w.keeper.open) > 0 && len(w.keeper.open) <= listOpenAtMost && time.Since(w.listed) >= listOpenEvery
 	if !changed && !w.behind && !w.sweep.busy && !listOpen && len(w.touched) == 0 {
-		w.tel.MlflowUnchangedPolls.Add(ctx, 1)
+		w.tel.ReceiverMlflowUnchangedPolls.Add(ctx, 1)
 		return nil
 	}
 	if changed {
@@ -145,13 +144,10 @@ func (w *watcher) poll(ctx context.Context, emit func(context.Context, []*run) e
 	}
 	w.keeper.cursor.Marks = found.marks
 	w.version, w.known, w.behind = version, true, found.more
-	w.tel.MlflowLag.Record(ctx, found.behind)
-	w.tel.MlflowOpenRuns.Record(ctx, int64(len(w.keeper.open)))
+	w.tel.ReceiverMlflowLag.Record(ctx, found.behind)
+	w.tel.ReceiverMlflowOpenRuns.Record(ctx, int64(len(w.keeper.open)))
 	if !w.behind {
 		w.reader.histories.trim(func(id string) bool { return w.keeper.runs[id].open })
-		if err := w.witness.count(ctx, w); err != nil {
-			return err
-		}
 	}
 	w.save(ctx, !w.behind)
 	return nil
@@ -173,7 +169,7 @@ func (w *watcher) connect(ctx context.Context) error {
 	}
 	db, err := openDatabase(ctx, w.path, w.cfg.BusyTimeout, func(d time.Duration) {
 		w.held += d
-		w.tel.MlflowReadDuration.Record(ctx, d.Seconds())
+		w.tel.ReceiverMlflowReadDuration.Record(ctx, d.Seconds())
 	})
 	if err != nil {
 		return err
@@ -215,7 +211,7 @@ func (w *watcher) look(ctx context.Context, version int64) error {
 
 // restart forgets every position. What was sent is remembered, so that only changes are sent again.
 func (w *watcher) restart(ctx context.Context, reason string) {
-	w.tel.MlflowRestarts.Add(ctx, 1, metric.WithAttributes(reasonAttr(reason)))
+	w.tel.ReceiverMlflowRestarts.Add(ctx, 1, metric.WithAttributes(reasonAttr(reason)))
 	w.keeper.cursor.Marks = map[string]mark{}
 	w.keeper.cursor.Sweep = 0
 	w.reader.histories = histories{}
@@ -246,7 +242,7 @@ func (w *watcher) deliver(ctx context.Context, emit func(context.Context, []*run
 		if err != nil {
 			return err
 		}
-		w.tel.MlflowRunsRead.Add(ctx, int64(len(runs)))
+		w.tel.ReceiverMlflowRunsRead.Add(ctx, int64(len(runs)))
 		at := max(time.Now().UnixNano(), w.keeper.cursor.Time+1)
 		for _, x := range runs {
 			x.at = at

@@ -23,24 +23,24 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                  metric.Meter
-	mu                     sync.Mutex
-	registrations          []metric.Registration
-	MlflowArtifactsOmitted metric.Int64Counter
-	MlflowDropped          metric.Int64Counter
-	MlflowErrors           metric.Int64Counter
-	MlflowLag              metric.Int64Gauge
-	MlflowOpenRuns         metric.Int64Gauge
-	MlflowPollDuration     metric.Float64Histogram
-	MlflowPolls            metric.Int64Counter
-	MlflowReadDuration     metric.Float64Histogram
-	MlflowRedacted         metric.Int64Counter
-	MlflowRestarts         metric.Int64Counter
-	MlflowRowsRead         metric.Int64Counter
-	MlflowRunsRead         metric.Int64Counter
-	MlflowRunsSent         metric.Int64Counter
-	MlflowUnchangedPolls   metric.Int64Counter
-	MlflowWitnessRows      metric.Int64Gauge
+	meter                          metric.Meter
+	mu                             sync.Mutex
+	registrations                  []metric.Registration
+	ReceiverMlflowArtifactsOmitted metric.Int64Counter
+	ReceiverMlflowDropped          metric.Int64Counter
+	ReceiverMlflowErrors           metric.Int64Counter
+	ReceiverMlflowLag              metric.Int64Gauge
+	ReceiverMlflowLeftOut          metric.Int64Counter
+	ReceiverMlflowOpenRuns         metric.Int64Gauge
+	ReceiverMlflowPollDuration     metric.Float64Histogram
+	ReceiverMlflowPolls            metric.Int64Counter
+	ReceiverMlflowReadDuration     metric.Float64Histogram
+	ReceiverMlflowRedacted         metric.Int64Counter
+	ReceiverMlflowRestarts         metric.Int64Counter
+	ReceiverMlflowRowsRead         metric.Int64Counter
+	ReceiverMlflowRunsRead         metric.Int64Counter
+	ReceiverMlflowRunsSent         metric.Int64Counter
+	ReceiverMlflowUnchangedPolls   metric.Int64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -72,96 +72,96 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
-	builder.MlflowArtifactsOmitted, err = builder.meter.Int64Counter(
-		"otelcol_mlflow_artifacts_omitted",
-		metric.WithDescription("Artifact files that were not listed because a limit was reached. [Alpha]"),
+	builder.ReceiverMlflowArtifactsOmitted, err = builder.meter.Int64Counter(
+		"otelcol_receiver_mlflow_artifacts_omitted",
+		metric.WithDescription("Artifact files of runs that were sent that were not listed because a limit was reached. [Alpha]"),
 		metric.WithUnit("{file}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.MlflowDropped, err = builder.meter.Int64Counter(
-		"otelcol_mlflow_dropped",
+	builder.ReceiverMlflowDropped, err = builder.meter.Int64Counter(
+		"otelcol_receiver_mlflow_dropped",
 		metric.WithDescription("Run snapshots that were dropped, by reason (unusable, refused). [Alpha]"),
 		metric.WithUnit("{run}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.MlflowErrors, err = builder.meter.Int64Counter(
-		"otelcol_mlflow_errors",
-		metric.WithDescription("Polls that failed and were repeated, by reason (absent, locked, not_mlflow, read, store). [Alpha]"),
+	builder.ReceiverMlflowErrors, err = builder.meter.Int64Counter(
+		"otelcol_receiver_mlflow_errors",
+		metric.WithDescription("Polls that failed and were repeated, by reason (absent, denied, locked, not_mlflow, read), and positions that could not be saved (store). [Alpha]"),
 		metric.WithUnit("{poll}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.MlflowLag, err = builder.meter.Int64Gauge(
-		"otelcol_mlflow_lag",
+	builder.ReceiverMlflowLag, err = builder.meter.Int64Gauge(
+		"otelcol_receiver_mlflow_lag",
 		metric.WithDescription("Inserted rows that are not yet read, over all tables. [Alpha]"),
 		metric.WithUnit("{row}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.MlflowOpenRuns, err = builder.meter.Int64Gauge(
-		"otelcol_mlflow_open_runs",
+	builder.ReceiverMlflowLeftOut, err = builder.meter.Int64Counter(
+		"otelcol_receiver_mlflow_left_out",
+		metric.WithDescription("What the capture policy left out of runs that were sent, by reason. Runs of activities, values of fields, values that were too large and cut. [Alpha]"),
+		metric.WithUnit("{value}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverMlflowOpenRuns, err = builder.meter.Int64Gauge(
+		"otelcol_receiver_mlflow_open_runs",
 		metric.WithDescription("Runs that have not ended. [Alpha]"),
 		metric.WithUnit("{run}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.MlflowPollDuration, err = builder.meter.Float64Histogram(
-		"otelcol_mlflow_poll_duration",
+	builder.ReceiverMlflowPollDuration, err = builder.meter.Float64Histogram(
+		"otelcol_receiver_mlflow_poll_duration",
 		metric.WithDescription("Time a poll took, delivery included. [Alpha]"),
 		metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries([]float64{0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5}...),
 	)
 	errs = errors.Join(errs, err)
-	builder.MlflowPolls, err = builder.meter.Int64Counter(
-		"otelcol_mlflow_polls",
+	builder.ReceiverMlflowPolls, err = builder.meter.Int64Counter(
+		"otelcol_receiver_mlflow_polls",
 		metric.WithDescription("Polls of the tracking database. [Alpha]"),
 		metric.WithUnit("{poll}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.MlflowReadDuration, err = builder.meter.Float64Histogram(
-		"otelcol_mlflow_read_duration",
+	builder.ReceiverMlflowReadDuration, err = builder.meter.Float64Histogram(
+		"otelcol_receiver_mlflow_read_duration",
 		metric.WithDescription("Time one read transaction held its lock on the database. [Alpha]"),
 		metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries([]float64{0.0001, 0.0005, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1}...),
 	)
 	errs = errors.Join(errs, err)
-	builder.MlflowRedacted, err = builder.meter.Int64Counter(
-		"otelcol_mlflow_redacted",
-		metric.WithDescription("Values that were replaced because they look like secrets. [Alpha]"),
+	builder.ReceiverMlflowRedacted, err = builder.meter.Int64Counter(
+		"otelcol_receiver_mlflow_redacted",
+		metric.WithDescription("Values of runs that were sent that were replaced because they are secrets. [Alpha]"),
 		metric.WithUnit("{value}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.MlflowRestarts, err = builder.meter.Int64Counter(
-		"otelcol_mlflow_restarts",
+	builder.ReceiverMlflowRestarts, err = builder.meter.Int64Counter(
+		"otelcol_receiver_mlflow_restarts",
 		metric.WithDescription("Times everything was read again, by reason (replaced, rewritten, schema, settings). [Alpha]"),
 		metric.WithUnit("{restart}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.MlflowRowsRead, err = builder.meter.Int64Counter(
-		"otelcol_mlflow_rows_read",
+	builder.ReceiverMlflowRowsRead, err = builder.meter.Int64Counter(
+		"otelcol_receiver_mlflow_rows_read",
 		metric.WithDescription("Rows that were read, by table. [Alpha]"),
 		metric.WithUnit("{row}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.MlflowRunsRead, err = builder.meter.Int64Counter(
-		"otelcol_mlflow_runs_read",
+	builder.ReceiverMlflowRunsRead, err = builder.meter.Int64Counter(
+		"otelcol_receiver_mlflow_runs_read",
 		metric.WithDescription("Runs that were read whole because they were new or touched. [Alpha]"),
 		metric.WithUnit("{run}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.MlflowRunsSent, err = builder.meter.Int64Counter(
-		"otelcol_mlflow_runs_sent",
+	builder.ReceiverMlflowRunsSent, err = builder.meter.Int64Counter(
+		"otelcol_receiver_mlflow_runs_sent",
 		metric.WithDescription("Runs whose content had changed and was accepted by the pipeline. [Alpha]"),
 		metric.WithUnit("{run}"),
 	)
 	errs = errors.Join(errs, err)
-	builder.MlflowUnchangedPolls, err = builder.meter.Int64Counter(
-		"otelcol_mlflow_unchanged_polls",
+	builder.ReceiverMlflowUnchangedPolls, err = builder.meter.Int64Counter(
+		"otelcol_receiver_mlflow_unchanged_polls",
 		metric.WithDescription("Polls that ended at the gate because nothing had changed. [Alpha]"),
 		metric.WithUnit("{poll}"),
-	)
-	errs = errors.Join(errs, err)
-	builder.MlflowWitnessRows, err = builder.meter.Int64Gauge(
-		"otelcol_mlflow_witness_rows",
-		metric.WithDescription("Rows in the database by its own count, to compare with what is in the view. [Alpha]"),
-		metric.WithUnit("{row}"),
 	)
 	errs = errors.Join(errs, err)
 	return &builder, errs

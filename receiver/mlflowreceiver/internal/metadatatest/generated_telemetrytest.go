@@ -21,10 +21,10 @@ func NewSettings(tt *componenttest.Telemetry) receiver.Settings {
 	return set
 }
 
-func AssertEqualMlflowArtifactsOmitted(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverMlflowArtifactsOmitted(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_mlflow_artifacts_omitted",
-		Description: "Artifact files that were not listed because a limit was reached. [Alpha]",
+		Name:        "otelcol_receiver_mlflow_artifacts_omitted",
+		Description: "Artifact files of runs that were sent that were not listed because a limit was reached. [Alpha]",
 		Unit:        "{file}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -32,14 +32,14 @@ func AssertEqualMlflowArtifactsOmitted(t *testing.T, tt *componenttest.Telemetry
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_mlflow_artifacts_omitted")
+	got, err := tt.GetMetric("otelcol_receiver_mlflow_artifacts_omitted")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualMlflowDropped(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverMlflowDropped(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_mlflow_dropped",
+		Name:        "otelcol_receiver_mlflow_dropped",
 		Description: "Run snapshots that were dropped, by reason (unusable, refused). [Alpha]",
 		Unit:        "{run}",
 		Data: metricdata.Sum[int64]{
@@ -48,15 +48,15 @@ func AssertEqualMlflowDropped(t *testing.T, tt *componenttest.Telemetry, dps []m
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_mlflow_dropped")
+	got, err := tt.GetMetric("otelcol_receiver_mlflow_dropped")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualMlflowErrors(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverMlflowErrors(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_mlflow_errors",
-		Description: "Polls that failed and were repeated, by reason (absent, locked, not_mlflow, read, store). [Alpha]",
+		Name:        "otelcol_receiver_mlflow_errors",
+		Description: "Polls that failed and were repeated, by reason (absent, denied, locked, not_mlflow, read), and positions that could not be saved (store). [Alpha]",
 		Unit:        "{poll}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -64,42 +64,58 @@ func AssertEqualMlflowErrors(t *testing.T, tt *componenttest.Telemetry, dps []me
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_mlflow_errors")
+	got, err := tt.GetMetric("otelcol_receiver_mlflow_errors")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualMlflowLag(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverMlflowLag(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_mlflow_lag",
+		Name:        "otelcol_receiver_mlflow_lag",
 		Description: "Inserted rows that are not yet read, over all tables. [Alpha]",
 		Unit:        "{row}",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_mlflow_lag")
+	got, err := tt.GetMetric("otelcol_receiver_mlflow_lag")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualMlflowOpenRuns(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverMlflowLeftOut(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_mlflow_open_runs",
+		Name:        "otelcol_receiver_mlflow_left_out",
+		Description: "What the capture policy left out of runs that were sent, by reason. Runs of activities, values of fields, values that were too large and cut. [Alpha]",
+		Unit:        "{value}",
+		Data: metricdata.Sum[int64]{
+			Temporality: metricdata.CumulativeTemporality,
+			IsMonotonic: true,
+			DataPoints:  dps,
+		},
+	}
+	got, err := tt.GetMetric("otelcol_receiver_mlflow_left_out")
+	require.NoError(t, err)
+	metricdatatest.AssertEqual(t, want, got, opts...)
+}
+
+func AssertEqualReceiverMlflowOpenRuns(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+	want := metricdata.Metrics{
+		Name:        "otelcol_receiver_mlflow_open_runs",
 		Description: "Runs that have not ended. [Alpha]",
 		Unit:        "{run}",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_mlflow_open_runs")
+	got, err := tt.GetMetric("otelcol_receiver_mlflow_open_runs")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualMlflowPollDuration(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.HistogramDataPoint[float64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverMlflowPollDuration(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.HistogramDataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_mlflow_poll_duration",
+		Name:        "otelcol_receiver_mlflow_poll_duration",
 		Description: "Time a poll took, delivery included. [Alpha]",
 		Unit:        "s",
 		Data: metricdata.Histogram[float64]{
@@ -107,14 +123,14 @@ func AssertEqualMlflowPollDuration(t *testing.T, tt *componenttest.Telemetry, dp
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_mlflow_poll_duration")
+	got, err := tt.GetMetric("otelcol_receiver_mlflow_poll_duration")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualMlflowPolls(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverMlflowPolls(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_mlflow_polls",
+		Name:        "otelcol_receiver_mlflow_polls",
 		Description: "Polls of the tracking database. [Alpha]",
 		Unit:        "{poll}",
 		Data: metricdata.Sum[int64]{
@@ -123,14 +139,14 @@ func AssertEqualMlflowPolls(t *testing.T, tt *componenttest.Telemetry, dps []met
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_mlflow_polls")
+	got, err := tt.GetMetric("otelcol_receiver_mlflow_polls")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualMlflowReadDuration(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.HistogramDataPoint[float64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverMlflowReadDuration(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.HistogramDataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_mlflow_read_duration",
+		Name:        "otelcol_receiver_mlflow_read_duration",
 		Description: "Time one read transaction held its lock on the database. [Alpha]",
 		Unit:        "s",
 		Data: metricdata.Histogram[float64]{
@@ -138,15 +154,15 @@ func AssertEqualMlflowReadDuration(t *testing.T, tt *componenttest.Telemetry, dp
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_mlflow_read_duration")
+	got, err := tt.GetMetric("otelcol_receiver_mlflow_read_duration")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualMlflowRedacted(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverMlflowRedacted(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_mlflow_redacted",
-		Description: "Values that were replaced because they look like secrets. [Alpha]",
+		Name:        "otelcol_receiver_mlflow_redacted",
+		Description: "Values of runs that were sent that were replaced because they are secrets. [Alpha]",
 		Unit:        "{value}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -154,14 +170,14 @@ func AssertEqualMlflowRedacted(t *testing.T, tt *componenttest.Telemetry, dps []
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_mlflow_redacted")
+	got, err := tt.GetMetric("otelcol_receiver_mlflow_redacted")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualMlflowRestarts(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverMlflowRestarts(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_mlflow_restarts",
+		Name:        "otelcol_receiver_mlflow_restarts",
 		Description: "Times everything was read again, by reason (replaced, rewritten, schema, settings). [Alpha]",
 		Unit:        "{restart}",
 		Data: metricdata.Sum[int64]{
@@ -170,14 +186,14 @@ func AssertEqualMlflowRestarts(t *testing.T, tt *componenttest.Telemetry, dps []
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_mlflow_restarts")
+	got, err := tt.GetMetric("otelcol_receiver_mlflow_restarts")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualMlflowRowsRead(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverMlflowRowsRead(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_mlflow_rows_read",
+		Name:        "otelcol_receiver_mlflow_rows_read",
 		Description: "Rows that were read, by table. [Alpha]",
 		Unit:        "{row}",
 		Data: metricdata.Sum[int64]{
@@ -186,14 +202,14 @@ func AssertEqualMlflowRowsRead(t *testing.T, tt *componenttest.Telemetry, dps []
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_mlflow_rows_read")
+	got, err := tt.GetMetric("otelcol_receiver_mlflow_rows_read")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualMlflowRunsRead(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverMlflowRunsRead(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_mlflow_runs_read",
+		Name:        "otelcol_receiver_mlflow_runs_read",
 		Description: "Runs that were read whole because they were new or touched. [Alpha]",
 		Unit:        "{run}",
 		Data: metricdata.Sum[int64]{
@@ -202,14 +218,14 @@ func AssertEqualMlflowRunsRead(t *testing.T, tt *componenttest.Telemetry, dps []
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_mlflow_runs_read")
+	got, err := tt.GetMetric("otelcol_receiver_mlflow_runs_read")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualMlflowRunsSent(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverMlflowRunsSent(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_mlflow_runs_sent",
+		Name:        "otelcol_receiver_mlflow_runs_sent",
 		Description: "Runs whose content had changed and was accepted by the pipeline. [Alpha]",
 		Unit:        "{run}",
 		Data: metricdata.Sum[int64]{
@@ -218,14 +234,14 @@ func AssertEqualMlflowRunsSent(t *testing.T, tt *componenttest.Telemetry, dps []
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_mlflow_runs_sent")
+	got, err := tt.GetMetric("otelcol_receiver_mlflow_runs_sent")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }
 
-func AssertEqualMlflowUnchangedPolls(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
+func AssertEqualReceiverMlflowUnchangedPolls(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
-		Name:        "otelcol_mlflow_unchanged_polls",
+		Name:        "otelcol_receiver_mlflow_unchanged_polls",
 		Description: "Polls that ended at the gate because nothing had changed. [Alpha]",
 		Unit:        "{poll}",
 		Data: metricdata.Sum[int64]{
@@ -234,21 +250,7 @@ func AssertEqualMlflowUnchangedPolls(t *testing.T, tt *componenttest.Telemetry, 
 			DataPoints:  dps,
 		},
 	}
-	got, err := tt.GetMetric("otelcol_mlflow_unchanged_polls")
-	require.NoError(t, err)
-	metricdatatest.AssertEqual(t, want, got, opts...)
-}
-
-func AssertEqualMlflowWitnessRows(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
-	want := metricdata.Metrics{
-		Name:        "otelcol_mlflow_witness_rows",
-		Description: "Rows in the database by its own count, to compare with what is in the view. [Alpha]",
-		Unit:        "{row}",
-		Data: metricdata.Gauge[int64]{
-			DataPoints: dps,
-		},
-	}
-	got, err := tt.GetMetric("otelcol_mlflow_witness_rows")
+	got, err := tt.GetMetric("otelcol_receiver_mlflow_unchanged_polls")
 	require.NoError(t, err)
 	metricdatatest.AssertEqual(t, want, got, opts...)
 }

@@ -19,64 +19,64 @@ func TestSetupTelemetry(t *testing.T) {
 	tb, err := metadata.NewTelemetryBuilder(testTel.NewTelemetrySettings())
 	require.NoError(t, err)
 	defer tb.Shutdown()
-	tb.MlflowArtifactsOmitted.Add(context.Background(), 1)
-	tb.MlflowDropped.Add(context.Background(), 1)
-	tb.MlflowErrors.Add(context.Background(), 1)
-	tb.MlflowLag.Record(context.Background(), 1)
-	tb.MlflowOpenRuns.Record(context.Background(), 1)
-	tb.MlflowPollDuration.Record(context.Background(), 1)
-	tb.MlflowPolls.Add(context.Background(), 1)
-	tb.MlflowReadDuration.Record(context.Background(), 1)
-	tb.MlflowRedacted.Add(context.Background(), 1)
-	tb.MlflowRestarts.Add(context.Background(), 1)
-	tb.MlflowRowsRead.Add(context.Background(), 1)
-	tb.MlflowRunsRead.Add(context.Background(), 1)
-	tb.MlflowRunsSent.Add(context.Background(), 1)
-	tb.MlflowUnchangedPolls.Add(context.Background(), 1)
-	tb.MlflowWitnessRows.Record(context.Background(), 1)
-	AssertEqualMlflowArtifactsOmitted(t, testTel,
+	tb.ReceiverMlflowArtifactsOmitted.Add(context.Background(), 1)
+	tb.ReceiverMlflowDropped.Add(context.Background(), 1)
+	tb.ReceiverMlflowErrors.Add(context.Background(), 1)
+	tb.ReceiverMlflowLag.Record(context.Background(), 1)
+	tb.ReceiverMlflowLeftOut.Add(context.Background(), 1)
+	tb.ReceiverMlflowOpenRuns.Record(context.Background(), 1)
+	tb.ReceiverMlflowPollDuration.Record(context.Background(), 1)
+	tb.ReceiverMlflowPolls.Add(context.Background(), 1)
+	tb.ReceiverMlflowReadDuration.Record(context.Background(), 1)
+	tb.ReceiverMlflowRedacted.Add(context.Background(), 1)
+	tb.ReceiverMlflowRestarts.Add(context.Background(), 1)
+	tb.ReceiverMlflowRowsRead.Add(context.Background(), 1)
+	tb.ReceiverMlflowRunsRead.Add(context.Background(), 1)
+	tb.ReceiverMlflowRunsSent.Add(context.Background(), 1)
+	tb.ReceiverMlflowUnchangedPolls.Add(context.Background(), 1)
+	AssertEqualReceiverMlflowArtifactsOmitted(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualMlflowDropped(t, testTel,
+	AssertEqualReceiverMlflowDropped(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualMlflowErrors(t, testTel,
+	AssertEqualReceiverMlflowErrors(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualMlflowLag(t, testTel,
+	AssertEqualReceiverMlflowLag(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualMlflowOpenRuns(t, testTel,
+	AssertEqualReceiverMlflowLeftOut(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualMlflowPollDuration(t, testTel,
+	AssertEqualReceiverMlflowOpenRuns(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverMlflowPollDuration(t, testTel,
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualMlflowPolls(t, testTel,
+	AssertEqualReceiverMlflowPolls(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualMlflowReadDuration(t, testTel,
+	AssertEqualReceiverMlflowReadDuration(t, testTel,
 		[]metricdata.HistogramDataPoint[float64]{{}}, metricdatatest.IgnoreValue(),
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualMlflowRedacted(t, testTel,
+	AssertEqualReceiverMlflowRedacted(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualMlflowRestarts(t, testTel,
+	AssertEqualReceiverMlflowRestarts(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualMlflowRowsRead(t, testTel,
+	AssertEqualReceiverMlflowRowsRead(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualMlflowRunsRead(t, testTel,
+	AssertEqualReceiverMlflowRunsRead(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualMlflowRunsSent(t, testTel,
+	AssertEqualReceiverMlflowRunsSent(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
-	AssertEqualMlflowUnchangedPolls(t, testTel,
-		[]metricdata.DataPoint[int64]{{Value: 1}},
-		metricdatatest.IgnoreTimestamp())
-	AssertEqualMlflowWitnessRows(t, testTel,
+	AssertEqualReceiverMlflowUnchangedPolls(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 
