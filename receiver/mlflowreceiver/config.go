@@ -3,11 +3,12 @@ package mlflowreceiver
 import (
 	"errors"
 	"fmt"
-	"path"
 	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/capture"
 )
 
 // Config of one observed tracking database.
@@ -36,29 +37,16 @@ type Config struct {
 	ActivityTag string `mapstructure:"activity_tag"`
 	// Experiments chooses experiments by name.
 	Experiments Choice `mapstructure:"experiments"`
-	// Capture chooses what of a run is recorded.
+	// Capture chooses what of a run may leave this process.
 	Capture Capture `mapstructure:"capture"`
 }
 
-// Choice keeps names by glob patterns: * ? [a-z].
+// Choice keeps names by globs: * (also over slashes), ?, [abc], [!abc].
 type Choice struct {
 	// Include keeps only names that match one of these; empty keeps all.
 	Include []string `mapstructure:"include"`
 	// Exclude drops names that match one of these; it wins over Include.
 	Exclude []string `mapstructure:"exclude"`
-}
-
-// Capture chooses what of a run leaves the machine of the database.
-type Capture struct {
-	// Drop lists globs over used.<param>, generated.<metric> and tags.<tag>: what matches is not recorded.
-	Drop []string `mapstructure:"drop"`
-	// Redact lists globs over names of params and tags whose values are replaced, beside those that always are
-	// (passwords, tokens, keys, credentials).
-	Redact []string `mapstructure:"redact"`
-	// History records first, last, min, max and count of each metric.
-	History bool `mapstructure:"history"`
-	// Artifacts is the largest number of files of a run that are listed; 0 lists none.
-	Artifacts int `mapstructure:"artifacts"`
 }
 
 func createDefaultConfig() component.Config {
@@ -68,7 +56,7 @@ func createDefaultConfig() component.Config {
 		SweepSize:    2000,
 		BusyTimeout:  2 * time.Second,
 		RunsAreLocal: true,
-		Capture:      Capture{History: true, Artifacts: 200},
+		Capture:      Capture{Policy: policy(capture.NewDefaultConfig()), History: true, Artifacts: 200},
 	}
 }
 
@@ -87,39 +75,13 @@ func (c *Config) Validate() error {
 	if c.BusyTimeout < time.Second || c.BusyTimeout > 5*time.Second {
 		errs = append(errs, fmt.Errorf("busy_timeout: %v; want 1s to 5s", c.BusyTimeout))
 	}
-	if c.Capture.Artifacts < 0 || c.Capture.Artifacts > 10000 {
-		errs = append(errs, fmt.Errorf("capture::artifacts: %d; want 0 (none) to 10000", c.Capture.Artifacts))
-	}
-	for key, globs := range map[string][]string{
-		"experiments::include": c.Experiments.Include, "experiments::exclude": c.Experiments.Exclude,
-		"capture::drop": c.Capture.Drop, "capture::redact": c.Capture.Redact,
-	} {
-		for _, g := range globs {
-			if _, err := path.Match(g, ""); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %q is no glob pattern; want for example \"trial-*\"", key, g))
-			}
-		}
-	}
-	for _, g := range c.Capture.Drop {
-		if !strings.HasPrefix(g, "used.") && !strings.HasPrefix(g, "generated.") && !strings.HasPrefix(g, "tags.") {
-			errs = append(errs, fmt.Errorf("capture::drop: %q names no part of a run; want used.<param>, generated.<metric> or tags.<tag>, for example \"generated.system/*\"", g))
-		}
-	}
+	errs = append(errs, checkGlobs("experiments::include", c.Experiments.Include), checkGlobs("experiments::exclude", c.Experiments.Exclude))
 	return errors.Join(errs...)
 }
 
 // keeps says whether a name passes.
 func (c Choice) keeps(name string) bool {
-	return (len(c.Include) == 0 || anyMatch(c.Include, name)) && !anyMatch(c.Exclude, name)
-}
-
-func anyMatch(globs []string, name string) bool {
-	for _, g := range globs {
-		if ok, _ := path.Match(g, name); ok {
-			return true
-		}
-	}
-	return false
+	return (len(c.Include) == 0 || capture.Match(c.Include, name)) && !capture.Match(c.Exclude, name)
 }
 
 // databasePath is the file that a tracking URI names, relative or absolute.
@@ -141,4 +103,10 @@ func databasePath(uri string) (string, error) {
 		return "", fmt.Errorf("tracking_uri: %q names no file; %s", uri, want)
 	}
 	return file, nil
+}
+
+// redactText takes secrets out of a text.
+func redactText(s string) string {
+	s, _ = capture.Text(s)
+	return s
 }

@@ -9,9 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/confmaptest"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/receiver/receivertest"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/capture"
 )
 
 func TestConfigOfTheDocs(t *testing.T) {
@@ -22,7 +25,7 @@ func TestConfigOfTheDocs(t *testing.T) {
 		sub, err := conf.Sub(name)
 		require.NoError(t, err)
 		require.NoError(t, sub.Unmarshal(cfg))
-		require.NoError(t, cfg.Validate())
+		require.NoError(t, confmap.Validate(cfg))
 		return cfg
 	}
 	assert.Equal(t, createDefaultConfig(), load("mlflow"))
@@ -31,7 +34,13 @@ func TestConfigOfTheDocs(t *testing.T) {
 		Campaign: "my_campaign_1", TrackingURI: "sqlite:////data/lab/mlflow.db", PollInterval: 2 * time.Second, StorageID: &storage,
 		SweepSize: 500, BusyTimeout: 3 * time.Second, BaseDir: "/data/lab", ActivityTag: "stage",
 		Experiments: Choice{Include: []string{"defect*"}, Exclude: []string{"*scratch*"}},
-		Capture:     Capture{Drop: []string{"generated.system/*"}, Redact: []string{"patient_*"}, Artifacts: 50},
+		Capture: Capture{
+			Policy: policy{
+				DropActivities: []string{"debug*"}, DropFields: []string{"generated.system/*", "custom.tags.ward"}, Values: capture.Values,
+				MaxString: 8192, MaxEvent: 1 << 20,
+			},
+			Redact: []string{"patient_*"}, Artifacts: 50,
+		},
 	}, load("mlflow/all"))
 }
 
@@ -48,13 +57,17 @@ func TestConfigErrorsNameKeyAndValue(t *testing.T) {
 		{func(c *Config) { c.PollInterval = 0 }, []string{"poll_interval", "0s", "10ms"}},
 		{func(c *Config) { c.SweepSize = -1 }, []string{"sweep_size", "-1"}},
 		{func(c *Config) { c.BusyTimeout = time.Minute }, []string{"busy_timeout", "1m0s", "5s"}},
-		{func(c *Config) { c.Capture.Artifacts = -5 }, []string{"capture::artifacts", "-5"}},
-		{func(c *Config) { c.Experiments.Include = []string{"[a"} }, []string{"experiments::include", "[a"}},
-		{func(c *Config) { c.Capture.Drop = []string{"layers"} }, []string{"capture::drop", "layers", "used."}},
+		{func(c *Config) { c.Capture.Artifacts = -5 }, []string{"capture: artifacts: -5"}},
+		{func(c *Config) { c.Capture.Redact = []string{""} }, []string{"capture: redact[0]: empty"}},
+		{func(c *Config) { c.Experiments.Include = []string{"a", ""} }, []string{"experiments::include[1]: empty"}},
+		{func(c *Config) { c.Capture.Policy.DropFields = []string{"layers"} }, []string{`capture: drop_fields[0]: "layers" names no field`, "used."}},
+		{func(c *Config) { c.Capture.Policy.DropFields = []string{"tags.stage"} }, []string{`capture: drop_fields[0]: "tags.stage" names nothing of a run`, "custom.tags"}},
+		{func(c *Config) { c.Capture.Policy.KeepFields = []string{"annotations"} }, []string{`capture: keep_fields[0]: "annotations" names nothing of a run`}},
+		{func(c *Config) { c.Capture.Policy.Values = "some" }, []string{`capture: values: "some"`}},
 	} {
 		cfg := createDefaultConfig().(*Config)
 		c.change(cfg)
-		err := cfg.Validate()
+		err := confmap.Validate(cfg)
 		require.Error(t, err)
 		for _, w := range c.want {
 			assert.ErrorContains(t, err, w)

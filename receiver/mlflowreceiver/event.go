@@ -34,19 +34,17 @@ type mapper struct {
 	baseDir string
 	host    string // of the database, when only processes of that host can have written it
 	files   *files
-
-	redacted func(int)
-	omitted  func(int)
+	limiter *limiter
 }
 
-// event is the snapshot of a run. Its time is the time of the read, which only grows: MLflow keeps no time of change,
-// all its times are the client's, and a reopened run loses its end, so that no time in the database tells which of two
-// snapshots is the newer one.
-func (m *mapper) event(x *run) (*task.Event, error) {
+// event is the snapshot of a run, nil when the capture policy leaves the run out. Its time is the time of the read, which
+// only grows: MLflow keeps no time of change, all its times are the client's, and a reopened run loses its end, so that no
+// time in the database tells which of two snapshots is the newer one.
+func (m *mapper) event(x *run) (*task.Event, withheld, error) {
+	var out withheld
 	if x.id == "" {
-		return nil, errors.New("the run has no id")
+		return nil, out, errors.New("the run has no id")
 	}
-	red := &redactor{names: m.cfg.Capture.Redact}
 	e := &task.Event{
 		Time: x.at, Observed: x.at,
 		Kind: kind, Key: x.id, Execution: x.id, Attempt: task.NoAttempt, Facet: facet,
@@ -56,12 +54,15 @@ func (m *mapper) event(x *run) (*task.Event, error) {
 	}
 	e.Name = task.EventForStatus(e.Status)
 	m.workflow(e, x)
-	custom := m.custom(e, x, red)
+	custom := m.custom(e, x, &out)
 	m.times(e, x, custom)
 	e.Custom = custom
-	e.Used = m.used(x, red)
-	e.Generated = m.generated(e, x, red)
-	m.attributes(e, x, red)
+	e.Used = m.used(x, &out)
+	e.Generated = m.generated(e, x, &out)
+	m.attributes(e, x)
+	if !m.limiter.apply(e, &out) {
+		return nil, out, nil
+	}
 	if m.local(x) {
 		m.files.resolve(e, m.baseDir)
 		if m.host != "" {
@@ -71,10 +72,7 @@ func (m *mapper) event(x *run) (*task.Event, error) {
 	if len(e.Paths) == 0 {
 		e.Paths = nil
 	}
-	if red.count > 0 {
-		m.redacted(red.count)
-	}
-	return e, nil
+	return e, out, nil
 }
 
 // local says whether the run's paths mean files of this machine. Runs whose artifacts go through a tracking server may
@@ -163,7 +161,7 @@ func (m *mapper) times(e *task.Event, x *run, custom map[string]any) {
 	}
 }
 
-func (m *mapper) custom(e *task.Event, x *run, red *redactor) map[string]any {
+func (m *mapper) custom(e *task.Event, x *run, out *withheld) map[string]any {
 	custom := map[string]any{
 		"run_name":        x.name,
 		"experiment_id":   x.experiment.id,
@@ -179,14 +177,21 @@ func (m *mapper) custom(e *task.Event, x *run, red *redactor) map[string]any {
 	if x.deleted != 0 {
 		custom["deleted_at_ms"] = x.deleted
 	}
-	if v := x.tag(tagNote); v != "" {
-		custom["description"] = capText(red.text(v))
-	}
 	tags := map[string]any{}
 	for _, t := range x.tags {
-		if !strings.HasPrefix(t.key, tagPrefix) && !m.drops("tags.", t.key) {
-			tags[t.key] = red.value(t.key, t.value)
+		if !strings.HasPrefix(t.key, tagPrefix) {
+			tags[t.key] = m.limiter.named(t.key, t.value, out)
 		}
+	}
+	note := x.tag(tagNote)
+	if !m.limiter.texts() {
+		if out.Left += len(tags); note != "" {
+			out.Left++
+		}
+		return custom
+	}
+	if note != "" {
+		custom["description"] = note
 	}
 	if len(tags) > 0 {
 		custom["tags"] = tags
@@ -194,14 +199,10 @@ func (m *mapper) custom(e *task.Event, x *run, red *redactor) map[string]any {
 	return custom
 }
 
-func (m *mapper) drops(side, name string) bool { return anyMatch(m.cfg.Capture.Drop, side+name) }
-
-func (m *mapper) used(x *run, red *redactor) map[string]any {
+func (m *mapper) used(x *run, out *withheld) map[string]any {
 	used := make(map[string]any, len(x.params)+1)
 	for _, p := range x.params {
-		if !m.drops("used.", p.key) {
-			used[p.key] = red.value(p.key, paramValue(p.value))
-		}
+		used[p.key] = m.limiter.named(p.key, paramValue(p.value), out)
 	}
 	var inputs []any
 	for _, i := range x.inputs {
@@ -210,7 +211,7 @@ func (m *mapper) used(x *run, red *redactor) map[string]any {
 			in["id"] = d.ID
 		}
 		if s := i.location(); s != "" {
-			in["source"] = capText(red.text(s))
+			in["source"] = s
 		}
 		if i.context != "" {
 			in["context"] = i.context
@@ -237,25 +238,18 @@ func put(m map[string]any, key string, v any) {
 	m[key] = v
 }
 
-func (m *mapper) generated(e *task.Event, x *run, red *redactor) map[string]any {
+func (m *mapper) generated(e *task.Event, x *run, out *withheld) map[string]any {
 	gen := make(map[string]any, len(x.latest)+4)
 	for _, l := range x.latest {
-		if !m.drops("generated.", l.key) {
-			gen[l.key] = l.value
-		}
+		gen[l.key] = l.value
 	}
-	summary := make(map[string]any, len(x.history))
-	for key, s := range x.history {
-		if !m.drops("generated.", key) {
-			summary[key] = s.values()
-		}
-	}
+	summary := m.limiter.histories(x.history)
 	if len(summary) > 0 {
 		put(gen, "metrics_history", summary)
 	}
 	put(gen, "run_id", x.id)
 	if x.artifactURI != "" {
-		put(gen, "artifact_uri", red.text(x.artifactURI))
+		put(gen, "artifact_uri", x.artifactURI)
 	}
 	var found []any
 	var models []any
@@ -271,7 +265,7 @@ func (m *mapper) generated(e *task.Event, x *run, red *redactor) map[string]any 
 		}
 		if listed.omitted > 0 {
 			put(gen, "artifacts_omitted", int64(listed.omitted))
-			m.omitted(listed.omitted)
+			out.omitted = listed.omitted
 		}
 	}
 	put(gen, "artifacts", found)
@@ -281,7 +275,7 @@ func (m *mapper) generated(e *task.Event, x *run, red *redactor) map[string]any 
 			model["type"] = l.kind
 		}
 		if l.location != "" {
-			model["path"] = localOr(red.text(l.location))
+			model["path"] = localOr(l.location)
 		}
 		models = append(models, model)
 	}
@@ -291,7 +285,7 @@ func (m *mapper) generated(e *task.Event, x *run, red *redactor) map[string]any 
 			model["stage"] = v.stage
 		}
 		if v.source != "" {
-			model["source"] = localOr(red.text(v.source))
+			model["source"] = localOr(v.source)
 		}
 		if len(v.aliases) > 0 {
 			model["aliases"] = task.Normalize(v.aliases)
@@ -318,12 +312,12 @@ func (s series) values() map[string]any {
 	return v
 }
 
-func (m *mapper) attributes(e *task.Event, x *run, red *redactor) {
+func (m *mapper) attributes(e *task.Event, x *run) {
 	attrs := map[string]any{}
 	first := func(name string, values ...string) {
 		for _, v := range values {
 			if v != "" {
-				attrs[name] = red.text(v)
+				attrs[name] = v
 				return
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/capture"
 	"github.com/otelcol-mida/otelcol-mida/internal/entity"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
@@ -127,7 +128,8 @@ func (f *files) resolve(e *task.Event, base string) {
 	visit := func(side string) func([]string, any) {
 		return func(path []string, v any) {
 			text, ok := v.(string)
-			if !ok || path[len(path)-1] == "artifact" { // a name within the run, not a path of this machine
+			// The name of an artifact is one within the run, and what held a secret is no path any more.
+			if !ok || path[len(path)-1] == "artifact" || capture.Secret(text) {
 				return
 			}
 			if _, known := e.Paths[text]; known {
@@ -137,7 +139,7 @@ func (f *files) resolve(e *task.Event, base string) {
 			if !ok {
 				return
 			}
-			if info, err := f.resolver.Resolve(p, base); err == nil {
+			if info, err := f.resolver.Resolve(p, base); err == nil && !capture.Secret(info.Real) {
 				e.Paths[text] = task.PathInfo(info)
 			}
 		}

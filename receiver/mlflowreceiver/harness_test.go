@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
 	"go.opentelemetry.io/collector/pdata/plog"
@@ -188,7 +189,7 @@ func start(t testing.TB, db string, next consumer.Logs, with func(*Config), exte
 	if with != nil {
 		with(cfg)
 	}
-	require.NoError(t, cfg.Validate())
+	require.NoError(t, confmap.Validate(cfg))
 	tel := componenttest.NewTelemetry()
 	core, logs := observer.New(zap.InfoLevel)
 	set := receivertest.NewNopSettings(NewFactory().Type())
@@ -213,7 +214,7 @@ func start(t testing.TB, db string, next consumer.Logs, with func(*Config), exte
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	require.Eventually(t, ok, 20*time.Second, 5*time.Millisecond, what)
+	require.Eventually(t, ok, 60*time.Second, 5*time.Millisecond, what)
 }
 
 // memory is a storage extension that survives restarts of the receiver and counts what it keeps.

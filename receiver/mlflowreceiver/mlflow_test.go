@@ -242,9 +242,11 @@ func (l *logged) chosen(t *testing.T) {
 	do(t, db, "INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (77, 'scratch', 'active')")
 	do(t, db, "UPDATE runs SET experiment_id = 77 WHERE run_uuid = ?", l.id(t, "late"))
 	v := newView()
-	start(t, path, v, func(c *Config) {
+	x := start(t, path, v, func(c *Config) {
 		c.Experiments.Exclude = []string{"scr*"}
-		c.Capture = Capture{Drop: []string{"used.layers", "generated.u*", "tags.st*"}, Redact: []string{"optimizer"}}
+		c.Capture.Policy.DropFields = []string{"used.layers", "used.inputs", "generated.u*", "custom.tags.st*", "custom.description"}
+		c.Capture.Policy.DropActivities = []string{"test"}
+		c.Capture.Redact, c.Capture.History = []string{"optimizer"}, false
 		c.ActivityTag = "stage"
 		c.RunsAreLocal = false
 	}, nil)
@@ -256,6 +258,8 @@ func (l *logged) chosen(t *testing.T) {
 	assert.NotContains(t, d.Generated, "metrics_history")
 	assert.NotContains(t, d.Generated, "artifacts")
 	assert.NotContains(t, d.Custom, "tags")
+	assert.NotContains(t, d.Custom, "description")
+	assert.NotContains(t, d.Used, "inputs")
 	assert.Equal(t, "train", d.ActivityID)
 	assert.Empty(t, d.Host)
 	assert.Equal(t, map[string]any{"$redacted": true}, d.Used["optimizer"])
@@ -265,6 +269,15 @@ func (l *logged) chosen(t *testing.T) {
 	assert.Nil(t, v.doc(l.id(t, "late")))
 	do(t, db, "UPDATE experiments SET name = 'kept' WHERE experiment_id = 77")
 	eventually(t, "the run of the renamed experiment", func() bool { return v.doc(l.id(t, "late")) != nil })
+
+	// An activity that is not wanted: what is known of the run stays as it is, until it is another activity again.
+	do(t, db, `UPDATE tags SET value = 'test' WHERE "key" = 'stage'`)
+	eventually(t, "the run is left out", func() bool { return x.leftOut(t, "activity") == 1 })
+	do(t, db, `UPDATE tags SET value = 'final' WHERE "key" = 'stage'`)
+	eventually(t, "the run is wanted again", func() bool { return v.doc(l.id(t, "inner")).ActivityID == "final" })
+	for _, e := range v.of(l.id(t, "inner")) {
+		assert.NotEqual(t, "test", e.Activity)
+	}
 }
 
 func (l *logged) changes(t *testing.T) {

@@ -118,7 +118,7 @@ func (r *mlflowReceiver) resume(ctx context.Context, path string) {
 // settings is a digest of what decides how a run becomes an event.
 func (r *mlflowReceiver) settings(path string) string {
 	c := r.cfg
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q %q %v %q %q %q %v %d", mapping, path, c.BaseDir, c.RunsAreLocal, c.ActivityTag, []any{c.Experiments.Include, c.Experiments.Exclude}, []any{c.Capture.Drop, c.Capture.Redact}, c.Capture.History, c.Capture.Artifacts))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q %q %v %q %q %#v", mapping, path, c.BaseDir, c.RunsAreLocal, c.ActivityTag, []any{c.Experiments.Include, c.Experiments.Exclude}, c.Capture))
 	return hex.EncodeToString(sum[:8])
 }
 
@@ -135,11 +135,7 @@ func newObserverID(id component.ID) string {
 
 func (r *mlflowReceiver) parts(path, baseDir string) (*watcher, *mapper) {
 	resolver := entity.NewResolver()
-	m := &mapper{
-		cfg: r.cfg, baseDir: baseDir, files: &files{resolver: resolver},
-		redacted: func(n int) { r.tel.ReceiverMlflowRedacted.Add(context.Background(), int64(n)) },
-		omitted:  func(n int) { r.tel.ReceiverMlflowArtifactsOmitted.Add(context.Background(), int64(n)) },
-	}
+	m := &mapper{cfg: r.cfg, baseDir: baseDir, files: &files{resolver: resolver}, limiter: newLimiter(r.cfg.Capture)}
 	w := &watcher{
 		cfg: r.cfg, path: path, log: r.set.Logger, tel: r.tel, keeper: r.keeper, touched: map[string]struct{}{}, seq: r.sender.LastSeq,
 		opened: func(*database) { m.host = hostOf(resolver, path) },
@@ -161,19 +157,50 @@ func hostOf(resolver *entity.Resolver, path string) string {
 	return host
 }
 
-// callback makes the event of a run, none when it is as it was last sent.
+// notCaptured is the content of a run that the capture policy leaves out.
+const notCaptured = 1
+
+// callback makes the event of a run, none when it is as it was last sent, or left out.
 func (r *mlflowReceiver) callback(m *mapper) observer.Callback[*run] {
 	return func(x *run) ([]*task.Event, error) {
-		e, err := m.event(x)
+		e, out, err := m.event(x)
 		if err != nil {
 			return nil, err
 		}
-		x.content = contentDigest(e)
+		x.content = notCaptured
+		if e != nil {
+			x.content = contentDigest(e)
+		}
 		if old, ok := r.keeper.runs[x.id]; ok && old.content == x.content {
+			return nil, nil
+		}
+		r.countWithheld(out)
+		if e == nil {
 			return nil, nil
 		}
 		r.tel.ReceiverMlflowRunsSent.Add(context.Background(), 1)
 		return []*task.Event{e}, nil
+	}
+}
+
+func (r *mlflowReceiver) countWithheld(out withheld) {
+	ctx := context.Background()
+	left := func(reason string, n int) {
+		if n > 0 {
+			r.tel.ReceiverMlflowLeftOut.Add(ctx, int64(n), metric.WithAttributes(reasonAttr(reason)))
+		}
+	}
+	if out.activity { // then nothing else of the run matters
+		left("activity", 1)
+		return
+	}
+	left("field", out.Left)
+	left("size", out.Cut)
+	if out.Redacted > 0 {
+		r.tel.ReceiverMlflowRedacted.Add(ctx, int64(out.Redacted))
+	}
+	if out.omitted > 0 {
+		r.tel.ReceiverMlflowArtifactsOmitted.Add(ctx, int64(out.omitted))
 	}
 }
 

@@ -7,9 +7,6 @@ import (
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
-// maxText is the longest text that is recorded whole; MLflow's own limit of params and tags is lower.
-const maxText = 16 << 10
-
 // paramValue gives a param its type. MLflow stores str(value): a text becomes the number or boolean that it was when, and
 // only when, that prints as the same text, so nothing is lost: "1.10" (a version), "007", "1e3", "nan" and "None" stay
 // texts.
@@ -42,14 +39,4 @@ func paramValue(s string) any {
 		return f
 	}
 	return s
-}
-
-// capText shortens a text that is longer than maxText and says so.
-func capText(v any) any {
-	s, ok := v.(string)
-	if !ok || len(s) <= maxText {
-		return v
-	}
-	head := strings.ToValidUTF8(s[:1024], "")
-	return map[string]any{task.KeyCut: map[string]any{"type": "str", "length": int64(len(s)), "head": head}}
 }

@@ -154,7 +154,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverMlflowRunsSent, err = builder.meter.Int64Counter(
 		"otelcol_receiver_mlflow_runs_sent",
-		metric.WithDescription("Runs whose content had changed and was accepted by the pipeline. [Alpha]"),
+		metric.WithDescription("Runs whose content had changed and that were handed to the pipeline. [Alpha]"),
 		metric.WithUnit("{run}"),
 	)
 	errs = errors.Join(errs, err)

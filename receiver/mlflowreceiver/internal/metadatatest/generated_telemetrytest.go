@@ -226,7 +226,7 @@ func AssertEqualReceiverMlflowRunsRead(t *testing.T, tt *componenttest.Telemetry
 func AssertEqualReceiverMlflowRunsSent(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_mlflow_runs_sent",
-		Description: "Runs whose content had changed and was accepted by the pipeline. [Alpha]",
+		Description: "Runs whose content had changed and that were handed to the pipeline. [Alpha]",
 		Unit:        "{run}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
