@@ -153,9 +153,12 @@ func (k *keeper) load(ctx context.Context) error {
 	return nil
 }
 
-// save writes the cursor and what changed; not more often than saveEvery unless now.
-func (k *keeper) save(ctx context.Context, now bool) error {
-	if k.client == nil || !now && time.Since(k.saved) < saveEvery {
+// due says that a long catch-up should save.
+func (k *keeper) due() bool { return time.Since(k.saved) >= saveEvery }
+
+// save writes the cursor and what changed.
+func (k *keeper) save(ctx context.Context) error {
+	if k.client == nil {
 		return nil
 	}
 	data, err := json.Marshal(k.cursor)

@@ -222,5 +222,5 @@ func (r *mlflowReceiver) Shutdown(ctx context.Context) error {
 	if err := r.sender.Checkpoint(last, true); err != nil {
 		r.set.Logger.Warn("the final checkpoint was not accepted", zap.Error(err))
 	}
-	return errors.Join(r.keeper.save(ctx, true), r.keeper.close(ctx))
+	return errors.Join(r.keeper.save(ctx), r.keeper.close(ctx))
 }

@@ -10,8 +10,6 @@ import (
 	"go.uber.org/zap"
 )
 
-var errStorage = errors.New("the position cannot be saved; after a restart more is read again")
-
 // patience is how many polls in a row may find the database locked before that is worth a line in the log.
 const patience = 5
 
@@ -31,8 +29,6 @@ func reasonOf(err error) string {
 		return "not_mlflow"
 	case errors.Is(err, errLocked):
 		return "locked"
-	case errors.Is(err, errStorage):
-		return "store"
 	case errors.Is(err, os.ErrPermission):
 		return "denied"
 	}
@@ -66,11 +62,24 @@ func (w *watcher) report(ctx context.Context, err error) {
 		w.log.Info("the file is no MLflow tracking database yet; waiting until it is", path, zap.Error(err))
 	case reason == "locked" && t.times == patience:
 		w.log.Warn("the MLflow database stays locked; trying on, nothing is lost", path, zap.Error(err))
-	case reason == "store" && t.times == 1:
-		w.log.Warn(errStorage.Error(), zap.Error(err))
 	case (reason == "read" || reason == "denied") && t.times == 1:
 		w.log.Error("the MLflow database cannot be read; trying on", path, zap.Error(err))
 	}
+}
+
+// reportSave counts a position that could not be saved and says it once, as it does the end of that. The database can be
+// read all the while, so this is no trouble of a poll.
+func (w *watcher) reportSave(ctx context.Context, err error) {
+	if err != nil {
+		w.tel.ReceiverMlflowErrors.Add(ctx, 1, metric.WithAttributes(reasonAttr("store")))
+	}
+	switch failed := err != nil; {
+	case failed && !w.unsaved:
+		w.log.Warn("the position cannot be saved; trying on, and until then more would be read again after a restart", zap.Error(err))
+	case !failed && w.unsaved:
+		w.log.Info("the position is saved again")
+	}
+	w.unsaved = err != nil
 }
 
 func reasonAttr(reason string) attribute.KeyValue { return attribute.String("reason", reason) }

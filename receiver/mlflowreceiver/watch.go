@@ -41,6 +41,7 @@ type watcher struct {
 	listed  time.Time
 	held    time.Duration
 	trouble trouble
+	unsaved bool // the last try to save the position failed
 }
 
 // Observe polls until ctx ends.
@@ -101,6 +102,9 @@ func (w *watcher) poll(ctx context.Context, emit func(context.Context, []*run) e
 	listOpen := len(w.keeper.open) > 0 && len(w.keeper.open) <= listOpenAtMost && time.Since(w.listed) >= listOpenEvery
 	if !changed && !w.behind && !w.sweep.busy && !listOpen && len(w.touched) == 0 {
 		w.tel.ReceiverMlflowUnchangedPolls.Add(ctx, 1)
+		if w.unsaved {
+			w.save(ctx, true)
+		}
 		return nil
 	}
 	if changed {
@@ -284,10 +288,13 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// save keeps the position. A storage that fails costs a repeated read after a restart, no data.
+// save keeps the position, now or when it is time. A storage that fails costs a repeated read after a restart, no data.
 func (w *watcher) save(ctx context.Context, now bool) {
+	if !now && !w.keeper.due() {
+		return
+	}
 	w.keeper.cursor.Seq = w.seq()
-	if err := w.keeper.save(ctx, now); err != nil && ctx.Err() == nil {
-		w.report(ctx, errors.Join(errStorage, err))
+	if err := w.keeper.save(ctx); err == nil || ctx.Err() == nil {
+		w.reportSave(ctx, err)
 	}
 }

@@ -1,6 +1,8 @@
 """Write into an MLflow database at full speed for some seconds; print how much, and every error, as JSON.
 
-usage: writer.py mlflow|sqlite3 DATABASE SECONDS
+A slow disk gets more time, until LEAST points are written.
+
+usage: writer.py mlflow|sqlite3 DATABASE SECONDS LEAST
 """
 
 import json
@@ -11,7 +13,8 @@ import warnings
 
 warnings.simplefilter("ignore")
 
-how, database, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+how, database, seconds, least = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
+AT_MOST = 120  # seconds
 written, errors, slowest = 0, [], 0.0
 run = None
 
@@ -47,9 +50,8 @@ def with_sqlite3():
 
 
 run, log, end = with_mlflow() if how == "mlflow" else with_sqlite3()
-stop = time.monotonic() + seconds
-while time.monotonic() < stop:
-    begin = time.monotonic()
+start = time.monotonic()
+while (begin := time.monotonic()) < start + seconds or written < least and begin < start + AT_MOST:
     try:
         log(written)
         written += 1
@@ -57,4 +59,5 @@ while time.monotonic() < stop:
         errors.append(str(error)[:300])
     slowest = max(slowest, time.monotonic() - begin)
 end()
-print(json.dumps({"run": run, "written": written, "errors": errors, "slowest": slowest}))
+took = time.monotonic() - start
+print(json.dumps({"run": run, "written": written, "errors": errors, "slowest": slowest, "took": took}))
