@@ -40,12 +40,12 @@ func full(t *testing.T, dir string) *run {
 	for _, name := range []string{"net/MLmodel", "token=hunter2hunter2.txt"} {
 		require.NoError(t, os.WriteFile(filepath.Join(artifacts, name), []byte("x"), 0o600))
 	}
-	one := series{}.add(point{1, 1, 0.5})
+	one := series{}.add(at(1, 1, 0.5))
 	return &run{
 		id: "r1", name: "full", status: "FINISHED", start: 1, end: 2, artifactURI: artifacts, at: 7, sourceName: "train.py",
 		params: []pair{{"layers", "2"}, {"long", strings.Repeat("y", 9000)}, {"model_path", artifacts + "/net/MLmodel"}, {"patient", "ada"}},
 		tags: []pair{
-			{"mlflow.note.content", "seen by ada"}, {"mlflow.user", "ada"}, {"stage", "train"}, {"url", "https://ada:hunter2@example.org"},
+			{"mlflow.note.content", "seen by ada"}, {"mlflow.source.git.commit", "c0ffee"}, {"mlflow.user", "ada"}, {"stage", "train"}, {"url", "https://ada:hunter2@example.org"},
 		},
 		latest:   []lastMetric{{key: "loss", value: 0.5}, {key: "val/acc", value: math.NaN()}, {key: "val/loss", value: 0.5}},
 		history:  map[string]series{"loss": one, "val/acc": one, "val/loss": one},
@@ -74,6 +74,7 @@ func TestFieldsCanBeDropped(t *testing.T) {
 	x := full(t, dir)
 	whole, out := mapped(t, x, dir, nil)
 	assert.Zero(t, out.Left)
+	assert.Equal(t, map[string]any{"user.name": "ada", "code.file.path": "train.py", "vcs.ref.head.revision": "c0ffee"}, whole.Attributes)
 	assert.Equal(t, 1, out.Cut, "the long text")
 	values := func(e *task.Event) map[string]any {
 		return map[string]any{"used": e.Used, "generated": e.Generated, "custom": e.Custom, "attributes": e.Attributes}

@@ -299,8 +299,8 @@ func (m *mapper) generated(e *task.Event, x *run, out *withheld) map[string]any 
 // values of a series, as the document shows them. min and max leave NaN out, and are absent when all is NaN.
 func (s series) values() map[string]any {
 	v := map[string]any{
-		"first": s.first.value, "first_step": s.first.step,
-		"last": s.last.value, "last_step": s.last.step,
+		"first": s.first.value, "first_step": s.first.step.value(),
+		"last": s.last.value, "last_step": s.last.step.value(),
 		"count": s.count,
 	}
 	if s.nan < s.count {

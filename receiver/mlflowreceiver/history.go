@@ -11,16 +11,16 @@ const (
 
 // point is one logged value. MLflow orders the points of a metric by step, then time, then value.
 type point struct {
-	step, time int64
+	step, time whole
 	value      float64
 }
 
 func (p point) before(o point) bool {
 	if p.step != o.step {
-		return p.step < o.step
+		return p.step.less(o.step)
 	}
 	if p.time != o.time {
-		return p.time < o.time
+		return p.time.less(o.time)
 	}
 	return p.value < o.value
 }

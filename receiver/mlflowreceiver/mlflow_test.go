@@ -162,6 +162,13 @@ func (l *logged) everyRun(t *testing.T) {
 		assert.Equal(t, 2.0, back["first"])
 		assert.Equal(t, 1.0, back["last"], "the highest step, whatever the clock said")
 		assert.Equal(t, 1.0, v.doc(l.id(t, "back_dated")).Generated["m"])
+
+		parts := v.doc(l.id(t, "fractions"))
+		assert.Equal(t, map[string]any{
+			"first": 1.5, "last": 0.5, "min": 0.5, "max": 1.5, "count": int64(3), "first_step": 0.5, "last_step": 1.5,
+		}, parts.Generated["metrics_history"].(map[string]any)["loss"])
+		assert.Equal(t, 0.5, parts.Generated["loss"])
+		assert.Equal(t, []int64{1500e6, 2500e6}, []int64{parts.StartedAt, parts.EndedAt})
 	})
 	t.Run("nested runs", func(t *testing.T) {
 		outer, middle, inner := l.id(t, "outer"), l.id(t, "middle"), l.id(t, "inner")

@@ -28,11 +28,11 @@ func (r *reader) readExperiments(ctx context.Context, d *database) error {
 		query := "SELECT " + d.schema.columns("experiments", "e", "experiment_id", "name", "creation_time") + " FROM experiments AS e"
 		return tx.each("experiments", query, nil, func(scan func(...any) error) error {
 			var e experiment
-			var created sql.NullInt64
+			var created whole
 			if err := scan(&e.id, &e.name, &created); err != nil {
 				return err
 			}
-			e.created = created.Int64
+			e.created = created.n
 			e.excluded = !r.choice.keeps(e.name)
 			found[e.id] = e
 			return nil
@@ -94,7 +94,7 @@ var runColumns = []string{"run_uuid", "name", "user_id", "status", "lifecycle_st
 
 func scanRun(scan func(...any) error, more ...any) (*run, error) {
 	var text [7]sql.NullString
-	var number [4]sql.NullInt64
+	var number [4]whole
 	x := &run{}
 	dest := slices.Concat(more, []any{&x.id, &text[0], &text[1], &text[2], &text[3], &text[4], &text[5], &text[6], &number[0], &number[1], &number[2], &number[3]})
 	if err := scan(dest...); err != nil {
@@ -102,8 +102,8 @@ func scanRun(scan func(...any) error, more ...any) (*run, error) {
 	}
 	x.name, x.user, x.status, x.stage = text[0].String, text[1].String, text[2].String, text[3].String
 	x.artifactURI, x.sourceName, x.sourceVersion = text[4].String, text[5].String, text[6].String
-	x.start, x.end, x.deleted = number[0].Int64, number[1].Int64, number[2].Int64
-	x.experiment.id = number[3].Int64
+	x.start, x.end, x.deleted = number[0].n, number[1].n, number[2].n
+	x.experiment.id = number[3].n
 	return x, nil
 }
 
@@ -282,17 +282,16 @@ func (r *reader) details(tx rows, s schema, runs []*run) error {
 	if err != nil {
 		return err
 	}
-	err = tx.each("latest_metrics", `SELECT run_uuid, "key", value, timestamp, step, is_nan FROM latest_metrics WHERE run_uuid IN `+in, ids,
+	err = tx.each("latest_metrics", `SELECT run_uuid, "key", value, is_nan FROM latest_metrics WHERE run_uuid IN `+in, ids,
 		func(scan func(...any) error) error {
 			var id string
 			var m lastMetric
 			var value sql.NullFloat64
-			var at, step sql.NullInt64
 			var isNaN bool
-			if err := scan(&id, &m.key, &value, &at, &step, &isNaN); err != nil {
+			if err := scan(&id, &m.key, &value, &isNaN); err != nil {
 				return err
 			}
-			m.value, m.time, m.step = decodeMetric(value.Float64, isNaN || !value.Valid), at.Int64, step.Int64
+			m.value = decodeMetric(value.Float64, isNaN || !value.Valid)
 			byID[id].latest = append(byID[id].latest, m)
 			return nil
 		})

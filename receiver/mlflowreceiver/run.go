@@ -32,9 +32,8 @@ type run struct {
 type pair struct{ key, value string }
 
 type lastMetric struct {
-	key        string
-	value      float64
-	step, time int64
+	key   string
+	value float64
 }
 
 type experiment struct {

@@ -33,9 +33,27 @@ func FuzzParamValue(f *testing.F) {
 	})
 }
 
+func at(step, time int64, value float64) point {
+	return point{whole{n: step}, whole{n: time}, value}
+}
+
+func TestWholeNumbersThatAreNone(t *testing.T) {
+	for v, want := range map[any]any{
+		nil: int64(0), int64(-7): int64(-7), 2.0: int64(2), 1.5: 1.5, -1.25: -1.25, int64(math.MaxInt64): int64(math.MaxInt64),
+		1e300: int64(math.MaxInt64), -1e300: int64(math.MinInt64),
+	} {
+		var w whole
+		require.NoError(t, w.Scan(v))
+		assert.Equal(t, want, w.value(), v)
+	}
+	require.ErrorContains(t, new(whole).Scan("soon"), `"soon" is no number`)
+	s := series{}.add(point{step: whole{1, 0.75}}).add(point{step: whole{1, 0.25}}).add(at(1, 0, 0))
+	assert.Equal(t, []any{int64(1), 1.75}, []any{s.values()["first_step"], s.values()["last_step"]})
+}
+
 func TestSeries(t *testing.T) {
 	var s series
-	for _, p := range []point{{3, 0, 5}, {1, 9, math.NaN()}, {2, 5, 7}, {2, 4, -1}, {3, 0, 6}} {
+	for _, p := range []point{at(3, 0, 5), at(1, 9, math.NaN()), at(2, 5, 7), at(2, 4, -1), at(3, 0, 6)} {
 		s = s.add(p)
 	}
 	v := s.values()

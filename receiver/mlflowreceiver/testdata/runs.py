@@ -100,6 +100,12 @@ back = plain("back_dated")
 client.log_metric(back, "m", 1.0, timestamp=1, step=5)
 client.log_metric(back, "m", 2.0, timestamp=0, step=0)
 client.set_terminated(back)
+# What MLflow takes though its columns are whole numbers.
+parts = client.create_run(experiment, run_name="fractions", start_time=1500.5).info.run_id
+truth["fractions"] = {"id": parts}
+for epoch in (0.5, 1.0, 1.5):
+    client.log_metric(parts, "loss", 2 - epoch, timestamp=epoch * 1000.25, step=epoch)
+client.set_terminated(parts, end_time=2500.75)
 secret = plain("secret")
 client.log_param(secret, "db_password", "hunter2")
 client.log_param(secret, "max_tokens", "512")

@@ -51,7 +51,7 @@ def with_sqlite3():
 
 run, log, end = with_mlflow() if how == "mlflow" else with_sqlite3()
 start = time.monotonic()
-while (begin := time.monotonic()) < start + seconds or written < least and begin < start + AT_MOST:
+while (begin := time.monotonic()) < start + seconds or (written < least and begin < start + AT_MOST):
     try:
         log(written)
         written += 1
