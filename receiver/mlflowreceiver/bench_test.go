@@ -112,7 +112,7 @@ func BenchmarkPoll(b *testing.B) {
 func runID(i int) string { return fmt.Sprintf("%032x", i) }
 
 // fill makes a database with MLflow's tables and indexes.
-func fill(b *testing.B, path string, runs int) *sql.DB {
+func fill(b testing.TB, path string, runs int) *sql.DB {
 	b.Helper()
 	require.NoError(b, os.WriteFile(path, nil, 0o600))
 	db := writer(b, path)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"sort"
 )
 
@@ -155,6 +156,23 @@ func readAliases(tx rows, s schema) (map[string][]string, error) {
 	return out, err
 }
 
+// modelsAtOnce is how many rows one query names: SQLite takes 32,766, and a few runs that log a model at each step have more.
+const modelsAtOnce = 1000
+
+// eachOf calls fn for every row of a query over ids; %s is their place in it.
+func eachOf[T any](tx rows, table, query string, ids []T, fn func(scan func(...any) error) error) error {
+	for part := range slices.Chunk(ids, modelsAtOnce) {
+		args := make([]any, len(part))
+		for i, id := range part {
+			args[i] = id
+		}
+		if err := tx.each(table, fmt.Sprintf(query, marks(len(part))), args, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // readModels adds the models that runs made, used and registered.
 func (g *registry) readModels(tx rows, s schema, byID map[string]*run) error {
 	if s.has("logged_models") {
@@ -165,7 +183,7 @@ func (g *registry) readModels(tx rows, s schema, byID map[string]*run) error {
 	if !s.has("model_versions") {
 		return nil
 	}
-	var ids []any
+	var ids []int64
 	for id := range byID {
 		for row := range g.versions.byRun[id] {
 			ids = append(ids, row)
@@ -178,9 +196,10 @@ func (g *registry) readModels(tx rows, s schema, byID map[string]*run) error {
 	if err != nil {
 		return err
 	}
+	slices.Sort(ids)
 	query := "SELECT " + s.columns("model_versions", "m", "run_id", "name", "version", "current_stage", "status", "source") +
-		" FROM model_versions AS m WHERE m.rowid IN (" + marks(len(ids)) + ") ORDER BY m.rowid"
-	return tx.each("model_versions", query, ids, func(scan func(...any) error) error {
+		" FROM model_versions AS m WHERE m.rowid IN (%s) ORDER BY m.rowid"
+	return eachOf(tx, "model_versions", query, ids, func(scan func(...any) error) error {
 		var id, name, stage, status, source sql.NullString
 		v := modelVersion{}
 		if err := scan(&id, &name, &v.version, &stage, &status, &source); err != nil {
@@ -198,7 +217,7 @@ func (g *registry) readModels(tx rows, s schema, byID map[string]*run) error {
 func (g *registry) readLogged(tx rows, s schema, byID map[string]*run) error {
 	// A model belongs to the run that made it and to every run that names it as its input.
 	made, used := map[string][]*run{}, map[string][]*run{}
-	var ask []any
+	var ask []string
 	note := func(m map[string][]*run, model string, x *run) {
 		for _, o := range m[model] {
 			if o == x {
@@ -238,8 +257,8 @@ func (g *registry) readLogged(tx rows, s schema, byID map[string]*run) error {
 		return nil
 	}
 	query := "SELECT " + s.columns("logged_models", "m", "model_id", "name", "model_type", "artifact_location", "status") +
-		" FROM logged_models AS m WHERE m.model_id IN (" + marks(len(ask)) + ")"
-	err := tx.each("logged_models", query, ask, func(scan func(...any) error) error {
+		" FROM logged_models AS m WHERE m.model_id IN (%s)"
+	err := eachOf(tx, "logged_models", query, ask, func(scan func(...any) error) error {
 		var text [4]sql.NullString
 		var status sql.NullInt64
 		if err := scan(&text[0], &text[1], &text[2], &text[3], &status); err != nil {

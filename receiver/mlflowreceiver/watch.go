@@ -150,9 +150,6 @@ func (w *watcher) poll(ctx context.Context, emit func(context.Context, []*run) e
 	w.version, w.known, w.behind = version, true, found.more
 	w.tel.ReceiverMlflowLag.Record(ctx, found.behind)
 	w.tel.ReceiverMlflowOpenRuns.Record(ctx, int64(len(w.keeper.open)))
-	if !w.behind {
-		w.reader.histories.trim(func(id string) bool { return w.keeper.runs[id].open })
-	}
 	w.save(ctx, !w.behind)
 	return nil
 }
@@ -266,6 +263,7 @@ func (w *watcher) deliver(ctx context.Context, emit func(context.Context, []*run
 				w.keeper.forget(id)
 			}
 		}
+		w.reader.histories.trim(func(id string) bool { return w.keeper.runs[id].open })
 		if len(w.touched) == 0 {
 			return nil
 		}
