@@ -43,6 +43,21 @@ func TestMemoryOfTheFirstReadingIsBounded(t *testing.T) {
 	assert.Equal(t, int64(1), delivered[runID(1)].history["key_0"].count)
 }
 
+// A run that mlflow gc removed before it ended is not asked for any more.
+func TestOpenRunsThatAreGone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mlflow.db")
+	db := fill(t, path, listOpenAtMost+1)
+	do(t, db, "UPDATE runs SET status = 'RUNNING', end_time = NULL")
+	w, _, poll := byHand(t, path)
+	for poll(); w.behind || len(w.touched) > 0; poll() {
+	}
+	require.Len(t, w.keeper.open, listOpenAtMost+1)
+	do(t, db, "DELETE FROM runs WHERE run_uuid = ?", runID(5))
+	poll()
+	assert.Len(t, w.keeper.open, listOpenAtMost)
+	assert.NotContains(t, w.keeper.runs, runID(5))
+}
+
 // Runs may log a model at each step: more of them than one query of SQLite can name.
 func TestRunWithVeryManyModels(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mlflow.db")

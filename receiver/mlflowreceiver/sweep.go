@@ -2,6 +2,8 @@ package mlflowreceiver
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -82,24 +84,28 @@ func (w *watcher) differing(runs []*run) []string {
 	return out
 }
 
-// lookAtOpen compares the runs that have not ended.
+// lookAtOpen compares the runs that have not ended. Those that are no longer there count as changed.
 func (w *watcher) lookAtOpen(ctx context.Context) ([]string, error) {
-	ids := make([]string, 0, len(w.keeper.open))
-	for id := range w.keeper.open {
-		ids = append(ids, id)
-	}
+	ids := slices.Collect(maps.Keys(w.keeper.open))
 	var changed []string
-	for len(ids) > 0 {
-		n := min(len(ids), lightAtOnce)
+	for part := range slices.Chunk(ids, lightAtOnce) {
 		err := w.db.read(ctx, w.count, func(tx rows) error {
-			runs, err := w.reader.rows(tx, w.db.schema, ids[:n])
+			runs, err := w.reader.rows(tx, w.db.schema, part)
+			if err != nil {
+				return err
+			}
+			there := index(runs)
+			for _, id := range part {
+				if there[id] == nil {
+					changed = append(changed, id)
+				}
+			}
 			changed = append(changed, w.differing(runs)...)
-			return err
+			return nil
 		})
 		if err != nil {
 			return changed, err
 		}
-		ids = ids[n:]
 	}
 	return changed, nil
 }
