@@ -86,7 +86,7 @@ func (h *harness) observe(r *Reader, cond func() bool) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return cond()
-	}, 10*time.Second, 2*time.Millisecond)
+	}, 60*time.Second, 2*time.Millisecond)
 	cancel()
 	assert.NoError(h.t, <-done)
 	if !ok {

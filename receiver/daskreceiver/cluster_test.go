@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -165,12 +166,20 @@ func (l *lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// freePort is a port that a cluster can be started on later: outside of the range from which the kernel gives ports to
+// connections, where a client could take it meanwhile.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	for range 100 {
+		port := 15000 + rand.IntN(17000)
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
+		if err == nil {
+			require.NoError(t, l.Close())
+			return port
+		}
+	}
+	t.Fatal("no free port from 15000 to 31999")
+	return 0
 }
 
 // running is a receiver under test, with what it delivered.
