@@ -20,20 +20,30 @@ type position struct {
 }
 
 // restore takes the position of an earlier run. A position that cannot be used means reading from the start: the events
-// come again, and merging them again changes nothing.
-func (s *segment) restore(root *os.Root, p *part) {
+// come again, and merging them again changes nothing. One of a newer version is an error: what a newer collector keeps
+// there is not ours to write over.
+func (s *segment) restore(root *os.Root, p *part) error {
 	if s.restored {
-		return
+		return nil
 	}
-	s.restored = true
 	data, err := root.ReadFile(s.file + extAck)
 	if errors.Is(err, fs.ErrNotExist) {
-		return
+		s.restored = true
+		return nil
 	}
 	var pos position
 	if err == nil {
+		// By itself: the other keys of a newer version may be of other types.
+		var only struct {
+			Version int `json:"version"`
+		}
+		if json.Unmarshal(data, &only) == nil && only.Version > ackVersion {
+			return fmt.Errorf("%w: the position file is of version %d, this collector reads up to %d; the journal stays for a newer one",
+				ErrNewerVersion, only.Version, ackVersion)
+		}
 		err = json.Unmarshal(data, &pos)
 	}
+	s.restored = true
 	switch {
 	case err != nil:
 	case pos.Version != ackVersion:
@@ -44,9 +54,10 @@ func (s *segment) restore(root *os.Root, p *part) {
 		err = fmt.Errorf("offset %d is outside of the %d bytes of the file", pos.Offset, s.size)
 	default:
 		s.pos, s.final = pos.Offset, pos.Final
-		return
+		return nil
 	}
 	p.fault(BadPosition, 1, fmt.Errorf("position file: %w; the segment is read from its start again", err))
+	return nil
 }
 
 // commit moves the position past an accepted part: a new position file, or no segment any more.

@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"sort"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -136,18 +134,17 @@ func (r *Reader) Observe(ctx context.Context, emit func(context.Context, []*task
 			return nil
 		case <-timer.C:
 		}
-		progress, err := r.round(ctx, emit)
+		progress, more, err := r.round(ctx, emit)
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
 			return err
+		case progress && more:
+			wait = r.opt.MinPoll
+			timer.Reset(0)
 		case progress:
 			wait = r.opt.MinPoll
-			if r.Lag() > 0 {
-				timer.Reset(0) // a share was read, and more is there
-				continue
-			}
 			// Writers flush often, each in its own rhythm: what comes within one wait goes on together, which spares
 			// the store a commit for every handful of events.
 			timer.Reset(wait)
@@ -162,7 +159,7 @@ func (r *Reader) Observe(ctx context.Context, emit func(context.Context, []*task
 func (r *Reader) Drain(ctx context.Context, emit func(context.Context, []*task.Event) error) error {
 	defer r.release()
 	for ctx.Err() == nil {
-		progress, err := r.round(ctx, emit)
+		progress, _, err := r.round(ctx, emit)
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
@@ -173,40 +170,41 @@ func (r *Reader) Drain(ctx context.Context, emit func(context.Context, []*task.E
 	return nil
 }
 
-// round reads one share of every observer, hands it over, and moves the positions. It says whether anything was read.
-func (r *Reader) round(ctx context.Context, emit func(context.Context, []*task.Event) error) (bool, error) {
+// round reads one share of every observer, hands it over, and moves the positions. It says whether anything was read,
+// and whether more can be read at once: lag does not tell, it counts what is refused and torn tails too.
+func (r *Reader) round(ctx context.Context, emit func(context.Context, []*task.Event) error) (progress, more bool, err error) {
 	root, err := r.open()
 	if err != nil || root == nil {
 		r.report(r.opt.Directory, err)
-		return false, nil
+		return false, false, nil
 	}
 	defer root.Close()
 	if err := r.claim(root); err != nil {
 		r.report(r.opt.Directory, err)
-		return false, nil
+		return false, false, nil
 	}
-	plan, err := r.plan(root, time.Now())
+	plan, more, err := r.plan(root, time.Now())
 	r.report(r.opt.Directory, err)
 	if len(plan) == 0 {
-		return false, nil
+		return false, false, nil
 	}
 	parts := r.read(root, plan)
 	var events []*task.Event
-	progress := false
 	for _, p := range parts {
 		events = append(events, p.events...)
 		progress = progress || p.next != p.seg.pos || p.done
+		more = more || p.more || p.done && p.later
 	}
 	if len(events) > 0 {
 		if err := emit(ctx, events); err != nil {
-			return false, err
+			return false, false, err
 		}
 	}
 	for _, p := range parts {
 		r.commit(root, p)
 	}
 	r.measure()
-	return progress, nil
+	return progress, more, nil
 }
 
 // open opens this host's directory; nil without an error when there is none yet.
@@ -228,102 +226,6 @@ func (r *Reader) open() (*os.Root, error) {
 		}
 	}
 	return os.OpenRoot(r.dir)
-}
-
-// job is one segment to look at.
-type job struct {
-	seg   *segment
-	later bool
-}
-
-// plan lists the directory and chooses, per observer, the oldest segment that is not finished, if it can have news.
-func (r *Reader) plan(root *os.Root, now time.Time) ([]job, error) {
-	entries, err := fs.ReadDir(root.FS(), ".")
-	if err != nil && len(entries) == 0 {
-		return nil, fmt.Errorf("%s: %w", r.dir, err)
-	}
-	seen := make(map[string]bool, len(entries))
-	byObserver := map[string][]*segment{}
-	for _, entry := range entries {
-		file := entry.Name()
-		seen[file] = true
-		name, ok := parseSegmentName(file)
-		if !ok {
-			if isSegmentFile(file) {
-				r.refuse(file, errors.New("want a name such as <observer>-<n>.mj, n from 1"))
-			}
-			continue
-		}
-		s := r.segs[file]
-		if s == nil {
-			s = &segment{segmentName: name}
-			if info, err := entry.Info(); err == nil {
-				s.size = info.Size() // for Lag, until it is read
-			}
-			r.segs[file] = s
-		}
-		byObserver[name.observer] = append(byObserver[name.observer], s)
-	}
-	r.forget(root, seen)
-	observers := make([]string, 0, len(byObserver))
-	for name := range byObserver {
-		observers = append(observers, name)
-	}
-	sort.Strings(observers)
-	var jobs []job
-	for _, name := range observers {
-		jobs = r.choose(root, byObserver[name], now, jobs)
-	}
-	if len(jobs) > roundSegments {
-		r.turn = (r.turn + roundSegments) % len(jobs)
-		jobs = append(jobs[r.turn:], jobs[:r.turn]...)[:roundSegments]
-	}
-	return jobs, nil
-}
-
-// choose adds what is to be read of one observer: its first segment in order, and those that were set aside and are due.
-func (r *Reader) choose(root *os.Root, segs []*segment, now time.Time, jobs []job) []job {
-	sort.Slice(segs, func(i, k int) bool {
-		if segs[i].n != segs[k].n {
-			return segs[i].n < segs[k].n
-		}
-		return segs[i].file < segs[k].file
-	})
-	last := segs[len(segs)-1].n
-	for _, s := range segs {
-		j := job{seg: s, later: s.n < last}
-		if s.aside {
-			if now.After(s.nextCheck) {
-				jobs = append(jobs, j)
-			}
-			continue
-		}
-		if s.quiet && !j.later && now.Before(s.nextCheck) {
-			if info, err := root.Lstat(s.file); err == nil && info.Size() == s.size {
-				return jobs
-			}
-		}
-		return append(jobs, j)
-	}
-	return jobs
-}
-
-// forget drops what is no longer there, and removes the position files of segments that are gone.
-func (r *Reader) forget(root *os.Root, seen map[string]bool) {
-	for file := range r.segs {
-		if !seen[file] {
-			delete(r.segs, file)
-			delete(r.reported, file)
-		}
-	}
-	for file := range seen {
-		name := strings.TrimSuffix(strings.TrimSuffix(file, extTemp), extAck)
-		if name != file && isSegmentFile(name) && !seen[name] {
-			if err := root.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				r.report(file, err)
-			}
-		}
-	}
 }
 
 // read reads all jobs, several at a time, and returns the parts in the order of the jobs.

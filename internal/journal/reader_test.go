@@ -233,7 +233,7 @@ func TestPositionMovesOnlyAfterNil(t *testing.T) {
 
 func TestUnusablePositionMeansFromTheStart(t *testing.T) {
 	for name, content := range map[string]string{
-		"empty": "", "no json": "{", "newer": `{"version":2,"offset":20,"header":1}`,
+		"empty": "", "no json": "{", "none": `{"version":0,"offset":20,"header":1}`,
 		"other file": `{"version":1,"offset":20,"header":1}`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -245,6 +245,27 @@ func TestUnusablePositionMeansFromTheStart(t *testing.T) {
 			assert.Len(t, h.logs.FilterMessageSnippet("damaged").All(), 1)
 		})
 	}
+}
+
+// TestPositionOfANewerCollector: it is neither used nor written over, and the segment waits.
+func TestPositionOfANewerCollector(t *testing.T) {
+	h := newHarness(t)
+	w := h.writer("w.1")
+	require.NoError(t, w.Write(finished("a", 1)))
+	newer := []byte(`{"version":2,"offset":"elsewhere"}`)
+	require.NoError(t, os.WriteFile(w.Path()+extAck, newer, 0o600))
+	other := h.writer("w.2")
+	require.NoError(t, other.Write(finished("b", 1)))
+	r := h.reader()
+	h.observe(r, func() bool { return len(h.events) == 1 && h.faults[Refused] == 1 })
+	assert.Contains(t, h.logs.All()[0].ContextMap()["error"], "newer journal version: the position file is of version 2")
+	kept, err := os.ReadFile(w.Path() + extAck)
+	require.NoError(t, err)
+	assert.Equal(t, newer, kept)
+	require.NoError(t, os.Remove(w.Path()+extAck))
+	h.observe(r, func() bool { return len(h.events) == 2 })
+	assert.Equal(t, []string{"b", "a"}, h.keys())
+	assert.Equal(t, map[Fault]int64{Refused: 1}, h.faults)
 }
 
 func TestOrphanedPositionIsRemoved(t *testing.T) {

@@ -38,10 +38,12 @@ type segment struct {
 // part is what one round read from one segment.
 type part struct {
 	seg     *segment
+	later   bool // its observer has a newer segment
 	events  []*task.Event
 	next    int64
 	final   bool
 	done    bool // everything is read and its writer will not return
+	more    bool // its share ended before it did
 	records int64
 	counts  map[Fault]int64
 	faults  []error // one line each, for the log
@@ -115,7 +117,7 @@ func (s *segment) read(root *os.Root, later, foreign bool, budget int64, now tim
 	ended := later || !alive
 	s.nextCheck = now.Add(checkInterval)
 	s.grow(info.Size(), now)
-	p := &part{seg: s}
+	p := &part{seg: s, later: later}
 	if s.pos > s.size {
 		p.fault(BadPosition, 1, fmt.Errorf("became shorter than what was read of it: %d bytes, %d read; it is read from its start again", s.size, s.pos))
 		s.pos, s.header, s.final = 0, nil, false
@@ -200,9 +202,11 @@ func (s *segment) start(root *os.Root, scan scanner, w *window, p *part, ended b
 	if header.Observer == "" {
 		header.Observer = s.observer
 	}
-	s.header = header
 	s.pos = max(s.pos, after)
-	s.restore(root, p)
+	if err := s.restore(root, p); err != nil {
+		return err
+	}
+	s.header = header
 	p.next, p.final = s.pos, s.final
 	return nil
 }
@@ -253,6 +257,7 @@ func (s *segment) records(scan scanner, p *part, ended bool, budget int64) error
 		}
 		p.next = st.next
 	}
+	p.more = p.next < s.size
 	return nil
 }
 

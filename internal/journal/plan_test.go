@@ -1,0 +1,49 @@
+package journal
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestMoreOnlyWhereMoreCanBeRead: a file that is stuck must not make every round be followed by another at once.
+func TestMoreOnlyWhereMoreCanBeRead(t *testing.T) {
+	h := newHarness(t)
+	w := h.writer("w.1")
+	require.NoError(t, w.Write(finished("a", 1)))
+	stuck := h.writer("w.2")
+	require.NoError(t, stuck.Write(finished("b", 1)))
+	appendTo(t, stuck.Path(), mustRecord(t, finished("c", 2))[:20])
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(w.Path()), "alien-1.mj"), []byte("no journal"), 0o600))
+	r := h.reader()
+	defer r.release()
+	round := func() (progress, more bool) {
+		progress, more, err := r.round(t.Context(), h.emit)
+		require.NoError(t, err)
+		return progress, more
+	}
+	progress, more := round()
+	assert.True(t, progress)
+	assert.False(t, more)
+	assert.Positive(t, r.Lag(), "the torn record and the alien are counted")
+
+	for i := range 3 * roundBytes / 2000 {
+		e := finished(fmt.Sprint("big-", i), i+2)
+		e["stdout"] = strings.Repeat("x", 2000)
+		require.NoError(t, w.Write(e))
+	}
+	rounds := 0
+	for more = true; more; rounds++ {
+		progress, more = round()
+		assert.True(t, progress)
+	}
+	assert.Greater(t, rounds, 1, "a share is not everything")
+	assert.Len(t, h.events, 2+3*roundBytes/2000)
+	_, more = round()
+	assert.False(t, more)
+}
