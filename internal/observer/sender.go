@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sort"
 	"sync"
 	"time"
 
@@ -47,7 +48,8 @@ type Sender struct {
 
 	mu      sync.Mutex
 	seq     int64
-	dropped [][3]any
+	dropped []dropped
+	stamp   int64 // of the last checkpoint
 }
 
 // NewSender makes a sender.
@@ -147,11 +149,33 @@ func (s *Sender) deliver(ctx context.Context, events []*task.Event) error {
 
 func (s *Sender) refuse(events []*task.Event, err error) {
 	s.set.Logger.Error("the pipeline refused task events for good; they are lost",
-		zap.Int("events", len(events)), zap.String("first task", events[0].Key), zap.Error(err))
+		zap.Int("events", len(events)), zap.String("first task", events[0].Key), zap.Strings("observers", ranges(events)), zap.Error(err))
 	if s.set.Dropped != nil {
 		s.set.Dropped(len(events), err)
 	}
+	if s.set.Numbered {
+		return // the numbers are those of many observers, whose own checkpoints show them as missing
+	}
 	s.Drop(events[0].Seq, events[len(events)-1].Seq, "refused by the pipeline")
+}
+
+// ranges says, for each observer, how many of its events there are and their first and last number.
+func ranges(events []*task.Event) []string {
+	type span struct{ n, first, last int64 }
+	byID := map[string]span{}
+	for _, e := range events {
+		r, ok := byID[e.ObserverID]
+		if !ok {
+			r.first, r.last = e.Seq, e.Seq
+		}
+		byID[e.ObserverID] = span{n: r.n + 1, first: min(r.first, e.Seq), last: max(r.last, e.Seq)}
+	}
+	out := make([]string, 0, len(byID))
+	for id, r := range byID {
+		out = append(out, fmt.Sprintf("%s: %d events, numbers %d to %d", id, r.n, r.first, r.last))
+	}
+	sort.Strings(out)
+	return out
 }
 
 // Reserve gives out n numbers to changes that are captured now but may be dropped before they become events.
@@ -167,21 +191,34 @@ func (s *Sender) Reserve(n int64) (first int64) {
 func (s *Sender) Drop(first, last int64, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dropped = append(s.dropped, [3]any{first, last, reason})
+	if n := len(s.dropped); n > 0 && s.dropped[n-1].reason == reason && s.dropped[n-1].last+1 == first {
+		s.dropped[n-1].last = last
+		return
+	}
+	s.dropped = append(s.dropped, dropped{first, last, reason})
 }
 
-// Checkpoint says how far the observer is. A final one is its last word.
+// dropped is a range of numbers.
+type dropped struct {
+	first, last int64
+	reason      string
+}
+
+// Checkpoint says how far the observer is. A final one is its last word: its stamp is above those before it, also when the
+// clock was set back.
 func (s *Sender) Checkpoint(ctx context.Context, final bool) error {
 	s.mu.Lock()
 	dropped := make([]any, len(s.dropped))
 	for i, d := range s.dropped {
-		dropped[i] = []any{d[0], d[1], d[2]}
+		dropped[i] = []any{d.first, d.last, d.reason}
 	}
 	seq := s.seq
-	s.mu.Unlock()
 	now := time.Now().UnixNano()
+	s.stamp = max(now, s.stamp+1)
+	stamp := s.stamp
+	s.mu.Unlock()
 	e := &task.Event{
-		Name: task.EventCheckpoint, Time: now, Observed: now, Attempt: task.NoAttempt,
+		Name: task.EventCheckpoint, Time: stamp, Observed: now, Attempt: task.NoAttempt,
 		Campaign: s.set.Campaign, ObserverID: s.set.ID,
 		Record: map[string]any{"last_seq": seq, "dropped": dropped, "final": final},
 	}

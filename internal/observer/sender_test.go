@@ -15,6 +15,8 @@ import (
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	logged "go.uber.org/zap/zaptest/observer"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
@@ -117,6 +119,51 @@ func TestWhatIsRefusedForGoodIsNamed(t *testing.T) {
 		"last_seq": int64(3), "final": true,
 		"dropped": []any{[]any{int64(1), int64(3), "refused by the pipeline"}},
 	}, got[0].Record)
+}
+
+func TestWhatAJournalLosesIsNamedPerObserver(t *testing.T) {
+	sink := new(consumertest.LogsSink)
+	core, logs := logged.New(zap.ErrorLevel)
+	dropped := 0
+	s := NewSender(Settings{
+		ID: "me", Numbered: true, Next: refusing(2, consumererror.NewPermanent(errors.New("too large")), sink), Logger: zap.New(core),
+		Dropped: func(n int, _ error) { dropped += n },
+	})
+	for range 2 {
+		events := newEvents(5)
+		for i, e := range events {
+			e.ObserverID, e.Seq = fmt.Sprint("worker-", i%2), int64(10*(i%2)+i+1)
+		}
+		require.NoError(t, s.Send(t.Context(), events))
+	}
+	assert.Equal(t, 10, dropped)
+	assert.Empty(t, s.dropped, "no checkpoint of the sender's would say them")
+	require.Equal(t, 2, logs.Len())
+	assert.Equal(t, []any{"worker-0: 3 events, numbers 1 to 5", "worker-1: 2 events, numbers 12 to 14"},
+		logs.All()[0].ContextMap()["observers"])
+}
+
+func TestDroppedRangesThatFollowAreOne(t *testing.T) {
+	s := NewSender(Settings{})
+	for i := range int64(1000) {
+		s.Drop(2*i+1, 2*i+2, "refused by the pipeline")
+	}
+	s.Drop(2001, 2001, "queue full")
+	assert.Equal(t, []dropped{{1, 2000, "refused by the pipeline"}, {2001, 2001, "queue full"}}, s.dropped)
+}
+
+// TestCheckpointsGoOnWhenTheClockIsSetBack: the store takes the checkpoint with the higher stamp.
+func TestCheckpointsGoOnWhenTheClockIsSetBack(t *testing.T) {
+	sink := new(consumertest.LogsSink)
+	s := NewSender(Settings{ID: "me", Next: sink})
+	s.stamp = time.Now().Add(time.Hour).UnixNano() // as after a step back of an hour
+	before := s.stamp
+	require.NoError(t, s.Checkpoint(t.Context(), false))
+	require.NoError(t, s.Checkpoint(t.Context(), true))
+	got := received(t, sink)
+	require.Len(t, got, 2)
+	assert.Equal(t, before+1, got[0].Time)
+	assert.Equal(t, before+2, got[1].Time)
 }
 
 type listSource []int
