@@ -17,18 +17,27 @@ const (
 	attrMessage    = "exception.message"
 	attrStacktrace = "exception.stacktrace"
 	keyAnnotations = "annotations"
+	keyValue       = "value" // of an entity's record
 	// Texts that stay texts are longer than values: a traceback, and what a program printed.
 	attributeFactor = 2
 	outputFactor    = 8
+	// cutSlack is more than what a text that was cut in its middle says about that: it is not cut again.
+	cutSlack = 64
 )
 
-// Apply takes out of an event what must not leave, and says whether the event itself may. The event's identity (kind,
-// scope, key, execution, attempt, the id of its workflow) is never touched, and none of the event's maps is changed: one
-// that differs is a new map. Paths of values that are no longer there, or that hold secrets, are removed.
+// Apply takes out of an event what must not leave, and says whether the event itself may. What it did once it does not
+// do again: an event that comes by a second policy of the same configuration stays as it is.
 func (p *Policy) Apply(e *task.Event) (keep bool, n Counts) {
 	if e.IsTask() && !p.Activity(e.Activity) {
 		return false, n
 	}
+	return true, p.Values(e)
+}
+
+// Values is Apply for an event that may leave whatever its activity is. The event's identity (kind, scope, key, execution,
+// attempt, the id of its workflow) is never touched, and none of the event's maps is changed: one that differs is a new
+// map. Paths of values that are no longer there, or that hold secrets, are removed.
+func (p *Policy) Values(e *task.Event) Counts {
 	w := walk{limit: p.maxString}
 	changed := p.restrict(e, &w)
 	for _, m := range []*map[string]any{&e.Used, &e.Generated, &e.Custom} {
@@ -55,7 +64,7 @@ func (p *Policy) Apply(e *task.Event) (keep bool, n Counts) {
 	if len(e.Paths) > 0 {
 		e.Paths = pathsOf(e, changed)
 	}
-	return true, w.n
+	return w.n
 }
 
 // restrict applies the policy on fields.
@@ -72,6 +81,11 @@ func (p *Policy) restrict(e *task.Event, w *walk) (changed bool) {
 	if notes, ok := e.Custom[keyAnnotations].(map[string]any); ok {
 		e.Custom = without(e.Custom)
 		e.Custom[keyAnnotations] = fields(keyAnnotations, notes)
+	}
+	if record, ok := e.Record.(map[string]any); ok && e.Name == task.EventEntity && record[keyValue] != nil {
+		// What was put somewhere without a task: its value is a result like another.
+		e.Record = without(record)
+		e.Record.(map[string]any)[keyValue] = fields("generated", map[string]any{keyValue: record[keyValue]})[keyValue]
 	}
 	drop := filter{Policy: &Policy{cfg: Config{DropFields: p.cfg.DropFields, Values: Values}}}
 	if len(p.cfg.DropFields) > 0 {
@@ -257,8 +271,8 @@ func (w *walk) plain(s string, limit int) (string, bool) {
 	}
 	out, n := Text(s)
 	w.n.Redacted += n
-	if len(out) > limit {
-		if length := runes(out); length > limit {
+	if len(out) > limit+cutSlack {
+		if length := runes(out); length > limit+cutSlack {
 			out = cutMiddle(out, length, limit)
 			w.n.Cut++
 			n++

@@ -77,6 +77,42 @@ func TestApplyPolicy(t *testing.T) {
 	}
 }
 
+// An event may come by two policies, one in the observed process and one in the collector: the second finds nothing to do.
+func TestApplyTwiceIsApplyOnce(t *testing.T) {
+	long := strings.Repeat("Bearer hunter2hunter2 ü", 500)
+	for _, cfg := range []Config{
+		{}, {Values: Numbers}, {Values: None}, {MaxString: 64}, {MaxEvent: minEvent}, {KeepFields: []string{"used.opts", "generated.*"}},
+		{DropFields: []string{"used.opts.list", "attributes.*"}},
+	} {
+		e := event()
+		e.Used["long"], e.Used["raw"], e.Used["n"] = long, []byte(long), []any{long, int64(1)}
+		e.Attributes["exception.stacktrace"], e.WorkflowName, e.Stdout = long+long, long, strings.Repeat("ü", 70_000)
+		e.Tags = append(e.Tags, long)
+		p := New(cfg)
+		_, n := p.Apply(e)
+		assert.Positive(t, n.Redacted)
+		once := task.JSON(e.Wire())
+		_, n = p.Apply(e)
+		assert.Equal(t, once, task.JSON(e.Wire()), "%+v", cfg)
+		assert.Zero(t, n, "%+v", cfg)
+	}
+}
+
+func TestTheValueOfAnEntityIsAResult(t *testing.T) {
+	entity := func(cfg Config) map[string]any {
+		record := map[string]any{"id": "dask:s:k", "type": "dict", "value": map[string]any{"a": int64(1), "b": "text"}}
+		e := &task.Event{Name: task.EventEntity, Kind: "dask", Scope: "s", Key: "k", Record: record}
+		New(cfg).Apply(e)
+		assert.Equal(t, map[string]any{"a": int64(1), "b": "text"}, record["value"], "changed in place")
+		return e.Record.(map[string]any)
+	}
+	assert.Equal(t, map[string]any{"a": int64(1), "b": "text"}, entity(Config{})["value"])
+	assert.Equal(t, map[string]any{"a": int64(1), "b": map[string]any{"$object": map[string]any{"type": "str"}}}, entity(Config{Values: Numbers})["value"])
+	assert.Nil(t, entity(Config{Values: None})["value"])
+	assert.NotContains(t, entity(Config{DropFields: []string{"generated.value.b"}})["value"], "b")
+	assert.Equal(t, "dask:s:k", entity(Config{DropFields: []string{"generated.*"}})["id"])
+}
+
 func keys(m map[string]any) []string {
 	var out []string
 	for _, k := range []string{"data", "dsn", "lr", "odd", "opts"} {

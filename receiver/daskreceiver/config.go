@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/collector/config/configoptional"
 	"go.opentelemetry.io/collector/config/configtls"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/capture"
 	"github.com/otelcol-mida/otelcol-mida/internal/journal"
 )
 
@@ -30,8 +31,9 @@ type Config struct {
 	WorkflowName string `mapstructure:"workflow_name"`
 	// Journal is what plugins on this node write and this receiver reads.
 	Journal JournalConfig `mapstructure:"journal"`
-	// Capture is handed to the plugins of attached clusters: what may leave the observed processes.
-	Capture CaptureConfig `mapstructure:"capture"`
+	// Capture says what of the tasks is recorded. Plugins of attached clusters apply it in the observed processes; what
+	// other journals hold it is applied to when they are read. Secrets are always taken out.
+	Capture capture.Config `mapstructure:"capture"`
 	// AllowForeignOwner also attaches to schedulers of other users and other hosts, and reads journals of other users.
 	AllowForeignOwner bool `mapstructure:"allow_foreign_owner"`
 	// Attach is how schedulers are visited.
@@ -50,16 +52,6 @@ type JournalConfig struct {
 	DirectoryBytes int64 `mapstructure:"directory_bytes"`
 }
 
-// CaptureConfig is the capture policy. Fields are paths such as used.cfg.path or generated.loss; patterns are globs.
-type CaptureConfig struct {
-	KeepActivities []string `mapstructure:"keep_activities"`
-	DropActivities []string `mapstructure:"drop_activities"`
-	KeepFields     []string `mapstructure:"keep_fields"`
-	DropFields     []string `mapstructure:"drop_fields"`
-	// Values is values (all, the default), numbers (numbers and booleans; the rest becomes its type) or none.
-	Values string `mapstructure:"values"`
-}
-
 // AttachConfig is how schedulers are visited. Each visit is one connection that closes after a few messages.
 type AttachConfig struct {
 	// RetryInterval is the time between two visits to a scheduler that is not there yet, and the first wait after a
@@ -74,18 +66,12 @@ type AttachConfig struct {
 func createDefaultConfig() component.Config {
 	return &Config{
 		Journal: JournalConfig{Directory: journal.DefaultDirectory()},
-		Capture: CaptureConfig{Values: captureValues},
+		Capture: capture.NewDefaultConfig(),
 		Attach:  AttachConfig{RetryInterval: time.Second, CheckInterval: 5 * time.Second, Timeout: 5 * time.Second},
 	}
 }
 
-const (
-	captureValues  = "values"
-	captureNumbers = "numbers"
-	captureNone    = "none"
-
-	minSegment = 64 << 10
-)
+const minSegment = 64 << 10
 
 // Validate names every key that cannot work.
 func (c *Config) Validate() error {
@@ -117,48 +103,21 @@ func (c *Config) Validate() error {
 	if n := c.Journal.DirectoryBytes; n != 0 && n < max(minSegment, c.Journal.SegmentBytes) {
 		errs = append(errs, fmt.Errorf("journal::directory_bytes: %d; want at least %d, or 0 for 1 GiB", n, max(minSegment, c.Journal.SegmentBytes)))
 	}
-	errs = append(errs, c.Capture.validate(), c.Attach.validate())
+	errs = append(errs, c.Attach.validate())
 	return errors.Join(errs...)
 }
 
-func (c *CaptureConfig) validate() error {
-	var errs []error
-	for _, list := range c.lists() {
-		for i, pattern := range list.patterns {
-			if pattern == "" {
-				errs = append(errs, fmt.Errorf(`capture::%s[%d]: empty; want a glob such as "train*"`, list.key, i))
-			}
-		}
-	}
-	switch c.Values {
-	case "", captureValues, captureNumbers, captureNone:
-	default:
-		errs = append(errs, fmt.Errorf("capture::values: %q; want %s, %s or %s", c.Values, captureValues, captureNumbers, captureNone))
-	}
-	return errors.Join(errs...)
-}
-
-type patternList struct {
-	key      string
-	patterns []string
-}
-
-func (c *CaptureConfig) lists() []patternList {
-	return []patternList{
-		{"keep_activities", c.KeepActivities}, {"drop_activities", c.DropActivities},
-		{"keep_fields", c.KeepFields}, {"drop_fields", c.DropFields},
-	}
-}
-
-// plugin returns the policy as the plugin reads it.
-func (c *CaptureConfig) plugin() map[string]any {
+// pluginPolicy is the policy as an attached plugin reads it: its limits are another key.
+func pluginPolicy(c capture.Config) map[string]any {
 	m := map[string]any{}
-	for _, list := range c.lists() {
-		if len(list.patterns) > 0 {
-			m[list.key] = list.patterns
+	for key, patterns := range map[string][]string{
+		"keep_activities": c.KeepActivities, "drop_activities": c.DropActivities, "keep_fields": c.KeepFields, "drop_fields": c.DropFields,
+	} {
+		if len(patterns) > 0 {
+			m[key] = patterns
 		}
 	}
-	if c.Values != "" && c.Values != captureValues {
+	if c.Values != "" && c.Values != capture.Values {
 		m["values"] = c.Values
 	}
 	return m

@@ -29,24 +29,25 @@ func TestConfig(t *testing.T) {
 	cfg := load(t, "dask")
 	require.NoError(t, confmap.Validate(cfg))
 	assert.True(t, strings.HasPrefix(cfg.Journal.Directory, "/scratch/mida-journal-"), cfg.Journal.Directory)
-	assert.Empty(t, cfg.Capture.plugin())
+	assert.Empty(t, pluginPolicy(cfg.Capture))
 
 	cfg = load(t, "dask/all")
 	require.NoError(t, confmap.Validate(cfg))
 	assert.Equal(t, AttachConfig{RetryInterval: 2 * time.Second, CheckInterval: 20 * time.Second, Timeout: 10 * time.Second}, cfg.Attach)
 	assert.Equal(t, map[string]any{
 		"drop_activities": []string{"getitem*"}, "keep_fields": []string{"used.*", "generated.loss"}, "values": "numbers",
-	}, cfg.Capture.plugin())
+	}, pluginPolicy(cfg.Capture))
 	p, err := newPlugins(cfg, "/dir", "me")
 	require.NoError(t, err)
 	assert.Equal(t, map[string]any{
-		"owner": "me", "campaign": "my_campaign_1", "workflow_name": "search", "capture": cfg.Capture.plugin(),
+		"owner": "me", "campaign": "my_campaign_1", "workflow_name": "search", "capture": pluginPolicy(cfg.Capture),
+		"limits":  map[string]any{"string": 4096},
 		"journal": map[string]any{"directory": "/dir", "segment_bytes": int64(1 << 20), "directory_bytes": int64(100 << 20)},
 	}, p.attach)
 }
 
 func TestConfigErrorsNameKeyValueAndWhatIsValid(t *testing.T) {
-	err := load(t, "dask/bad").Validate()
+	err := confmap.Validate(load(t, "dask/bad"))
 	require.Error(t, err)
 	for _, want := range []string{
 		`schedulers[0]: "127.0.0.1:8786": want tcp://host:port or tls://host:port`,
@@ -60,13 +61,14 @@ func TestConfigErrorsNameKeyValueAndWhatIsValid(t *testing.T) {
 		`journal::directory: empty`,
 		`journal::segment_bytes: 100; want at least 65536`,
 		`journal::directory_bytes: 5; want at least 65536`,
-		`capture::keep_activities[0]: empty`,
-		`capture::values: "some"; want values, numbers or none`,
+		`capture: keep_activities[0]: empty`,
+		`drop_fields[0]: "password" names no field; want a full name, or a glob, that begins with used, generated,`,
+		`values: "some"; want values, numbers or none`,
 		`attach::retry_interval: 1ms; want at least 50ms`,
 		`attach::check_interval: 0s`,
 		`attach::timeout: -1s`,
 	} {
 		assert.ErrorContains(t, err, want)
 	}
-	assert.Len(t, strings.Split(err.Error(), "\n"), 16)
+	assert.Len(t, strings.Split(err.Error(), "\n"), 17)
 }

@@ -40,8 +40,11 @@ func newPlugins(cfg *Config, directory, owner string) (*plugins, error) {
 	if cfg.WorkflowName != "" {
 		attach["workflow_name"] = cfg.WorkflowName
 	}
-	if policy := cfg.Capture.plugin(); len(policy) > 0 {
+	if policy := pluginPolicy(cfg.Capture); len(policy) > 0 {
 		attach["capture"] = policy
+	}
+	if n := cfg.Capture.MaxString; n > 0 {
+		attach["limits"] = map[string]any{"string": n}
 	}
 	return &plugins{bundle: bundle, attach: attach, owner: owner}, nil
 }

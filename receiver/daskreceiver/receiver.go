@@ -29,6 +29,8 @@ type daskReceiver struct {
 	logger *zap.Logger
 	tel    *metadata.TelemetryBuilder
 	sender *observer.Sender
+	health *health
+	guard  *guard
 
 	reader    *journal.Reader
 	targets   *targets
@@ -44,6 +46,12 @@ func newReceiver(set receiver.Settings, cfg *Config, next consumer.Logs) (*daskR
 		return nil, err
 	}
 	r := &daskReceiver{cfg: cfg, set: set, logger: set.Logger, tel: tel}
+	if r.health, err = newHealth(set.Logger, tel); err != nil {
+		return nil, err
+	}
+	if r.guard, err = newGuard(cfg.Capture, tel); err != nil {
+		return nil, err
+	}
 	r.sender = observer.NewSender(observer.Settings{
 		ID: observer.NewID(set.ID.String()), Campaign: cfg.Campaign, Next: next, Logger: set.Logger, Numbered: true,
 		Dropped: func(events int, _ error) { tel.ReceiverDaskEventsDropped.Add(context.Background(), int64(events)) },
@@ -92,13 +100,18 @@ func (r *daskReceiver) startReader(directory string) error {
 	go func() {
 		defer r.reading.Done()
 		// Only ctx ends it.
-		_ = observer.Run(ctx, observer.Source[*task.Event](reader), take, r.sender, nil)
+		_ = observer.Run(ctx, observer.Source[*task.Event](reader), r.take, r.sender, nil)
 	}()
 	return nil
 }
 
-// take is the callback: a journal holds events already, and every one of them is relevant.
-func take(e *task.Event) ([]*task.Event, error) { return []*task.Event{e}, nil }
+// take is the callback: a journal holds events already. What may not leave is taken out of them.
+func (r *daskReceiver) take(e *task.Event) ([]*task.Event, error) {
+	if e.Name == task.EventCheckpoint {
+		r.health.checkpoint(e)
+	}
+	return []*task.Event{r.guard.apply(e)}, nil
+}
 
 func (r *daskReceiver) startTargets(ctx context.Context, directory string) error {
 	if len(r.cfg.Schedulers) == 0 && len(r.cfg.SchedulerFiles) == 0 {
@@ -167,7 +180,7 @@ func (r *daskReceiver) Shutdown(ctx context.Context) error {
 		if detached {
 			ctx, cancel := deadline(ctx, r.cfg.Attach.Timeout)
 			defer cancel()
-			_ = observer.Run(ctx, observer.Source[*task.Event](drain{r.reader}), take, r.sender, nil)
+			_ = observer.Run(ctx, observer.Source[*task.Event](drain{r.reader}), r.take, r.sender, nil)
 		}
 	}
 	r.tel.Shutdown()

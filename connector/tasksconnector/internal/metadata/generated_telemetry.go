@@ -26,6 +26,8 @@ type TelemetryBuilder struct {
 	meter                   metric.Meter
 	mu                      sync.Mutex
 	registrations           []metric.Registration
+	ConnectorTasksLeftOut   metric.Int64Counter
+	ConnectorTasksRedacted  metric.Int64Counter
 	ConnectorTasksSkipped   metric.Int64Counter
 	ConnectorTasksSpansRead metric.Int64Counter
 	ConnectorTasksSpansSent metric.Int64Counter
@@ -60,6 +62,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ConnectorTasksLeftOut, err = builder.meter.Int64Counter(
+		"otelcol_connector_tasks_left_out",
+		metric.WithDescription("What the capture policy left out of foreign spans, by reason. Spans of activities, values of fields, values that were too large and cut. [Alpha]"),
+		metric.WithUnit("{value}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ConnectorTasksRedacted, err = builder.meter.Int64Counter(
+		"otelcol_connector_tasks_redacted",
+		metric.WithDescription("Secrets that were taken out of foreign spans. [Alpha]"),
+		metric.WithUnit("{value}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ConnectorTasksSkipped, err = builder.meter.Int64Counter(
 		"otelcol_connector_tasks_skipped",
 		metric.WithDescription("Ended tasks and foreign spans that were not converted, by reason (never_started, repeated, kind, invalid). [Alpha]"),

@@ -19,9 +19,17 @@ func TestSetupTelemetry(t *testing.T) {
 	tb, err := metadata.NewTelemetryBuilder(testTel.NewTelemetrySettings())
 	require.NoError(t, err)
 	defer tb.Shutdown()
+	tb.ConnectorTasksLeftOut.Add(context.Background(), 1)
+	tb.ConnectorTasksRedacted.Add(context.Background(), 1)
 	tb.ConnectorTasksSkipped.Add(context.Background(), 1)
 	tb.ConnectorTasksSpansRead.Add(context.Background(), 1)
 	tb.ConnectorTasksSpansSent.Add(context.Background(), 1)
+	AssertEqualConnectorTasksLeftOut(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualConnectorTasksRedacted(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualConnectorTasksSkipped(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())

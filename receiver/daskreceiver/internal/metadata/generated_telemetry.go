@@ -35,6 +35,10 @@ type TelemetryBuilder struct {
 	ReceiverDaskJournalFaults  metric.Int64Counter
 	ReceiverDaskJournalLag     metric.Int64ObservableGauge
 	ReceiverDaskJournalRecords metric.Int64Counter
+	ReceiverDaskLeftOut        metric.Int64Counter
+	ReceiverDaskPluginDropped  metric.Int64Counter
+	ReceiverDaskPluginFaults   metric.Int64Counter
+	ReceiverDaskRedacted       metric.Int64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -146,6 +150,30 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_dask_journal_records",
 		metric.WithDescription("Journal records whose events the pipeline accepted. [Alpha]"),
 		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDaskLeftOut, err = builder.meter.Int64Counter(
+		"otelcol_receiver_dask_left_out",
+		metric.WithDescription("What the capture policy left out here, by reason. Events of activities, values of fields, values that were too large and cut. [Alpha]"),
+		metric.WithUnit("{value}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDaskPluginDropped, err = builder.meter.Int64Counter(
+		"otelcol_receiver_dask_plugin_dropped",
+		metric.WithDescription("Events that observers in Dask processes lost before they were in a journal, as their checkpoints say. [Alpha]"),
+		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDaskPluginFaults, err = builder.meter.Int64Counter(
+		"otelcol_receiver_dask_plugin_faults",
+		metric.WithDescription("Faults of observers in Dask processes that were kept from the observed jobs, as their checkpoints say. [Alpha]"),
+		metric.WithUnit("{fault}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDaskRedacted, err = builder.meter.Int64Counter(
+		"otelcol_receiver_dask_redacted",
+		metric.WithDescription("Secrets that were taken out of events here, which their observer had left in. [Alpha]"),
+		metric.WithUnit("{value}"),
 	)
 	errs = errors.Join(errs, err)
 	return &builder, errs

@@ -33,6 +33,10 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ReceiverDaskJournalEvents.Add(context.Background(), 1)
 	tb.ReceiverDaskJournalFaults.Add(context.Background(), 1)
 	tb.ReceiverDaskJournalRecords.Add(context.Background(), 1)
+	tb.ReceiverDaskLeftOut.Add(context.Background(), 1)
+	tb.ReceiverDaskPluginDropped.Add(context.Background(), 1)
+	tb.ReceiverDaskPluginFaults.Add(context.Background(), 1)
+	tb.ReceiverDaskRedacted.Add(context.Background(), 1)
 	AssertEqualReceiverDaskAttachFailures(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
@@ -52,6 +56,18 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverDaskJournalRecords(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDaskLeftOut(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDaskPluginDropped(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDaskPluginFaults(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverDaskRedacted(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 
