@@ -3,11 +3,13 @@ package tasksconnector
 import (
 	"errors"
 	"fmt"
-	"path"
 	"strings"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/capture"
+	"github.com/otelcol-mida/otelcol-mida/internal/glob"
 )
 
 // Config of the tasks connector. Between a logs and a traces pipeline it makes spans; between a traces and a logs
@@ -21,9 +23,12 @@ type Config struct {
 	SpanKinds []string `mapstructure:"span_kinds"`
 
 	// UsedAttributes and GeneratedAttributes say which attributes of foreign spans are what the task used and generated:
-	// names, or patterns with "*". What stands before the "*" is cut from the name.
+	// names, or globs. What stands before the "*" is cut from the name.
 	UsedAttributes      []string `mapstructure:"used_attributes"`
 	GeneratedAttributes []string `mapstructure:"generated_attributes"`
+
+	// Capture says what of foreign spans is recorded. Secrets are always taken out, and what is too large is cut.
+	Capture capture.Config `mapstructure:"capture"`
 
 	// Store names a store of the taskstore extension: spans then also link to the tasks that the view knows as their
 	// sources. Empty = the declared edges of the tool only.
@@ -40,6 +45,7 @@ func createDefaultConfig() component.Config {
 		SpanKinds:           []string{"internal", "unspecified"},
 		UsedAttributes:      []string{"mida.used.*", "gen_ai.request.*"},
 		GeneratedAttributes: []string{"mida.generated.*", "gen_ai.response.*", "gen_ai.usage.*"},
+		Capture:             capture.NewDefaultConfig(),
 		Remember:            100_000,
 	}
 }
@@ -62,7 +68,9 @@ func (c *Config) Validate() error {
 		"used_attributes": c.UsedAttributes, "generated_attributes": c.GeneratedAttributes,
 	} {
 		for _, p := range patterns {
-			if _, err := path.Match(p, "x"); err != nil || p == "" {
+			if err := glob.Validate(p); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %q is no pattern: %w", key, p, err))
+			} else if p == "" {
 				errs = append(errs, fmt.Errorf(`%s: %q is no pattern; want an attribute name, with "*" for any text`, key, p))
 			}
 		}

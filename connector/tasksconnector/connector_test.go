@@ -3,6 +3,7 @@ package tasksconnector
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -11,8 +12,12 @@ import (
 	"go.opentelemetry.io/collector/connector/connectortest"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
 	"github.com/otelcol-mida/otelcol-mida/connector/tasksconnector/internal/metadata"
+	"github.com/otelcol-mida/otelcol-mida/connector/tasksconnector/internal/metadatatest"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -85,6 +90,46 @@ func TestForeignSpansBecomeTasks(t *testing.T) {
 	assert.Equal(t, "simulation", events[0].WorkflowName)
 	assert.Equal(t, "01000000000000000000000000000000", events[0].WorkflowID)
 	require.NoError(t, c.Shutdown(t.Context()))
+}
+
+func TestSecretsInForeignSpansAreTakenOut(t *testing.T) {
+	sink := new(consumertest.LogsSink)
+	tel := componenttest.NewTelemetry()
+	defer func() { require.NoError(t, tel.Shutdown(t.Context())) }()
+	set := connectortest.NewNopSettings(metadata.Type)
+	set.TelemetrySettings = tel.NewTelemetrySettings()
+	cfg := createDefaultConfig().(*Config)
+	cfg.Capture.DropActivities = []string{"health*"}
+	c, err := NewFactory().CreateTracesToLogs(t.Context(), set, cfg, sink)
+	require.NoError(t, err)
+	traces := ptrace.NewTraces()
+	spans := traces.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans()
+	for i, name := range []string{"step https://ada:hunter2@host/x", "health check"} {
+		s := spans.AppendEmpty()
+		s.SetTraceID([16]byte{1})
+		s.SetSpanID([8]byte{byte(i + 1)})
+		s.SetName(name)
+		s.Attributes().PutStr("mida.used.dsn", "postgres://ada:hunter2@db/x")
+		s.Attributes().PutStr("mida.used.models/best", "/data/m.pkl")
+		s.Attributes().PutStr("http.request.header.authorization", "Bearer hunter2hunter2")
+		s.Attributes().PutStr("gen_ai.request.prompt", strings.Repeat("x", 10_000))
+		event := s.Events().AppendEmpty()
+		event.SetName("exception")
+		event.Attributes().PutStr("exception.message", "login(password='hunter2')")
+	}
+	require.NoError(t, c.ConsumeTraces(t.Context(), traces))
+	require.NoError(t, c.Shutdown(t.Context()))
+	require.Equal(t, 1, sink.LogRecordCount())
+	events, rejected := task.FromLogs(sink.AllLogs()[0])
+	require.Empty(t, rejected)
+	assert.NotContains(t, task.JSON(events[0].Wire()), "hunter2")
+	assert.Equal(t, "/data/m.pkl", events[0].Used["models/best"], "* spans a slash")
+	assert.Contains(t, events[0].Used["prompt"], task.KeyCut)
+	metadatatest.AssertEqualConnectorTasksRedacted(t, tel, []metricdata.DataPoint[int64]{{Value: 4}}, metricdatatest.IgnoreTimestamp())
+	metadatatest.AssertEqualConnectorTasksLeftOut(t, tel, []metricdata.DataPoint[int64]{
+		{Value: 1, Attributes: attribute.NewSet(attribute.String("reason", "activity"))},
+		{Value: 1, Attributes: attribute.NewSet(attribute.String("reason", "size"))},
+	}, metricdatatest.IgnoreTimestamp())
 }
 
 func TestValidate(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otelcol-mida/otelcol-mida/connector/tasksconnector/internal/metadata"
+	"github.com/otelcol-mida/otelcol-mida/internal/capture"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -24,11 +25,12 @@ type toTasks struct {
 	logger *zap.Logger
 	kinds  map[ptrace.SpanKind]bool
 	rules  task.SpanRules
+	policy *capture.Policy
 }
 
 func newToTasks(cfg *Config, set connector.Settings, tel *metadata.TelemetryBuilder, next consumer.Logs) *toTasks {
 	c := &toTasks{
-		next: next, tel: tel, logger: set.Logger, kinds: map[ptrace.SpanKind]bool{},
+		next: next, tel: tel, logger: set.Logger, kinds: map[ptrace.SpanKind]bool{}, policy: capture.New(cfg.Capture),
 		rules: task.SpanRules{
 			DefaultCampaign: cfg.DefaultCampaign, Used: cfg.UsedAttributes, Generated: cfg.GeneratedAttributes,
 		},
@@ -48,7 +50,8 @@ func (c *toTasks) Shutdown(context.Context) error {
 
 func (c *toTasks) ConsumeTraces(ctx context.Context, traces ptrace.Traces) error {
 	events := make([]*task.Event, 0, traces.SpanCount())
-	var otherKind, invalid int64
+	var otherKind, invalid, activity int64
+	var taken capture.Counts
 	for _, rs := range traces.ResourceSpans().All() {
 		resource, _ := task.Normalize(rs.Resource().Attributes().AsRaw()).(map[string]any)
 		for _, ss := range rs.ScopeSpans().All() {
@@ -64,12 +67,25 @@ func (c *toTasks) ConsumeTraces(ctx context.Context, traces ptrace.Traces) error
 					c.logger.Warn("a span cannot become a task", zap.Error(err))
 					continue
 				}
+				// Whoever instrumented the program, nobody looked at its attributes for secrets.
+				keep, n := c.policy.Apply(e)
+				if !keep {
+					activity++
+					continue
+				}
+				taken.Redacted, taken.Left, taken.Cut = taken.Redacted+n.Redacted, taken.Left+n.Left, taken.Cut+n.Cut
 				events = append(events, e)
 			}
 		}
 	}
 	c.skip(ctx, "kind", otherKind)
 	c.skip(ctx, "invalid", invalid)
+	c.leftOut(ctx, "activity", activity)
+	c.leftOut(ctx, "field", int64(taken.Left))
+	c.leftOut(ctx, "size", int64(taken.Cut))
+	if taken.Redacted > 0 {
+		c.tel.ConnectorTasksRedacted.Add(ctx, int64(taken.Redacted))
+	}
 	if len(events) == 0 {
 		return nil
 	}
@@ -78,6 +94,12 @@ func (c *toTasks) ConsumeTraces(ctx context.Context, traces ptrace.Traces) error
 	}
 	c.tel.ConnectorTasksSpansRead.Add(ctx, int64(len(events)))
 	return nil
+}
+
+func (c *toTasks) leftOut(ctx context.Context, rule string, n int64) {
+	if n > 0 {
+		c.tel.ConnectorTasksLeftOut.Add(ctx, n, metric.WithAttributes(attribute.String("reason", rule)))
+	}
 }
 
 func (c *toTasks) skip(ctx context.Context, reason string, n int64) {

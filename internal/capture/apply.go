@@ -3,6 +3,7 @@ package capture
 import (
 	"strings"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/glob"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -56,6 +57,7 @@ func (p *Policy) Values(e *task.Event) Counts {
 	e.Stdout, _ = w.plain(e.Stdout, outputFactor*p.maxString)
 	e.Stderr, _ = w.plain(e.Stderr, outputFactor*p.maxString)
 	e.WorkflowName, _ = w.plain(e.WorkflowName, p.maxString)
+	e.Activity, _ = w.plain(e.Activity, p.maxString)
 	e.Tags = w.tags(e.Tags)
 	if w.size > p.maxEvent {
 		w.n.Cut += shrink(e, p.maxEvent)
@@ -64,7 +66,12 @@ func (p *Policy) Values(e *task.Event) Counts {
 	if len(e.Paths) > 0 {
 		e.Paths = pathsOf(e, changed)
 	}
-	return w.n
+	// Many events share one resource, so it is no part of an event's size.
+	r := walk{limit: p.maxString, n: w.n}
+	if out, ok := r.attributes(e.Resource, attributeFactor*p.maxString); ok {
+		e.Resource = out
+	}
+	return r.n
 }
 
 // restrict applies the policy on fields.
@@ -96,7 +103,7 @@ func (p *Policy) restrict(e *task.Event, w *walk) (changed bool) {
 			e.Attributes = drop.fields("attributes", e.Attributes, true)
 		}
 	}
-	dropped := func(name string) bool { return anyGlob(p.cfg.DropFields, name) }
+	dropped := func(name string) bool { return glob.Any(p.cfg.DropFields, name) }
 	// A message, a traceback and what was printed quote values.
 	quotes := p.cfg.Values != Values
 	for _, k := range []string{attrMessage, attrStacktrace} {

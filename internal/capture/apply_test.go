@@ -22,6 +22,7 @@ func event() *task.Event {
 		Custom:     map[string]any{"note": "password=hunter2"},
 		Attributes: map[string]any{"exception.message": "login(password='hunter2')", "exception.stacktrace": "x\nAPI_KEY=hunter2\ny"},
 		Tags:       []string{"a", "token=hunter2"},
+		Resource:   map[string]any{"host.name": "h", "process.command_line": "run --password=hunter2"},
 		Stdout:     "sk-hunter2hunter2hunter2", Stderr: "https://hunter2hunter2@h/x",
 		Paths: map[string]task.PathInfo{
 			"/data/x.npz": {Real: "/data/x.npz"}, "/data/m.pkl": {Real: "/secret=hunter2/m.pkl"},
@@ -36,7 +37,7 @@ func TestApplyTakesSecretsOutAndKeepsIdentity(t *testing.T) {
 	shared := e.Used
 	keep, n := New(NewDefaultConfig()).Apply(e)
 	require.True(t, keep)
-	assert.Equal(t, Counts{Redacted: 11}, n)
+	assert.Equal(t, Counts{Redacted: 12}, n)
 	assert.Equal(t, before.ID(), e.ID())
 	assert.Equal(t, before.Trace(), e.Trace())
 	assert.Equal(t, before.WorkflowID, e.WorkflowID)
@@ -44,6 +45,7 @@ func TestApplyTakesSecretsOutAndKeepsIdentity(t *testing.T) {
 	e.Scope, e.Key, e.WorkflowID = "", "", ""
 	assert.NotContains(t, task.JSON(e.Wire()), "hunter2")
 	assert.Equal(t, map[string]task.PathInfo{"/data/x.npz": {Real: "/data/x.npz"}}, e.Paths)
+	assert.Equal(t, "h", e.Resource["host.name"])
 	_, n = New(NewDefaultConfig()).Apply(e)
 	assert.Zero(t, n)
 }

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"github.com/otelcol-mida/otelcol-mida/internal/glob"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -36,10 +37,10 @@ func New(cfg Config) *Policy {
 
 // Activity says whether tasks of an activity are captured at all.
 func (p *Policy) Activity(name string) bool {
-	if anyGlob(p.cfg.DropActivities, name) {
+	if glob.Any(p.cfg.DropActivities, name) {
 		return false
 	}
-	return len(p.cfg.KeepActivities) == 0 || anyGlob(p.cfg.KeepActivities, name)
+	return len(p.cfg.KeepActivities) == 0 || glob.Any(p.cfg.KeepActivities, name)
 }
 
 // Fields returns the part of a map that is captured, and how many values were left out. root is the first part of the
@@ -62,11 +63,11 @@ func (f *filter) fields(path string, values map[string]any, kept bool) map[strin
 	out := make(map[string]any, len(values))
 	for name, v := range values {
 		field := path + "." + name
-		if anyGlob(f.cfg.DropFields, field) {
+		if glob.Any(f.cfg.DropFields, field) {
 			f.left += leaves(v)
 			continue
 		}
-		keep := kept || anyGlob(f.cfg.KeepFields, field)
+		keep := kept || glob.Any(f.cfg.KeepFields, field)
 		if m, ok := v.(map[string]any); ok && !task.IsMarker(m) {
 			if below := f.fields(field, m, keep); len(below) > 0 || keep && len(m) == 0 {
 				out[name] = below

@@ -4,11 +4,12 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"path"
 	"strings"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/glob"
 )
 
 // KindOTel is the kind of tasks that were spans of another OTLP-instrumented program: scope and execution are the trace
@@ -168,7 +169,7 @@ var spanKeys = map[string]func(*Event) any{
 	AttrCustom:           func(e *Event) any { return e.Custom },
 }
 
-// SpanRules say what of a foreign span is used and generated: patterns of path.Match over attribute names; the part of
+// SpanRules say what of a foreign span is used and generated: globs over attribute names; the part of
 // the name before the pattern's first "*" is cut off. All other attributes are kept by their own names.
 type SpanRules struct {
 	DefaultCampaign string
@@ -258,7 +259,7 @@ func putIn(m *map[string]any, k string, v any) {
 // matchRule returns the name that a rule gives to an attribute.
 func matchRule(patterns []string, name string) (string, bool) {
 	for _, p := range patterns {
-		if ok, err := path.Match(p, name); err == nil && ok {
+		if glob.Match(p, name) {
 			prefix, _, star := strings.Cut(p, "*")
 			if star && len(prefix) < len(name) {
 				return name[len(prefix):], true

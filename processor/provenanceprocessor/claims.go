@@ -1,10 +1,10 @@
 package provenanceprocessor
 
 import (
-	"path"
 	"strings"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/entity"
+	"github.com/otelcol-mida/otelcol-mida/internal/glob"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -85,11 +85,11 @@ func (b *builder) side(role task.Role, values map[string]any) {
 	entity.Walk(values, func(keys []string, value any) {
 		name := strings.Join(keys, ".")
 		field := string(role) + "." + name
-		if matches(b.ignore, field) {
+		if glob.Any(b.ignore, field) {
 			return
 		}
 		for _, r := range b.values {
-			if matches(r.Fields, field) {
+			if glob.Any(r.Fields, field) {
 				if id, ok := entity.ByValue(r.Name, value); ok {
 					b.add(role, field, labelOf(value), id, nil)
 				}
@@ -157,14 +157,4 @@ func labelOf(v any) string {
 		return s
 	}
 	return task.JSON(v)
-}
-
-// matches says whether a pattern fits. "*" spans dots, as in "used.options.*".
-func matches(patterns []string, field string) bool {
-	for _, p := range patterns {
-		if ok, err := path.Match(p, field); err == nil && ok {
-			return true
-		}
-	}
-	return false
 }

@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"strings"
 
 	"go.opentelemetry.io/collector/component"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/glob"
 )
 
 // Config of the provenance processor.
@@ -17,7 +18,7 @@ type Config struct {
 	// record's resource says (mida.site) wins.
 	Site string `mapstructure:"site"`
 
-	// Ignore lists fields that never identify anything, as patterns with "*" over the full name, such as
+	// Ignore lists fields that never identify anything, as globs over the full name, such as
 	// "used.cache_dir" or "used.options.*".
 	Ignore []string `mapstructure:"ignore"`
 
@@ -30,7 +31,7 @@ type Config struct {
 type ValueRule struct {
 	// Name of the thing; part of its identity.
 	Name string `mapstructure:"name"`
-	// Fields are patterns with "*" over the full name, such as "used.sample_id" or "generated.*.sample".
+	// Fields are globs over the full name, such as "used.sample_id" or "generated.*.sample".
 	Fields []string `mapstructure:"fields"`
 }
 
@@ -77,7 +78,7 @@ func (c *Config) Validate() error {
 
 func validPatterns(key string, patterns []string) error {
 	for _, p := range patterns {
-		if _, err := path.Match(p, "x"); err != nil {
+		if err := glob.Validate(p); err != nil {
 			return fmt.Errorf(`%s: %q is no pattern: %w`, key, p, err)
 		}
 		if !strings.HasPrefix(p, "used.") && !strings.HasPrefix(p, "generated.") && !strings.HasPrefix(p, "*") {

@@ -185,6 +185,13 @@ func TestIgnoredFieldsMakeNoClaims(t *testing.T) {
 	cfg := config()
 	cfg.Ignore = []string{"used.opts.*"}
 	assert.Len(t, through(t, cfg, e)[0].Claims, 1)
+	// "*" stands for any text, slashes too: MLflow and others name fields with them.
+	e.Used = map[string]any{"cache/val": "/data/cache.db", "in": "/data/x.npz"}
+	cfg.Ignore = []string{"used.ca*"}
+	assert.Len(t, through(t, cfg, e)[0].Claims, 1)
+	cfg.Values = []ValueRule{{Name: "loss", Fields: []string{"*loss"}}}
+	e.Generated = map[string]any{"val/loss": 0.25}
+	assert.Len(t, through(t, cfg, e)[0].Claims, 2)
 }
 
 func TestOtherRecordsPassUnchanged(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/capture"
+	"github.com/otelcol-mida/otelcol-mida/internal/glob"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -80,7 +81,7 @@ func newLimiter(cfg Capture) *limiter {
 
 // named is the value of a param or tag unless the configuration calls it a secret; the policy looks for all others.
 func (l *limiter) named(name string, v any, out *withheld) any {
-	if capture.Match(l.cfg.Redact, name) {
+	if glob.Any(l.cfg.Redact, name) {
 		out.Redacted++
 		return map[string]any{capture.KeyRedacted: true}
 	}

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/capture"
+	"github.com/otelcol-mida/otelcol-mida/internal/glob"
 )
 
 // Config of one observed tracking database.
@@ -81,7 +82,7 @@ func (c *Config) Validate() error {
 
 // keeps says whether a name passes.
 func (c Choice) keeps(name string) bool {
-	return (len(c.Include) == 0 || capture.Match(c.Include, name)) && !capture.Match(c.Exclude, name)
+	return (len(c.Include) == 0 || glob.Any(c.Include, name)) && !glob.Any(c.Exclude, name)
 }
 
 // databasePath is the file that a tracking URI names, relative or absolute.

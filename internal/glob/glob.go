@@ -1,20 +1,39 @@
-package capture
+// Package glob has the patterns over names of fields, activities and attributes: the same everywhere, in Go and Python.
+package glob
 
-import "unicode/utf8"
+import (
+	"fmt"
+	"unicode/utf8"
+)
 
-// anyGlob says whether one of the patterns fits the whole name.
-func anyGlob(patterns []string, name string) bool {
+// Any says whether one of the patterns fits the whole name.
+func Any(patterns []string, name string) bool {
 	for _, p := range patterns {
-		if glob(p, name) {
+		if Match(p, name) {
 			return true
 		}
 	}
 	return false
 }
 
-// glob is Python's fnmatch.fnmatchcase: * takes anything, ? one character, [abc], [a-z], [!abc] one of a set; a [ that is
-// not closed is itself.
-func glob(pattern, name string) bool {
+// Validate says what is wrong with a pattern that hardly can be meant as it is: Match would take it literally.
+func Validate(pattern string) error {
+	for i := 0; i < len(pattern); i++ {
+		if pattern[i] != '[' {
+			continue
+		}
+		end := setEnd(pattern, i)
+		if end == 0 {
+			return fmt.Errorf("the [ at byte %d is not closed; write [[] for the character itself", i)
+		}
+		i = end
+	}
+	return nil
+}
+
+// Match is Python's fnmatch.fnmatchcase: * takes anything (also dots and slashes), ? one character, [abc], [a-z], [!abc]
+// one of a set; a [ that is not closed is itself.
+func Match(pattern, name string) bool {
 	star, mark := -1, 0
 	p, n := 0, 0
 	for n < len(name) {
