@@ -239,6 +239,6 @@ func TestMsgpackIsSafe(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, map[string]any{
 		"1": map[string]any{"$int": "18446744073709551615"}, "[2]": 1.0,
-		"\xff": map[string]any{"$object": map[string]any{"type": "msgpack.ext.5", "bytes": int64(1)}},
+		"\uFFFD": map[string]any{"$object": map[string]any{"type": "msgpack.ext.5", "bytes": int64(1)}},
 	}, v)
 }

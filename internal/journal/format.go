@@ -92,7 +92,29 @@ func headerFromWire(m map[string]any) (*Header, error) {
 			return nil, fmt.Errorf("header: defaults is a %T, want a map", d)
 		}
 	}
+	h.addHost()
 	return h, nil
+}
+
+// addHost makes the host a default of the events' resources.
+func (h *Header) addHost() {
+	if h.Host == "" {
+		return
+	}
+	if h.Defaults == nil {
+		h.Defaults = map[string]any{}
+	}
+	resource, ok := h.Defaults["resource"].(map[string]any)
+	if !ok {
+		if h.Defaults["resource"] != nil {
+			return // each event will say what is wrong with it
+		}
+		resource = map[string]any{}
+		h.Defaults["resource"] = resource
+	}
+	if _, ok := resource["host.name"]; !ok {
+		resource["host.name"] = h.Host
+	}
 }
 
 var observerName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)

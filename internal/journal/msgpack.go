@@ -1,10 +1,12 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"unicode/utf8"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
@@ -14,10 +16,12 @@ const maxValues = 8 << 20
 
 var errShort = errors.New("the payload ends inside a value")
 
-// DecodeMsgpack reads one value into the set of values of package task. It is written for hostile input: no recursion
-// below task.MaxDepth, no allocation that the payload does not pay for.
-func DecodeMsgpack(payload []byte) (any, error) {
-	d := decoder{b: payload}
+// DecodeMsgpack reads one value into the set of values of package task; text that is not UTF-8 is made so. It is written
+// for hostile input: no recursion below task.MaxDepth, no allocation that the payload does not pay for.
+func DecodeMsgpack(payload []byte) (any, error) { return decodeMsgpack(payload, keys{}) }
+
+func decodeMsgpack(payload []byte, known keys) (any, error) {
+	d := decoder{b: payload, keys: known}
 	v, err := d.value(0)
 	if err != nil {
 		return nil, fmt.Errorf("msgpack at byte %d: %w", d.i, err)
@@ -29,9 +33,36 @@ func DecodeMsgpack(payload []byte) (any, error) {
 }
 
 type decoder struct {
-	b []byte
-	i int
-	n int // values so far
+	b    []byte
+	i    int
+	n    int // values so far
+	keys keys
+}
+
+// keys are the names of maps that were seen: the events of a journal have the same ones, and need not keep a copy each.
+type keys map[string]string
+
+const (
+	maxKeys   = 1000
+	maxKeyLen = 64
+)
+
+func (k keys) of(b []byte) string {
+	if s, ok := k[string(b)]; ok { // this conversion does not allocate
+		return s
+	}
+	s := text(b)
+	if len(k) < maxKeys && len(b) <= maxKeyLen {
+		k[string(b)] = s
+	}
+	return s
+}
+
+func text(b []byte) string {
+	if utf8.Valid(b) {
+		return string(b)
+	}
+	return string(bytes.ToValidUTF8(b, []byte("\uFFFD")))
 }
 
 func (d *decoder) take(n int) ([]byte, error) {
@@ -153,6 +184,10 @@ func (d *decoder) value(depth int) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return d.content(t, depth)
+}
+
+func (d *decoder) content(t token, depth int) (any, error) {
 	if depth >= task.MaxDepth && (t.kind == kindArray || t.kind == kindMap) {
 		if err := d.skip(t); err != nil {
 			return nil, err
@@ -162,7 +197,7 @@ func (d *decoder) value(depth int) (any, error) {
 	switch t.kind {
 	case kindString:
 		b, err := d.take(t.n)
-		return string(b), err
+		return text(b), err
 	case kindBytes:
 		b, err := d.take(t.n)
 		return append([]byte{}, b...), err
@@ -202,7 +237,7 @@ func (d *decoder) mapping(n, depth int) (any, error) {
 	}
 	out := make(map[string]any, min(n, 4096))
 	for range n {
-		k, err := d.value(depth + 1)
+		name, err := d.key(depth + 1)
 		if err != nil {
 			return nil, err
 		}
@@ -210,13 +245,22 @@ func (d *decoder) mapping(n, depth int) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		name, ok := k.(string)
-		if !ok {
-			name = task.JSON(k) // as every observer writes keys that are not strings
-		}
 		out[name] = v
 	}
 	return out, nil
+}
+
+func (d *decoder) key(depth int) (string, error) {
+	t, err := d.token()
+	if err != nil {
+		return "", err
+	}
+	if t.kind == kindString {
+		b, err := d.take(t.n)
+		return d.keys.of(b), err
+	}
+	k, err := d.content(t, depth)
+	return task.JSON(k), err // as every observer writes keys that are not strings
 }
 
 // skip passes over the content of an array or map, however deep, without recursion.

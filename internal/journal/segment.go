@@ -24,6 +24,7 @@ const checkInterval = time.Second
 type segment struct {
 	segmentName
 	header    *Header
+	keys      keys
 	headerSum uint32 // tells this file from another one of the same name
 	pos       int64
 	final     bool // the record before pos is a final checkpoint
@@ -231,7 +232,10 @@ func (s *segment) decode(payload []byte) (any, error) {
 	if s.text {
 		return task.DecodeJSON(payload)
 	}
-	return DecodeMsgpack(payload)
+	if s.keys == nil {
+		s.keys = keys{}
+	}
+	return decodeMsgpack(payload, s.keys)
 }
 
 // records reads events until the file or the budget ends.
@@ -296,64 +300,29 @@ func (s *segment) events(payload []byte, p *part) {
 	}
 }
 
-// event makes an event of a decoded map and the header's defaults.
+// event makes an event of a decoded map and the header's defaults. What the events of a journal have in common they share:
+// nobody changes the maps of an event.
 func (h *Header) event(m map[string]any) (*task.Event, error) {
-	for k, d := range h.Defaults {
-		v, ok := m[k]
-		if !ok {
-			m[k] = clone(d)
-			continue
-		}
-		if k != "attributes" && k != "resource" {
-			continue
-		}
-		vm, ok1 := v.(map[string]any)
-		dm, ok2 := d.(map[string]any)
+	for _, k := range []string{"attributes", "resource"} {
+		own, ok1 := m[k].(map[string]any)
+		shared, ok2 := h.Defaults[k].(map[string]any)
 		if !ok1 || !ok2 {
 			continue
 		}
-		for name, value := range dm {
-			if _, ok := vm[name]; !ok {
-				vm[name] = clone(value)
+		for name, value := range shared {
+			if _, ok := own[name]; !ok {
+				own[name] = value
 			}
 		}
 	}
-	e, err := task.FromWire(m)
+	e, err := task.FromDecoded(m, h.Defaults)
 	if err != nil {
 		return nil, err
 	}
 	if e.ObserverID == "" {
 		e.ObserverID = h.Observer
 	}
-	if h.Host != "" {
-		if e.Resource == nil {
-			e.Resource = map[string]any{}
-		}
-		if _, ok := e.Resource["host.name"]; !ok {
-			e.Resource["host.name"] = h.Host
-		}
-	}
 	return e, nil
-}
-
-// clone copies the containers of a default, so that no two events share one.
-func clone(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for k, e := range v {
-			out[k] = clone(e)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, e := range v {
-			out[i] = clone(e)
-		}
-		return out
-	default:
-		return v
-	}
 }
 
 func isFinal(e *task.Event) bool {

@@ -1,6 +1,9 @@
 package task
 
-import "testing"
+import (
+	"strconv"
+	"testing"
+)
 
 func typical() *Event {
 	return &Event{
@@ -60,4 +63,32 @@ func BenchmarkDecodeState(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func batch() []*Event {
+	events := make([]*Event, 1000)
+	resource := typical().Resource
+	for i := range events {
+		events[i] = typical()
+		events[i].Key, events[i].Resource = strconv.Itoa(i), resource
+	}
+	return events
+}
+
+func BenchmarkToLogsOfABatch(b *testing.B) {
+	events := batch()
+	b.ReportAllocs()
+	for b.Loop() {
+		ToLogs(events)
+	}
+	b.ReportMetric(float64(b.N)*1000/b.Elapsed().Seconds(), "events/s")
+}
+
+func BenchmarkFromLogsOfABatch(b *testing.B) {
+	logs := ToLogs(batch())
+	b.ReportAllocs()
+	for b.Loop() {
+		FromLogs(logs)
+	}
+	b.ReportMetric(float64(b.N)*1000/b.Elapsed().Seconds(), "events/s")
 }

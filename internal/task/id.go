@@ -33,11 +33,8 @@ func TraceID(kind, execution string) [16]byte {
 
 // digest hashes length-prefixed parts, so that no two lists of parts have the same input.
 func digest(parts ...string) [sha256.Size]byte {
-	n := 0
-	for _, p := range parts {
-		n += 4 + len(p)
-	}
-	buf := make([]byte, 0, n)
+	var room [256]byte
+	buf := room[:0]
 	for _, p := range parts {
 		buf = binary.BigEndian.AppendUint32(buf, uint32(len(p)))
 		buf = append(buf, p...)

@@ -3,6 +3,7 @@ package task
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -16,23 +17,53 @@ const ScopeName = "github.com/otelcol-mida/otelcol-mida"
 func ToLogs(events []*Event) plog.Logs {
 	logs := plog.NewLogs()
 	groups := map[string]plog.LogRecordSlice{}
+	// Events of one observer share their resource: one map, which need not be looked at again for each of them.
+	byMap := map[uintptr]plog.LogRecordSlice{}
+	var known traces
 	for _, e := range events {
-		key := ""
-		if len(e.Resource) > 0 {
-			key = JSON(e.Resource)
-		}
-		records, ok := groups[key]
+		id := reflect.ValueOf(e.Resource).Pointer()
+		records, ok := byMap[id]
 		if !ok {
-			rl := logs.ResourceLogs().AppendEmpty()
-			putAll(rl.Resource().Attributes(), e.Resource)
-			sl := rl.ScopeLogs().AppendEmpty()
-			sl.Scope().SetName(ScopeName)
-			records = sl.LogRecords()
-			groups[key] = records
+			records = group(logs, groups, e.Resource)
+			byMap[id] = records
 		}
-		e.toRecord(records.AppendEmpty())
+		e.toRecord(records.AppendEmpty(), known.of(e))
 	}
 	return logs
+}
+
+// group returns the records of a resource.
+func group(logs plog.Logs, groups map[string]plog.LogRecordSlice, resource map[string]any) plog.LogRecordSlice {
+	key := ""
+	if len(resource) > 0 {
+		key = JSON(resource)
+	}
+	records, ok := groups[key]
+	if !ok {
+		rl := logs.ResourceLogs().AppendEmpty()
+		putAll(rl.Resource().Attributes(), resource)
+		sl := rl.ScopeLogs().AppendEmpty()
+		sl.Scope().SetName(ScopeName)
+		records = sl.LogRecords()
+		groups[key] = records
+	}
+	return records
+}
+
+// traces remembers the last trace id that was derived: most events of a batch share one.
+type traces struct {
+	kind, execution string
+	id              [16]byte
+}
+
+func (t *traces) of(e *Event) [16]byte {
+	if e.TraceID != [16]byte{} || e.Kind == "" {
+		return e.TraceID
+	}
+	if kind, execution := e.Kind, e.execution(); kind != t.kind || execution != t.execution {
+		*t = traces{kind: kind, execution: execution, id: TraceID(kind, execution)}
+	}
+	return t.id
 }
 
 func putAll(dst pcommon.Map, m map[string]any) {
@@ -69,12 +100,12 @@ func putValue(dst pcommon.Value, v any) {
 	}
 }
 
-func (e *Event) toRecord(r plog.LogRecord) {
+func (e *Event) toRecord(r plog.LogRecord, trace [16]byte) {
 	r.SetEventName(e.Name)
 	r.SetTimestamp(pcommon.Timestamp(e.Time))
 	r.SetObservedTimestamp(pcommon.Timestamp(e.Observed))
 	if e.Kind != "" {
-		r.SetTraceID(e.Trace())
+		r.SetTraceID(trace)
 		if e.Key != "" {
 			r.SetSpanID(e.Span())
 		}
@@ -177,53 +208,112 @@ var recordKeys = map[string]string{
 	AttrCustom: "custom", AttrObserverID: "observer", AttrObserverSeq: "seq",
 }
 
-var telemetryKeys = map[string]string{
-	AttrTelemetryStart: "start", AttrTelemetryEnd: "end", AttrTelemetryPeak: "peak",
-}
-
 // ErrNotTaskEvent is the error of FromRecord for a record whose event name is none of ours.
 var ErrNotTaskEvent = errors.New("not a task event")
 
 // FromRecord decodes one log record. Resource attributes go to Event.Resource, attributes that are not ours to
 // Event.Attributes. Trace and span id are kept only when they are not the derived ones.
 func FromRecord(r plog.LogRecord, resource map[string]any) (*Event, error) {
-	name := r.EventName()
-	if !strings.HasPrefix(name, "mida.") {
-		return nil, fmt.Errorf("%w: event name %q", ErrNotTaskEvent, name)
-	}
-	m := map[string]any{"event": name, "time": int64(r.Timestamp()), "observed": int64(r.ObservedTimestamp())}
-	tel := map[string]any{}
-	attrs := map[string]any{}
-	for k, v := range r.Attributes().All() {
-		if key, ok := recordKeys[k]; ok {
-			m[key] = v.AsRaw()
-		} else if key, ok := telemetryKeys[k]; ok {
-			tel[key] = v.AsRaw()
-		} else {
-			attrs[k] = v.AsRaw()
-		}
-	}
-	if len(tel) > 0 {
-		m["telemetry"] = tel
-	}
-	if len(attrs) > 0 {
-		m["attributes"] = attrs
-	}
-	if r.Body().Type() != pcommon.ValueTypeEmpty {
-		m["record"] = r.Body().AsRaw()
-	}
-	e, err := FromWire(m)
+	return fromRecord(r, resource, new(traces))
+}
+
+func fromRecord(r plog.LogRecord, resource map[string]any, known *traces) (*Event, error) {
+	e, err := decode(r, resource, nil)
 	if err != nil {
-		return nil, fmt.Errorf("event %q of task %q: %w", name, m["key"], err)
+		return nil, err
 	}
-	e.Resource = resource
-	if id := r.TraceID(); !id.IsEmpty() && [16]byte(id) != e.Trace() {
+	if id := r.TraceID(); !id.IsEmpty() && [16]byte(id) != known.of(e) {
 		e.TraceID = id
 	}
 	if id := r.SpanID(); !id.IsEmpty() && [8]byte(id) != e.Span() {
 		e.SpanID = id
 	}
 	return e, nil
+}
+
+// FromRecordPart decodes only the attributes that only names, and no ids of trace and span: for who needs to look at a part of
+// every record.
+func FromRecordPart(r plog.LogRecord, resource map[string]any, only map[string]bool) (*Event, error) {
+	return decode(r, resource, only)
+}
+
+// decode decodes all attributes, or those in only.
+func decode(r plog.LogRecord, resource map[string]any, only map[string]bool) (*Event, error) {
+	name := r.EventName()
+	if !strings.HasPrefix(name, "mida.") {
+		return nil, fmt.Errorf("%w: event name %q", ErrNotTaskEvent, name)
+	}
+	e := &Event{
+		Name: validText(name), Time: int64(r.Timestamp()), Observed: int64(r.ObservedTimestamp()), Attempt: NoAttempt, Resource: resource,
+	}
+	w := wireReader{clean: true}
+	for k, v := range r.Attributes().All() {
+		if only != nil && !only[k] {
+			continue
+		}
+		key, ours := "", false
+		if strings.HasPrefix(k, "mida.") {
+			key, ours = recordKeys[k]
+		}
+		if ours {
+			w.set(e, key, fromValue(v, 0))
+		} else if dst := e.telemetryField(k); dst != nil {
+			*dst = w.mapping(k, fromValue(v, 0))
+		} else {
+			putIn(&e.Attributes, validText(k), fromValue(v, 1))
+		}
+	}
+	if only == nil && r.Body().Type() != pcommon.ValueTypeEmpty {
+		e.Record = fromValue(r.Body(), 0)
+	}
+	w.refs(e)
+	if w.err != nil {
+		return nil, fmt.Errorf("event %q of task %q: %w", name, e.Key, w.err)
+	}
+	return e, nil
+}
+
+func (e *Event) telemetryField(attribute string) *map[string]any {
+	switch attribute {
+	case AttrTelemetryStart:
+		return &e.TelemetryStart
+	case AttrTelemetryEnd:
+		return &e.TelemetryEnd
+	case AttrTelemetryPeak:
+		return &e.TelemetryPeak
+	}
+	return nil
+}
+
+// fromValue is Normalize of v.AsRaw, in one pass.
+func fromValue(v pcommon.Value, depth int) any {
+	if depth > MaxDepth {
+		return normalize(v.AsRaw(), depth)
+	}
+	switch v.Type() {
+	case pcommon.ValueTypeStr:
+		return validText(v.Str())
+	case pcommon.ValueTypeInt:
+		return v.Int()
+	case pcommon.ValueTypeDouble:
+		return v.Double()
+	case pcommon.ValueTypeBool:
+		return v.Bool()
+	case pcommon.ValueTypeMap:
+		m := make(map[string]any, v.Map().Len())
+		for k, v := range v.Map().All() {
+			m[validText(k)] = fromValue(v, depth+1)
+		}
+		return m
+	case pcommon.ValueTypeSlice:
+		l := make([]any, v.Slice().Len())
+		for i, v := range v.Slice().All() {
+			l[i] = fromValue(v, depth+1)
+		}
+		return l
+	default:
+		return normalize(v.AsRaw(), depth)
+	}
 }
 
 // Rejected is a record that could not be decoded, with the reason.
@@ -236,6 +326,7 @@ type Rejected struct {
 func FromLogs(logs plog.Logs) ([]*Event, []Rejected) {
 	events := make([]*Event, 0, logs.LogRecordCount())
 	var rejected []Rejected
+	var known traces
 	for _, rl := range logs.ResourceLogs().All() {
 		var resource map[string]any
 		if rl.Resource().Attributes().Len() > 0 {
@@ -243,7 +334,7 @@ func FromLogs(logs plog.Logs) ([]*Event, []Rejected) {
 		}
 		for _, sl := range rl.ScopeLogs().All() {
 			for _, r := range sl.LogRecords().All() {
-				e, err := FromRecord(r, resource)
+				e, err := fromRecord(r, resource, &known)
 				if err != nil {
 					rejected = append(rejected, Rejected{Record: r, Err: err})
 					continue
