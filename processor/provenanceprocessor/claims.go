@@ -34,7 +34,7 @@ func (c *claimer) claims(e *task.Event) []task.Claim {
 	}
 	b.side(task.Used, e.Used)
 	b.side(task.Generated, e.Generated)
-	if e.Kind == "mlflow" && e.Key != "" {
+	if e.IsTask() && e.Kind == "mlflow" && e.Key != "" {
 		// A run is a thing that others name by its id.
 		if id, ok := entity.Canonical("run_id", e.Key, nil, b.where); ok {
 			b.add(task.Generated, "", e.Key, id, nil)
@@ -46,9 +46,8 @@ func (c *claimer) claims(e *task.Event) []task.Claim {
 // where is the place in which the event's task ran.
 func (c *claimer) where(e *task.Event) entity.Where {
 	w := entity.Where{Site: c.site}
-	for key, dst := range map[string]*string{
-		task.AttrSite: &w.Site, "host.name": &w.Host, "process.working_directory": &w.Cwd, "container.id": &w.Container,
-	} {
+	for i, dst := range [...]*string{&w.Site, &w.Host, &w.Cwd, &w.Container} {
+		key := whereAttributes[i]
 		if s, _ := e.Resource[key].(string); s != "" {
 			*dst = s
 		}
@@ -58,6 +57,9 @@ func (c *claimer) where(e *task.Event) entity.Where {
 	}
 	return w
 }
+
+// whereAttributes say where a task ran: site, host, directory, container.
+var whereAttributes = [...]string{task.AttrSite, "host.name", "process.working_directory", "container.id"}
 
 type claimKey struct {
 	role                    task.Role

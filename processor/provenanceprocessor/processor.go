@@ -16,7 +16,22 @@ type provenance struct {
 	tel     *metadata.TelemetryBuilder
 }
 
-// process adds claims to task events. Whatever else is in the stream passes unchanged.
+// needed are the attributes that claims depend on; the exporter decodes the others.
+var needed = func() map[string]bool {
+	names := map[string]bool{}
+	for _, n := range []string{
+		task.AttrKind, task.AttrKey, task.AttrStartedAt, task.AttrEndedAt, task.AttrUsed, task.AttrGenerated, task.AttrPaths, task.AttrClaims,
+	} {
+		names[n] = true
+	}
+	for _, n := range whereAttributes {
+		names[n] = true
+	}
+	return names
+}()
+
+// process adds claims to events of tasks, and of entities that say what was used or generated. Whatever else is in the
+// stream passes unchanged.
 func (p *provenance) process(ctx context.Context, logs plog.Logs) (plog.Logs, error) {
 	var seen, invalid int64
 	type kind struct{ role, evidence string }
@@ -31,14 +46,16 @@ func (p *provenance) process(ctx context.Context, logs plog.Logs) (plog.Logs, er
 		resource, _ := task.Normalize(attrs.AsRaw()).(map[string]any)
 		for _, sl := range rl.ScopeLogs().All() {
 			for _, r := range sl.LogRecords().All() {
-				e, err := task.FromRecord(r, resource)
-				if err != nil {
-					if r.EventName() != "" && isTaskName(r.EventName()) {
-						invalid++
-					}
+				if !claims(r.EventName()) {
 					continue
 				}
-				if !e.IsTask() {
+				e, err := task.FromRecordPart(r, resource, needed)
+				if err != nil {
+					invalid++
+					continue
+				}
+				// An entity without an identity is nobody's.
+				if !e.IsTask() && (e.Kind == "" || e.Key == "" || len(e.Used)+len(e.Generated) == 0) {
 					continue
 				}
 				seen++
@@ -63,4 +80,7 @@ func (p *provenance) process(ctx context.Context, logs plog.Logs) (plog.Logs, er
 	return logs, nil
 }
 
-func isTaskName(name string) bool { return (&task.Event{Name: name}).IsTask() }
+// claims says whether events of a name can make claims.
+func claims(name string) bool {
+	return name == task.EventEntity || (&task.Event{Name: name}).IsTask()
+}

@@ -194,6 +194,27 @@ func TestIgnoredFieldsMakeNoClaims(t *testing.T) {
 	assert.Len(t, through(t, cfg, e)[0].Claims, 2)
 }
 
+// TestEntitiesOfATaskMakeClaims: what an observer says of an entity holds for the task that it names.
+func TestEntitiesOfATaskMakeClaims(t *testing.T) {
+	consumer := ran("b", "n1", 6, 9)
+	consumer.Used = map[string]any{"data": "/data/x.npz"}
+	observed := &task.Event{
+		Name: task.EventEntity, Kind: "log", Scope: "s", Key: "a", Attempt: task.NoAttempt, Time: 5 * second,
+		Generated: map[string]any{"out": "/data/x.npz"}, Record: map[string]any{"id": "x"}, Resource: consumer.Resource,
+	}
+	nobodys := &task.Event{Name: task.EventEntity, Attempt: task.NoAttempt, Generated: map[string]any{"out": "/data/x.npz"}, Record: map[string]any{"id": "y"}}
+	scattered := &task.Event{Name: task.EventEntity, Kind: "dask", Scope: "s", Key: "c", Attempt: task.NoAttempt, Record: map[string]any{"value": "/data/x.npz"}}
+	got := through(t, config(), observed, nobodys, scattered, consumer)
+	made := map[string]int{}
+	for _, e := range got {
+		made[e.Key] = len(e.Claims)
+	}
+	assert.Equal(t, map[string]int{"a": 1, "": 0, "c": 0, "b": 1}, made)
+	l := links(got)
+	require.Len(t, l, 1)
+	assert.Equal(t, observed.ID(), l[0].From)
+}
+
 func TestOtherRecordsPassUnchanged(t *testing.T) {
 	checkpoint := &task.Event{
 		Name: task.EventCheckpoint, Attempt: task.NoAttempt, Record: map[string]any{"last_seq": int64(3)},
