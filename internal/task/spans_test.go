@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"pgregory.net/rapid"
 )
 
 func TestSpanRoundTrip(t *testing.T) {
@@ -28,6 +29,33 @@ func TestSpanRoundTrip(t *testing.T) {
 		e.Stdout, e.Stderr, e.ObserverID, e.Seq = "", "", "", 0
 		require.Equal(t, e, got)
 	}
+}
+
+// TestSpanRoundTripProperty: a task that ended comes back from its span with its identity and its ids.
+func TestSpanRoundTripProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := endedTasks().Draw(t, "task")
+		if !e.HasSpan() {
+			t.Fatal("no span")
+		}
+		span := ptrace.NewSpan()
+		e.ToSpan(span, e.DeclaredLinks())
+		assert.Equal(t, e.Trace(), [16]byte(span.TraceID()))
+		assert.Equal(t, e.AttemptSpan(), [8]byte(span.SpanID()))
+		got, err := FromSpan(span, e.Resource, SpanRules{DefaultCampaign: "default", Used: []string{"*"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		assert.Equal(t, e.ID(), got.ID())
+		assert.Equal(t, e.Trace(), got.Trace())
+		assert.Equal(t, e.AttemptSpan(), got.AttemptSpan())
+		e.Time, e.Observed = e.EndedAt, 0
+		// What a span does not carry.
+		e.Parent, e.Dependencies, e.Refs, e.Paths, e.Claims, e.Tags, e.Record = nil, nil, nil, nil, nil, nil, nil
+		e.TelemetryStart, e.TelemetryEnd, e.TelemetryPeak = nil, nil, nil
+		e.Stdout, e.Stderr, e.ObserverID, e.Seq = "", "", "", 0
+		assert.Equal(t, e, got)
+	})
 }
 
 func TestReferencesAreDeclaredLinks(t *testing.T) {

@@ -347,17 +347,35 @@ func TestWireAndLogsRoundTrip(t *testing.T) {
 
 func TestWireRoundTripProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		e := events().Draw(t, "event")
+		e := fullEvents().Draw(t, "event")
+		before := JSON(e.Wire())
 		back, err := FromWire(e.Wire())
 		if err != nil {
 			t.Fatal(err)
 		}
 		assert.Equal(t, e, back)
-		got, rejected := FromLogs(ToLogs([]*Event{e}))
+		back, err = FromDecoded(e.Wire(), map[string]any{"event": "not used"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		assert.Equal(t, e, back)
+		logs := ToLogs([]*Event{e})
+		got, rejected := FromLogs(logs)
 		if len(rejected) > 0 {
 			t.Fatal(rejected[0].Err)
 		}
 		assert.Equal(t, e, got[0])
+		data, err := (&plog.ProtoMarshaler{}).MarshalLogs(logs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		logs, err = (&plog.ProtoUnmarshaler{}).UnmarshalLogs(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _ = FromLogs(logs)
+		assert.Equal(t, []*Event{e}, got, "through OTLP")
+		assert.Equal(t, before, JSON(e.Wire()), "the event is not changed")
 	})
 }
 
