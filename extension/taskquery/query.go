@@ -42,8 +42,8 @@ func (s *server) query(ctx context.Context, r *http.Request) (any, error) {
 		out["next_cursor"] = answer.NextCursor
 		out["live"] = answer.Live
 	}
-	if len(answer.Warnings) > 0 {
-		out["warnings"] = answer.Warnings
+	if warnings := append(answer.Warnings, hints(ctx, st, q, answer)...); len(warnings) > 0 {
+		out["warnings"] = warnings
 	}
 	return out, nil
 }
