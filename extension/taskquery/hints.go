@@ -19,8 +19,11 @@ const hintSample = 200
 
 // hints are the warnings about fields that tasks do not seem to have.
 func hints(ctx context.Context, st store.Reader, q *query.Query, answer *query.Answer) []string {
+	if q.Cursor != "" {
+		return nil // said with the first page
+	}
 	fields := doubtful(q, answer)
-	if len(fields) == 0 || q.Cursor != "" {
+	if len(fields) == 0 {
 		return nil
 	}
 	sample := &query.Query{Filter: onlyScalars(q.Filter), Limit: hintSample}
@@ -71,7 +74,8 @@ func doubtful(q *query.Query, answer *query.Answer) []query.Field {
 			out = append(out, f)
 		}
 	}
-	nothing := answer.Total == 0 || len(q.Aggregation) > 0 && len(q.Groups()) == 0 && answer.Rows[0][query.ColumnCount] == int64(0)
+	nothing := len(answer.Rows) == 0 ||
+		len(q.Aggregation) > 0 && len(q.Groups()) == 0 && answer.Rows[0][query.ColumnCount] == int64(0)
 	eachCompare(q.Filter, false, func(c query.Compare, negated bool) {
 		// What matches tasks without the field too tells nothing of it.
 		without := c.Op == query.Ne || c.Op == query.Nin || c.Op == query.Exists && c.Value == false

@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/query"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -45,6 +47,11 @@ func TestFieldsThatNoTaskHas(t *testing.T) {
 	} {
 		assert.Equal(t, want, a.ok("POST", "/api/v1/query", body)["warnings"], body)
 	}
+	q, err := query.ParseJSON([]byte(`{"aggregation": [["count", "used.layrs"]]}`))
+	require.NoError(t, err)
+	answer := a.ok("POST", "/api/v1/query", `{"aggregation": [["count", "used.layrs"]], "cursor": "`+q.CursorAt(5)+`"}`)
+	assert.Empty(t, answer["rows"])
+	assert.NotContains(t, answer, "warnings", "said with the first page")
 	for i := range hintSample {
 		a.stores.load(t, event(fmt.Sprint("more", i), func(e *task.Event) { e.Used = map[string]any{"layers": int64(1)} }))
 	}
