@@ -90,7 +90,7 @@ func (m *matcher) bounds(f Filter, d *document) (surely, possibly bool) {
 		}
 		return surely, possibly
 	case Nor:
-		s, c := m.bounds(Or{Parts: f.Parts}, d)
+		s, c := m.bounds(Or(f), d)
 		return !c, !s
 	case Not:
 		s, c := m.bounds(f.Part, d)
