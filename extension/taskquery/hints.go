@@ -3,6 +3,7 @@ package taskquery
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -50,9 +51,7 @@ func hints(ctx context.Context, st store.Reader, q *query.Query, answer *query.A
 				text = f.Name + ": none of the tasks that the rest of the filter selects has this field"
 			}
 		}
-		if s := names.nearest(f); s != "" {
-			text += fmt.Sprintf("; did you mean %q?", s)
-		}
+		text += names.instead(f)
 		out = append(out, text)
 	}
 	return out
@@ -188,19 +187,32 @@ func (n fieldNames) have(f query.Field) bool {
 	return false
 }
 
-// nearest is the field that was meant: the same name elsewhere, or one spelt almost like it.
-func (n fieldNames) nearest(f query.Field) string {
-	for _, root := range []string{"used", "generated"} {
+// namesShown is how many names are shown where none is like the one given.
+const namesShown = 10
+
+// instead says what may have been meant: the same name elsewhere, one spelt almost like it, or what there is.
+func (n fieldNames) instead(f query.Field) string {
+	roots := []string{f.Root, "used", "generated"}
+	for _, root := range roots {
 		if n[root][f.Path] {
-			return root + "." + f.Path
+			return fmt.Sprintf("; did you mean %q?", root+"."+f.Path)
 		}
 	}
-	paths := make([]string, 0, len(n[f.Root]))
-	for path := range n[f.Root] {
-		paths = append(paths, path)
+	for _, root := range roots {
+		if path := query.Nearest(f.Path, slices.Collect(maps.Keys(n[root]))); path != "" {
+			return fmt.Sprintf("; did you mean %q?", root+"."+path)
+		}
 	}
-	if path := query.Nearest(f.Path, paths); path != "" {
-		return f.Root + "." + path
+	var there []string
+	for _, path := range slices.Sorted(maps.Keys(n[f.Root])) {
+		if len(there) == namesShown {
+			there = append(there, "…")
+			break
+		}
+		there = append(there, f.Root+"."+path)
 	}
-	return ""
+	if there == nil {
+		return ""
+	}
+	return "; there is " + strings.Join(there, ", ")
 }

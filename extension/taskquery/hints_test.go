@@ -31,10 +31,11 @@ func TestFieldsThatNoTaskHas(t *testing.T) {
 		`{"sort": ["used.layrs"]}`:                                                                 []any{meant},
 		`{"projection": ["used.layrs"], "aggregation": [["count", "id"]]}`:                         []any{meant},
 		`{"aggregation": [["count", "used.layrs"]]}`:                                               []any{meant},
+		`{"filter": {"used.los": 1}}`:                                                              []any{`used.los: no task has this field; did you mean "generated.loss"?`},
 		`{"aggregation": [["min", "used.loss"]]}`:                                                  []any{`used.loss: no task has this field; did you mean "generated.loss"?`},
-		`{"filter": {"used.unheard_of": 1}}`:                                                       []any{"used.unheard_of: no task has this field"},
+		`{"filter": {"used.unheard_of": 1}}`:                                                       []any{"used.unheard_of: no task has this field; there is used.angle, used.cfg.depth, used.depth, used.layers"},
 		`{"filter": {"job.id": "1"}}`:                                                              []any{"job.id: no task has this field"},
-		`{"filter": {"campaign_id": "c1", "used.angle": 1.5}}`:                                     []any{"used.angle: none of the tasks that the rest of the filter selects has this field"},
+		`{"filter": {"campaign_id": "c1", "used.angle": 1.5}}`:                                     []any{"used.angle: none of the tasks that the rest of the filter selects has this field; there is used.cfg.depth, used.depth, used.layers"},
 		`{"aggregation": [["min", "generated.los"]], "filter": {"campaign_id": "c1"}, "limit": 1}`: []any{`generated.los: none of the tasks that the rest of the filter selects has this field; did you mean "generated.loss"?`},
 		// What tasks have is no matter for a hint, nor is a filter that selects nothing by other fields.
 		`{"filter": {"used.layers": 77}}`:                                      nil,
