@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/user"
@@ -60,7 +61,7 @@ func (s *server) backup(ctx context.Context, r *http.Request) (any, error) {
 	}
 	path, _ := m["path"].(string)
 	if !filepath.IsAbs(path) {
-		return nil, &query.Error{Field: "path", Problem: fmt.Sprintf("%q is not an absolute path of the collector's machine", path)}
+		return nil, &query.Error{Field: "path", Problem: task.JSON(m["path"]) + " is not an absolute path of the collector's machine"}
 	}
 	st, err := s.store()
 	if err != nil {
@@ -70,6 +71,10 @@ func (s *server) backup(ctx context.Context, r *http.Request) (any, error) {
 		return nil, &query.Error{Field: "path", Problem: fmt.Sprintf("%q exists already; want a new file", path)}
 	}
 	if err := st.Backup(ctx, path); err != nil {
+		var file *fs.PathError
+		if errors.As(err, &file) {
+			return nil, &query.Error{Field: "path", Problem: fmt.Sprintf("%q cannot be written: %v", path, file.Err)}
+		}
 		return nil, err
 	}
 	s.set.Logger.Info("a backup was written", zap.String("path", path), zap.String("user", userOf(ctx)))

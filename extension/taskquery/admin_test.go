@@ -71,6 +71,10 @@ func TestBackup(t *testing.T) {
 	assert.Contains(t, e["message"], "exists already")
 	e = a.refused(http.StatusBadRequest, "POST", "/api/v1/backup", `{"path": "backup.db"}`)
 	assert.Contains(t, e["message"], "not an absolute path")
+	e = a.refused(http.StatusBadRequest, "POST", "/api/v1/backup", `{"path": 5}`)
+	assert.Contains(t, e["message"], "path: 5 is not an absolute path")
+	e = a.refused(http.StatusBadRequest, "POST", "/api/v1/backup", `{"path": "/no/such/directory/backup.db"}`)
+	assert.Contains(t, e["message"], "cannot be written: no such file or directory")
 	e = a.refused(http.StatusBadRequest, "POST", "/api/v1/backup", `{"paht": "x"}`)
 	assert.Equal(t, "path", e["suggestion"])
 }

@@ -64,7 +64,11 @@ func (s *server) Start(ctx context.Context, host component.Host) error {
 	}
 	guard := &guard{
 		next: s.routes(), auth: auth, hint: hint, telemetry: s.telemetry, log: s.set.Logger,
-		loopback: isLoopback(listener.Addr()), allowed: s.config.AllowedHosts,
+		loopback: isLoopback(listener.Addr()), allowed: s.config.AllowedHosts, origins: originsOf(s.config),
+	}
+	if !guard.loopback && !s.config.TLS.HasValue() {
+		s.set.Logger.Warn("the query API is open to other machines without tls: passwords and tokens can be read on the way",
+			zap.String("endpoint", s.config.NetAddr.Endpoint))
 	}
 	// The guard authenticates by itself, because /healthz stays open.
 	config := s.config.ServerConfig

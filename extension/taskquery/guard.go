@@ -81,6 +81,7 @@ type guard struct {
 	hint      string
 	loopback  bool
 	allowed   []string
+	origins   *http.CrossOriginProtection // nil when cors lets any origin in
 	telemetry *metadata.TelemetryBuilder
 	log       *zap.Logger
 }
@@ -122,6 +123,10 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request) {
 		})
 		return
 	}
+	if err := g.foreignPage(r); err != nil {
+		writeError(w, err)
+		return
+	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if r.URL.Path != healthPath {
@@ -156,6 +161,33 @@ func (g *guard) hostAllowed(hostPort string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") ||
 		slices.ContainsFunc(g.allowed, func(a string) bool { return strings.EqualFold(a, host) })
+}
+
+// foreignPage refuses what a page of another origin lets a browser send unasked (no preflight): where browsers add a
+// password by themselves (basicauth), such a page could change the view.
+func (g *guard) foreignPage(r *http.Request) *apiError {
+	if g.origins == nil || g.origins.Check(r) == nil {
+		return nil
+	}
+	return &apiError{
+		status: http.StatusForbidden, Field: "Origin",
+		Message: fmt.Sprintf("the request comes from a web page of another origin, %q; add it to "+
+			"extensions::taskquery::cors::allowed_origins if it is one of yours", r.Header.Get("Origin")),
+	}
+}
+
+// originsOf is the check of a request's origin for what cors allows.
+func originsOf(c *Config) *http.CrossOriginProtection {
+	check := http.NewCrossOriginProtection()
+	if !c.CORS.HasValue() {
+		return check
+	}
+	for _, origin := range c.CORS.Get().AllowedOrigins {
+		if strings.Contains(origin, "*") || check.AddTrustedOrigin(origin) != nil {
+			return nil // a pattern, which the check cannot hold
+		}
+	}
+	return check
 }
 
 func (g *guard) count(r *http.Request, info *requestInfo, took time.Duration) {

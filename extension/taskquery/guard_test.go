@@ -70,6 +70,37 @@ func TestNoCrossOriginByDefault(t *testing.T) {
 	assert.Equal(t, http.StatusUnauthorized, resp.StatusCode)
 }
 
+// Browsers send some requests of foreign pages without asking, with the password that they know.
+func TestForeignPagesAreRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		allowed []string
+		header  []string
+		status  int
+	}{
+		"no browser":            {nil, nil, http.StatusOK},
+		"this page":             {nil, []string{"Sec-Fetch-Site", "same-origin", "Origin", "http://127.0.0.1"}, http.StatusOK},
+		"another site":          {nil, []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, http.StatusForbidden},
+		"an old browser":        {nil, []string{"Origin", "https://evil.example"}, http.StatusForbidden},
+		"a page of this team":   {[]string{"https://lab.example"}, []string{"Origin", "https://lab.example"}, http.StatusOK},
+		"not of this team":      {[]string{"https://lab.example"}, []string{"Origin", "https://evil.example"}, http.StatusForbidden},
+		"pages by a pattern":    {[]string{"https://*.lab.example"}, []string{"Origin", "https://a.lab.example"}, http.StatusOK},
+		"a plain form, no JSON": {nil, []string{"Sec-Fetch-Site", "cross-site", "Content-Type", "text/plain"}, http.StatusForbidden},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := start(t, func(cfg *Config) {
+				if c.allowed != nil {
+					cfg.CORS = configoptional.Some(confighttp.CORSConfig{AllowedOrigins: c.allowed})
+				}
+			})
+			status, answer := a.send("POST", "/api/v1/query", "{}", c.header...)
+			assert.Equal(t, c.status, status, answer)
+			if status == http.StatusForbidden {
+				assert.Contains(t, answer["error"].(map[string]any)["message"], "cors::allowed_origins")
+			}
+		})
+	}
+}
+
 // password is an auth extension that knows one user.
 type password struct {
 	component.StartFunc

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
@@ -42,8 +43,8 @@ func (s *server) query(ctx context.Context, r *http.Request) (any, error) {
 		out["next_cursor"] = answer.NextCursor
 		out["live"] = answer.Live
 	}
-	if len(answer.Warnings) > 0 {
-		out["warnings"] = answer.Warnings
+	if warnings := slices.Concat(answer.Warnings, hints(ctx, st, q, answer)); len(warnings) > 0 {
+		out["warnings"] = warnings
 	}
 	return out, nil
 }

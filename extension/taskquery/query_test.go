@@ -2,6 +2,7 @@ package taskquery
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -79,6 +80,11 @@ func TestMistakes(t *testing.T) {
 	assert.Equal(t, "time", e["suggestion"])
 	e = a.refused(http.StatusBadRequest, "POST", "/api/v1/query?time=utc", `{}`)
 	assert.Equal(t, []any{"seconds", "iso"}, e["valid"])
+	e = a.refused(http.StatusBadRequest, "GET", "/api/v1/workflows?campaign=a&campaign=b", "")
+	assert.Equal(t, "campaign: given 2 times; want it once", e["message"])
+	many := strings.Repeat(`"used.x", `, 400) + `"used.y"`
+	e = a.refused(http.StatusBadRequest, "POST", "/api/v1/query", `{"projection": [`+many+`]}`)
+	assert.Contains(t, e["message"], "projection: 401 entries; want 400 at most")
 	a.refused(http.StatusBadRequest, "POST", "/api/v1/query", "\xff{")
 	e = a.refused(http.StatusMethodNotAllowed, "GET", "/api/v1/query", "")
 	assert.Equal(t, []any{"POST"}, e["valid"])

@@ -3,6 +3,7 @@ package taskquery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -96,11 +97,17 @@ func (s *server) call(ctx context.Context, rt route, r *http.Request) (any, erro
 	if s.config.Auth.HasValue() {
 		forAuth = s.config.Auth.Get().RequestParameters
 	}
-	for name := range r.URL.Query() {
-		if !slices.Contains(rt.parameters, name) && !slices.Contains(forAuth, name) {
+	for name, values := range r.URL.Query() {
+		if slices.Contains(forAuth, name) {
+			continue
+		}
+		if !slices.Contains(rt.parameters, name) {
 			return nil, &query.Error{
 				Field: name, Problem: "unknown parameter", Valid: rt.parameters, Suggestion: query.Nearest(name, rt.parameters),
 			}
+		}
+		if len(values) > 1 && name != "id" {
+			return nil, &query.Error{Field: name, Problem: fmt.Sprintf("given %d times; want it once", len(values))}
 		}
 	}
 	if _, err := timeForm(r); err != nil {

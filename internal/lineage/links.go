@@ -18,6 +18,7 @@ const Skew = int64(2e9)
 
 // How much a doubt takes from a link's confidence.
 const (
+	skewFactor          = 0.8 // generated a little after the use, rather than an older version
 	runningFactor       = 0.5 // the producer still runs and nobody saw it write
 	overlapFactor       = 0.4 // generated after the consumer started, while it ran
 	contradictionFactor = 0.5 // used before it was generated, by the clocks
@@ -33,7 +34,7 @@ type Link struct {
 	GeneratedAt int64  // unix ns, 0 = unknown
 	UsedAt      int64  // unix ns, 0 = unknown
 	Field       string // the consumer's leaf that names the entity
-	Doubt       string // why the confidence was lowered: "running", "overlap", "contradiction", "unknown time", ""
+	Doubt       string // why the confidence was lowered: "skew", "running", "overlap", "contradiction", "unknown time", ""
 }
 
 // timeless says whether a kind of evidence holds whatever the clocks say.
@@ -49,12 +50,18 @@ func timeless(evidence string) bool {
 type generation struct {
 	claim   store.TaskClaim
 	at      int64
-	running bool // no time known, and the task has not ended
+	started int64 // when its task began; nothing of it is older
+	running bool  // no time known, and the task has not ended
+}
+
+// namesOutput says whether a use may be nothing but the name of an output: the task generated the entity too, and nobody
+// saw it read (docs/adr/008).
+func namesOutput(use store.TaskClaim, generated bool) bool {
+	return generated && use.Evidence != "io" && !timeless(use.Evidence)
 }
 
 // Links derives the links of one entity from claims on it. Uses are linked only for the tasks in of, or for all if nil;
-// the generations must be complete. A task that names the same entity as used and as generated named its output: that
-// is no use. There are no links from a task to itself.
+// the generations must be complete. There are no links from a task to itself.
 func Links(claims []store.TaskClaim, facts map[string]store.TaskFacts, of map[string]bool) []Link {
 	generations, makers := generationsOf(claims, facts)
 	if len(generations) == 0 {
@@ -62,10 +69,11 @@ func Links(claims []store.TaskClaim, facts map[string]store.TaskFacts, of map[st
 	}
 	best := map[string]Link{}
 	for _, use := range usesOf(claims) {
-		if of != nil && !of[use.TaskID] || makers[use.TaskID] {
+		made := makers[use.TaskID]
+		if of != nil && !of[use.TaskID] || namesOutput(use, made) {
 			continue
 		}
-		for _, l := range linksOfUse(use, generations, facts) {
+		for _, l := range linksOfUse(use, made, generations, facts) {
 			key := l.From + l.To
 			if old, ok := best[key]; !ok || better(l, old) {
 				best[key] = l
@@ -105,7 +113,13 @@ func sortLinks(links []Link) {
 		if a.From != b.From {
 			return a.From < b.From
 		}
-		return a.Entity < b.Entity
+		if a.Entity != b.Entity {
+			return a.Entity < b.Entity
+		}
+		if a.Evidence != b.Evidence {
+			return a.Evidence < b.Evidence
+		}
+		return a.Field < b.Field
 	})
 }
 
@@ -127,11 +141,14 @@ func generationsOf(claims []store.TaskClaim, facts map[string]store.TaskFacts) (
 		if c.Role != task.Generated || c.Time == 0 && timed[c.TaskID] {
 			continue
 		}
-		g := generation{claim: c, at: c.Time}
+		f := facts[c.TaskID]
+		g := generation{claim: c, at: c.Time, started: f.StartedAt}
 		if g.at == 0 {
-			f := facts[c.TaskID]
 			g.at = f.EndedAt
 			g.running = g.at == 0 && !f.Status.Ended()
+			if g.at == 0 && !g.running {
+				g.at = f.StartedAt // ended, nobody knows when
+			}
 		}
 		list = append(list, g)
 	}
@@ -154,54 +171,82 @@ func usesOf(claims []store.TaskClaim) []store.TaskClaim {
 	return uses
 }
 
-// linksOfUse finds the generation that a use means: the newest that is not later than the use. Generations at the very
-// same time are all meant.
-func linksOfUse(use store.TaskClaim, generations []generation, facts map[string]store.TaskFacts) []Link {
-	consumer := facts[use.TaskID]
-	at := use.Time
-	if at == 0 {
-		at = consumer.StartedAt
+// reader is a task that used an entity.
+type reader struct {
+	store.TaskFacts
+	at int64 // of the use; 0 = unknown
+}
+
+// ranAt says whether the task may still have run at a time that is not before its use.
+func (r reader) ranAt(t int64) bool {
+	return !r.Status.Ended() || r.EndedAt == 0 || t <= r.EndedAt
+}
+
+// tooEarlyFor says that the task was over before one that still runs had begun.
+func (r reader) tooEarlyFor(g generation) bool {
+	return g.running && g.started > r.at+Skew && !r.ranAt(g.started)
+}
+
+// mayHave says whether a generation is not later than the use, by clocks that may disagree a little. What is written by a
+// task that began after the use is the next version, not one whose clock is ahead (docs/adr/007).
+func (r reader) mayHave(g generation) bool {
+	if r.at == 0 {
+		return r.ranAt(g.at)
 	}
-	known := at != 0
-	var newest, later, running []generation
+	return g.at <= r.at || g.at <= r.at+Skew && g.started < r.at && r.ranAt(g.at)
+}
+
+// linksOfUse finds the generation that a use means: the newest that it may have seen. Generations at the very same time
+// are all meant. made says that the task also generated the entity; then only what others generated before counts.
+func linksOfUse(use store.TaskClaim, made bool, generations []generation, facts map[string]store.TaskFacts) []Link {
+	r := reader{facts[use.TaskID], use.Time}
+	if r.at == 0 {
+		r.at = r.StartedAt
+	}
+	var newest, later, running, beyond []generation
+	choices := 0
 	for _, g := range generations {
 		switch {
-		case g.claim.TaskID == use.TaskID:
+		case g.claim.TaskID == use.TaskID, made && (g.at == 0 || g.at > r.at):
+		case r.tooEarlyFor(g):
+			beyond = append(beyond, g)
 		case g.running:
 			running = append(running, g)
-		case g.at == 0:
-			// Ended, nobody knows when: as good as a generation at the beginning of time.
-			newest = latest(newest, g)
-		case !known || g.at <= at:
-			newest = latest(newest, g)
+		case g.at == 0, r.mayHave(g):
+			// Without any time it is as good as a generation at the beginning of time.
+			if newest = latest(newest, g); len(newest) == 1 {
+				choices++
+			}
 		default:
 			later = append(later, g)
 		}
 	}
-	if newest == nil && known {
-		// Clocks may disagree by a little: the first generation within the skew.
-		newest = first(later, func(g generation) bool { return g.at <= at+Skew })
+	if newest == nil && r.at != 0 {
+		newest = first(later, func(g generation) bool { return g.at <= r.at+Skew })
 	}
 	var links []Link
 	add := func(list []generation, factor float64, doubt string) {
 		for _, g := range list {
-			links = append(links, newLink(use, g, at, factor, doubt))
+			links = append(links, newLink(use, g, r.at, factor, doubt))
 		}
 	}
 	switch {
-	case newest != nil && known:
-		add(newest, 1, "")
-	case newest != nil:
+	case newest != nil && r.at == 0:
 		add(newest, unknownTimeFactor, "unknown time")
+	case newest != nil && newest[0].at > r.at && choices > 1:
+		add(newest, skewFactor, "skew")
+	case newest != nil:
+		add(newest, 1, "")
 	case timeless(use.Evidence) && len(later) > 0:
 		add(first(later, func(generation) bool { return true }), contradictionFactor, "contradiction")
 	default:
-		overlapping := first(later, func(g generation) bool {
-			return !consumer.Status.Ended() || consumer.EndedAt == 0 || g.at <= consumer.EndedAt
-		})
-		if overlapping != nil {
+		overlapping := first(later, func(g generation) bool { return r.ranAt(g.at) })
+		switch {
+		case overlapping != nil:
 			add(overlapping, overlapFactor, "overlap")
-		} else {
+		case running == nil && timeless(use.Evidence):
+			add(beyond, contradictionFactor, "contradiction")
+		default:
 			add(running, runningFactor, "running")
 		}
 	}

@@ -282,7 +282,7 @@ func (w *walker) entities(ctx context.Context) error {
 		switch {
 		case c.Role == task.Generated:
 			s.created[c.TaskID] = true
-		case !outputs[c.TaskID+c.Entity]:
+		case !namesOutput(c, outputs[c.TaskID+c.Entity]):
 			s.used[c.TaskID] = true
 		}
 	}

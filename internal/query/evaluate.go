@@ -17,10 +17,10 @@ func Evaluate(docs []map[string]any, q *Query) (*Answer, error) {
 	for i, m := range docs {
 		all[i] = newDocument(m)
 	}
-	if err := checkAmbiguous(all, q); err != nil {
+	m := matcher{patterns: map[string]*regexp.Regexp{}}
+	if err := m.checkAmbiguous(all, q); err != nil {
 		return nil, err
 	}
-	m := matcher{patterns: map[string]*regexp.Regexp{}}
 	var matching []*document
 	for _, d := range all {
 		if m.matches(q.Filter, d) {
@@ -31,29 +31,6 @@ func Evaluate(docs []map[string]any, q *Query) (*Answer, error) {
 		return aggregate(matching, q, position), nil
 	}
 	return list(matching, q, position), nil
-}
-
-// checkAmbiguous refuses a field that no task has for itself and some task has in several arguments.
-func checkAmbiguous(docs []*document, q *Query) error {
-	for _, f := range q.Fields() {
-		if f.Root != "used" || f.Path == "" {
-			continue
-		}
-		var found []string
-		for _, d := range docs {
-			if _, ok := d.leavesOf(f.Root)[f.Path]; ok {
-				found = nil
-				break
-			}
-			if full := d.ambiguous[f.Path]; found == nil && full != nil {
-				found = full
-			}
-		}
-		if found != nil {
-			return AmbiguousError(f, found)
-		}
-	}
-	return nil
 }
 
 // Fields are all fields that the query names.

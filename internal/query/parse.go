@@ -75,6 +75,9 @@ func fingerprint(m map[string]any) string {
 	return hex.EncodeToString(sum[:6])
 }
 
+// maxFields bounds each list of fields: every field costs a store a column, and its columns have an end.
+const maxFields = 400
+
 func (q *Query) parseProjection(v any) error {
 	list, err := asList("projection", v, `["task_id", "used.layers"]`)
 	if err != nil {
@@ -189,6 +192,9 @@ func asList(at string, v any, example string) ([]any, error) {
 	case nil:
 		return nil, nil
 	case []any:
+		if len(v) > maxFields {
+			return nil, fail(at, "%d entries; want %d at most, or a whole map such as \"used\"", len(v), maxFields)
+		}
 		return v, nil
 	default:
 		return nil, fail(at, "%s is not a list; want one such as %s", describe(v), example)

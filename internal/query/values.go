@@ -2,7 +2,6 @@ package query
 
 import (
 	"bytes"
-	"fmt"
 	"math"
 	"math/big"
 	"sort"
@@ -48,13 +47,6 @@ func Leaves(root string, m map[string]any) (leaves map[string]any, ambiguous map
 		ambiguous[short] = paths
 	}
 	return leaves, ambiguous
-}
-
-// AmbiguousError is the error for a field that no task has for itself and some have in several arguments.
-func AmbiguousError(f Field, fullNames []string) *Error {
-	return &Error{
-		Field: f.Name, Problem: fmt.Sprintf("%q is ambiguous: several arguments of a task have it", f.Name), Valid: fullNames,
-	}
 }
 
 // document is a task document with its leaves, found when asked for.

@@ -89,8 +89,8 @@ func (e *Event) ToSpan(span ptrace.Span, links []Link) {
 		span.Status().SetCode(ptrace.StatusCodeOk)
 	}
 	a := span.Attributes()
-	for k, key := range spanKeys {
-		switch v := key(e).(type) {
+	for _, k := range sortedKeys(spanKeys) {
+		switch v := spanKeys[k](e).(type) {
 		case string:
 			if v != "" {
 				a.PutStr(k, v)
@@ -112,9 +112,9 @@ func (e *Event) ToSpan(span ptrace.Span, links []Link) {
 		ev := span.Events().AppendEmpty()
 		ev.SetName("exception")
 		ev.SetTimestamp(span.EndTimestamp())
-		for k, v := range e.Attributes {
+		for _, k := range sortedKeys(e.Attributes) {
 			if strings.HasPrefix(k, "exception.") {
-				putValue(ev.Attributes().PutEmpty(k), v)
+				putValue(ev.Attributes().PutEmpty(k), e.Attributes[k])
 			}
 		}
 	}

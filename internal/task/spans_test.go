@@ -58,6 +58,22 @@ func TestSpanRoundTripProperty(t *testing.T) {
 	})
 }
 
+func TestSpansOfOneEventHaveTheSameBytes(t *testing.T) {
+	e := fullEvent()
+	e.Attributes = map[string]any{"exception.type": "E", "exception.message": "m", "exception.stacktrace": "s", "exception.note": "n"}
+	bytes := func() []byte {
+		traces := ptrace.NewTraces()
+		e.ToSpan(traces.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans().AppendEmpty(), nil)
+		data, err := (&ptrace.ProtoMarshaler{}).MarshalTraces(traces)
+		require.NoError(t, err)
+		return data
+	}
+	want := bytes()
+	for range 20 {
+		require.Equal(t, want, bytes())
+	}
+}
+
 func TestReferencesAreDeclaredLinks(t *testing.T) {
 	e := &Event{Kind: "dask", Scope: "s", Key: "publish", Refs: map[string]string{"best": "train", "again": "train"}}
 	want := []Link{{TraceID: e.Trace(), SpanID: Ref{Kind: "dask", Scope: "s", Key: "train"}.SpanID(), Evidence: "declared"}}

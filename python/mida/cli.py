@@ -13,7 +13,7 @@ import sys
 import warnings
 from typing import Any, Dict, NoReturn, Optional, Sequence
 
-from . import __version__, expressions, hints, tables
+from . import __version__, expressions, tables
 from .client import Client
 from .errors import MidaError, MidaWarning, QueryError
 
@@ -185,8 +185,6 @@ def _query(args: argparse.Namespace) -> None:
     tables.write(sys.stdout, args.format, rows, body.get("projection"), body.get("aggregation"))
     if not rows and args.format != "json":
         print("no task matches", file=sys.stderr)
-    for text in hints.absent(client, body, rows):
-        print(f"mida: {text}", file=sys.stderr)
     if total is not None and total > len(rows):
         what = "groups" if body.get("aggregation") else "tasks"
         print(f"{len(rows)} of {total} {what}; --limit 0 shows all", file=sys.stderr)

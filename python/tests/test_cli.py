@@ -219,16 +219,16 @@ def test_nothing_is_explained(trained, capsys):
     assert said("--filter", "status=FAILED").err == "no task matches\n"
     assert said("--filter", "used.layers>7").err == "no task matches\n"
     assert said("--filter", "used.layres>2").err == (
-        "no task matches\nmida: no task has used.layres; did you mean used.layers?\n"
+        'mida: warning: used.layres: no task has this field; did you mean "used.layers"?\nno task matches\n'
     )
     assert said('{"filter": {"$or": [{"used.x": 1}, {"used.y": {"$exists": true}}]}}').err == (
+        "mida: warning: used.x: no task has this field; there is used.cfg.opt, used.layers, used.opt\n"
+        "mida: warning: used.y: no task has this field; there is used.cfg.opt, used.layers, used.opt\n"
         "no task matches\n"
-        "mida: no task has used.x; there is used.cfg.opt, used.layers\n"
-        "mida: no task has used.y; there is used.cfg.opt, used.layers\n"
     )
-    assert "no task has used.loss; did you mean generated.loss?" in said("--filter", "used.loss<1").err
-    assert "did you mean generated.loss?" in said("--aggregate", "min(generated.lss)").err
-    assert "did you mean generated.loss?" in said("--fields", "task_id,generated.los").err
+    assert 'used.loss: no task has this field; did you mean "generated.loss"?' in said("--filter", "used.loss<1").err
+    assert 'did you mean "generated.loss"?' in said("--aggregate", "min(generated.lss)").err
+    assert 'did you mean "generated.loss"?' in said("--fields", "task_id,generated.los").err
     assert said("--fields", "task_id,used.layers").err == ""
     assert said("--filter", "status=FAILED", "--format", "csv").out.startswith("id,task_id,kind,campaign_id,")
     nothing = said("--filter", "status=FAILED", "--format", "json")

@@ -45,7 +45,7 @@ func compare(ctx context.Context, t *testing.T, body map[string]any, target, ref
 	want, wantErr := reference.Query(ctx, q)
 	got, gotErr := target.Query(ctx, q)
 	if wantErr != nil {
-		assert.Error(t, gotErr, text)
+		assert.EqualError(t, gotErr, wantErr.Error(), text)
 		return
 	}
 	if !assert.NoError(t, gotErr, text) {

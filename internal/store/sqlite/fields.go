@@ -15,6 +15,8 @@ type statement struct {
 	byName  map[string]int
 	env     bool // environments are joined
 	leaves  bool // leaves are joined
+	// ambiguous says that the names of ambiguous fields are selected; wants leaves.
+	ambiguous bool
 }
 
 // column is a field as SQL sees it.
@@ -87,6 +89,9 @@ func (s *statement) from(where string) string {
 	}
 	if s.leaves {
 		b.WriteString(", l.main AS main, l.extra AS extra")
+	}
+	if s.ambiguous {
+		b.WriteString(", l.ambiguous AS ambiguous")
 	}
 	if s.env {
 		b.WriteString(", e.leaves AS env")

@@ -15,6 +15,10 @@ import (
 // conditions splits a filter into what looks at promoted columns only, which goes where SQLite can use an index, and the
 // rest.
 func (s *statement) conditions(f query.Filter) (pushed, rest string, err error) {
+	return s.conditionsOf(f, exactly)
+}
+
+func (s *statement) conditionsOf(f query.Filter, b bound) (pushed, rest string, err error) {
 	parts := []query.Filter{f}
 	if and, ok := f.(query.And); ok {
 		parts = and.Parts
@@ -32,7 +36,7 @@ func (s *statement) conditions(f query.Filter) (pushed, rest string, err error) 
 			in = append(in, sql)
 			continue
 		}
-		sql, err := (&compiler{statement: s}).filter(p)
+		sql, err := (&compiler{statement: s, bound: b}).filter(p)
 		if err != nil {
 			return "", "", err
 		}
@@ -54,6 +58,7 @@ func onColumns(f query.Filter) bool {
 type compiler struct {
 	statement *statement
 	direct    bool // name the columns of tasks rather than those of the inner SELECT
+	bound     bound
 }
 
 func (c *compiler) filter(f query.Filter) (string, error) {
@@ -63,18 +68,26 @@ func (c *compiler) filter(f query.Filter) (string, error) {
 	case query.Or:
 		return c.join(f.Parts, " OR ", "0")
 	case query.Nor:
-		sql, err := c.join(f.Parts, " OR ", "0")
+		sql, err := c.inverse().join(f.Parts, " OR ", "0")
 		return sql + " IS NOT TRUE", err
 	case query.Not:
-		sql, err := c.filter(f.Part)
+		sql, err := c.inverse().filter(f.Part)
 		return "(" + sql + ") IS NOT TRUE", err
 	case query.Compare:
-		return c.compare(f)
+		sql, err := c.compare(f)
+		return c.bound.within(c.statement, f.Field, sql), err
 	case nil:
 		return "1", nil
 	default:
 		return "", fmt.Errorf("the SQLite store has no filter %T", f)
 	}
+}
+
+// inverse compiles what stands under a negation.
+func (c *compiler) inverse() *compiler {
+	inner := *c
+	inner.bound = c.bound.inverse()
+	return &inner
 }
 
 func (c *compiler) join(parts []query.Filter, op, empty string) (string, error) {

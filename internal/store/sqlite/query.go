@@ -4,11 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"sort"
 	"strings"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
-	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
 // Query implements store.Reader.
@@ -39,48 +37,6 @@ func (s *Store) Query(ctx context.Context, q *query.Query) (a *query.Answer, err
 		return err
 	})
 	return a, err
-}
-
-// checkAmbiguous refuses a field that no task has for itself and some task has in several arguments. Few tasks have such
-// fields; they are in an index.
-func checkAmbiguous(ctx context.Context, tx *sql.Tx, q *query.Query) error {
-	for _, f := range q.Fields() {
-		if f.Root != "used" || f.Path == "" {
-			continue
-		}
-		var full sql.NullString
-		err := tx.QueryRowContext(ctx, `SELECT min(j.value) FROM leaves l, json_each(l.ambiguous) j
- WHERE l.ambiguous IS NOT NULL AND j.key = ?`, f.Path).Scan(&full)
-		if err != nil {
-			return err
-		}
-		if !full.Valid {
-			continue
-		}
-		var known bool
-		err = tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM leaves WHERE json_type(main, ?) IS NOT NULL)`,
-			leafPath(f.Name)).Scan(&known)
-		if err != nil {
-			return err
-		}
-		if known {
-			continue
-		}
-		v, err := task.DecodeJSON([]byte(full.String))
-		if err != nil {
-			return err
-		}
-		var names []string
-		list, _ := v.([]any)
-		for _, n := range list {
-			if name, ok := n.(string); ok {
-				names = append(names, name)
-			}
-		}
-		sort.Strings(names)
-		return query.AmbiguousError(f, names)
-	}
-	return nil
 }
 
 // list answers a query without aggregation.
