@@ -52,7 +52,8 @@ func firstLine(s string) string {
 // apply does what a rule says with a record that it fits.
 func (e *Engine) apply(r *rule, rec Record, fields map[string]any, res *Result) {
 	s := scope{fields, e.st.Context}
-	at := e.timeOf(r.time, s)
+	at, err := e.timeOf(r.time, s)
+	res.Problem = errors.Join(res.Problem, err)
 	if at != 0 {
 		e.st.Time = at
 	} else {
@@ -73,7 +74,7 @@ func (e *Engine) apply(r *rule, rec Record, fields map[string]any, res *Result) 
 	}
 	if r.act != actNone {
 		if err := e.task(r, rec, at, s, res); err != nil {
-			res.Problem = err
+			res.Problem = errors.Join(res.Problem, err)
 			return
 		}
 	}
@@ -102,7 +103,7 @@ func (e *Engine) beginRun(r *rule, rec Record, at int64, s scope, res *Result) {
 		if ok {
 			name = asText(v)
 		} else {
-			res.Problem = fmt.Errorf("run: {%s} has no value in this line; the run is named by its time", missing)
+			res.Problem = errors.Join(res.Problem, fmt.Errorf("run: {%s} has no value in this line; the run is named by its time", missing))
 		}
 	}
 	e.st.Run = &run{Scope: e.scope(rec, at, name), Started: at}
@@ -260,10 +261,10 @@ func (e *Engine) times(r *rule, o *openTask, at int64, s scope) (ended int64, er
 		if !ok {
 			return
 		}
-		if ns := e.asTime(v); ns != 0 {
+		if ns, bad := e.asTime(v); bad == nil {
 			*dst = ns
 		} else {
-			err = errors.Join(err, fmt.Errorf("%s: %q is not a time", key, clip(asText(v))))
+			err = errors.Join(err, fmt.Errorf("%s: %w", key, bad))
 		}
 	}
 	read("started", r.started, &o.Started)

@@ -133,7 +133,8 @@ func (e *Engine) Process(rec Record) Result {
 	head, message, problem := e.read(rec)
 	var r Result
 	if head != nil {
-		e.first(rec, e.timeOf(nil, scope{head}))
+		at, _ := e.timeOf(nil, scope{head}) // a rule that fits tells of an error
+		e.first(rec, at)
 		for _, rl := range e.set.rules {
 			fields, err := rl.match(message, head)
 			if fields == nil && err == nil {
@@ -259,22 +260,22 @@ func convertInto(dst map[string]any, p *pattern, texts []string) error {
 	return nil
 }
 
-// timeOf is the time of a record in unix ns; 0 when there is none.
-func (e *Engine) timeOf(t *template, s scope) int64 {
-	if t == nil {
-		v, ok := s.get("time")
-		if !ok {
-			v, ok = s.get("timestamp")
-		}
-		if ok {
-			return e.asTime(v)
-		}
-		return 0
+// timeOf is the time of a record in unix ns; 0 when there is none, with an error when there is a value that is no time.
+func (e *Engine) timeOf(t *template, s scope) (int64, error) {
+	var v any
+	if t != nil {
+		v, _ = e.rawTime(t, s)
+	} else if v, _ = s.get("time"); v == nil {
+		v, _ = s.get("timestamp")
 	}
-	if v, ok := e.rawTime(t, s); ok {
-		return e.asTime(v)
+	if v == nil || v == "" {
+		return 0, nil
 	}
-	return 0
+	at, err := e.asTime(v)
+	if err != nil {
+		return 0, fmt.Errorf("time: %w", err)
+	}
+	return at, nil
 }
 
 // rawTime keeps a time a time, which eval would make a text.
@@ -286,23 +287,25 @@ func (e *Engine) rawTime(t *template, s scope) (any, bool) {
 	return v, ok
 }
 
-func (e *Engine) asTime(v any) int64 {
+func (e *Engine) asTime(v any) (int64, error) {
+	var t time.Time
+	err := fmt.Errorf("%q is not a time", clip(asText(v)))
 	switch v := v.(type) {
 	case time.Time:
-		return v.UnixNano()
+		return v.UnixNano(), nil
 	case string:
-		if t, err := e.set.times.layout.parse(v, e.set.times.zone); err == nil {
-			return t.UnixNano()
-		}
-		if t, err := isoLayout.parse(v, e.set.times.zone); err == nil {
-			return t.UnixNano()
+		if t, err = e.set.times.layout.parse(v, e.set.times.zone); err != nil {
+			if iso, isoErr := isoLayout.parse(v, e.set.times.zone); isoErr == nil {
+				t, err = iso, nil
+			}
 		}
 	case int64, float64:
-		if t, err := parseEpoch(asText(v)); err == nil {
-			return t.UnixNano()
-		}
+		t, err = parseEpoch(asText(v))
 	}
-	return 0
+	if err != nil {
+		return 0, err
+	}
+	return t.UnixNano(), nil
 }
 
 // maxPaths bounds how many values of one run are known to be paths only because a rule says so.

@@ -21,6 +21,7 @@ type layout struct {
 	source string
 	goes   []string
 	epoch  bool
+	named  bool // only the abbreviation of a zone (%Z) says which it is
 }
 
 const isoForm = `\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|[+-]\d\d:?\d\d))?`
@@ -89,7 +90,7 @@ func newLayout(format string) (*layout, error) {
 	if !year || !seen['j'] && (!month || !day) {
 		return nil, fmt.Errorf("time format %q has no full date: it needs a year (%%Y), a month (%%m, %%b) and a day (%%d)", format)
 	}
-	l.form, l.goes = form.String(), []string{goes.String()}
+	l.form, l.goes, l.named = form.String(), []string{goes.String()}, seen['Z'] && !seen['z']
 	return l, nil
 }
 
@@ -103,10 +104,20 @@ func (l *layout) parse(s string, zone *time.Location) (time.Time, error) {
 	}
 	for _, g := range l.goes {
 		if t, err := time.ParseInLocation(g, text, zone); err == nil {
-			return t, nil
+			return t, l.checkZone(t, zone)
 		}
 	}
 	return time.Time{}, fmt.Errorf("%q is not a time of the form %s", clip(s), l.source)
+}
+
+// checkZone refuses an abbreviation such as PST that the configured zone does not have: Go takes it for UTC, hours off.
+func (l *layout) checkZone(t time.Time, zone *time.Location) error {
+	name, offset := t.Zone()
+	if !l.named || offset != 0 || t.Location() == zone || name == "UTC" || name == "GMT" || name == "WET" {
+		return nil
+	}
+	return fmt.Errorf("the time zone %s is not known in %s; set timezone: to the one that the log is written in, "+
+		"such as America/Los_Angeles for PST, or let the log have offsets (%%z)", name, zone)
 }
 
 // parseEpoch reads seconds since 1970; large numbers are milli-, micro- or nanoseconds.

@@ -78,6 +78,57 @@ func TestTypesRefuse(t *testing.T) {
 	}
 }
 
+// The abbreviation of a zone is taken for what the configured zone means by it; another one is not guessed.
+func TestZoneAbbreviations(t *testing.T) {
+	for _, c := range []struct{ zone, format, text, want string }{
+		{"America/Los_Angeles", "%F %T %Z", "2026-01-01 10:00:00 PST", "2026-01-01T18:00:00Z"},
+		{"America/Los_Angeles", "%F %T %Z", "2026-07-01 10:00:00 PDT", "2026-07-01T17:00:00Z"},
+		{"Europe/Berlin", "%F %T %Z", "2026-01-01 10:00:00 CET", "2026-01-01T09:00:00Z"},
+		{"Europe/Berlin", "%F %T %Z", "2026-01-01 10:00:00 UTC", "2026-01-01T10:00:00Z"},
+		{"Europe/Berlin", "%F %T %Z", "2026-01-01 10:00:00 GMT", "2026-01-01T10:00:00Z"},
+		{"Europe/London", "%F %T %Z", "2026-07-01 10:00:00 BST", "2026-07-01T09:00:00Z"},
+		{"UTC", "%F %T %Z", "2026-01-01 10:00:00 UTC", "2026-01-01T10:00:00Z"},
+		{"UTC", "%F %T %z %Z", "2026-01-01 10:00:00 -0800 PST", "2026-01-01T18:00:00Z"},
+		{"UTC", "%F %T %z %Z", "2026-01-01 10:00:00 +0000 XYZ", "2026-01-01T10:00:00Z"},
+		{"Europe/Berlin", "%F %T %Z", "2026-01-01 10:00:00 PST", ""},
+		{"UTC", "%F %T %Z", "2026-01-01 10:00:00 CET", ""},
+		{"+01:00", "%F %T %Z", "2026-01-01 10:00:00 CET", ""},
+	} {
+		in, err := newTimes(c.format, c.zone)
+		require.NoError(t, err)
+		got, err := in.layout.parse(c.text, in.zone)
+		if c.want == "" {
+			assert.ErrorContains(t, err, "the time zone "+c.text[20:]+" is not known in "+in.zone.String()+"; set timezone:")
+			continue
+		}
+		require.NoError(t, err, c.text)
+		assert.Equal(t, c.want, got.UTC().Format(time.RFC3339), c.text)
+	}
+}
+
+// A time that cannot be read is told of, also where no pattern holds it.
+func TestUnreadableTime(t *testing.T) {
+	for _, c := range []struct{ spec, line, want string }{
+		{
+			"time_format: '%F %T %Z'\ntimezone: UTC\nline: json\nrules: [{name: a, match: 'done', whole_task: t}]",
+			`{"time": "2026-01-01 10:00:00 PST", "message": "done"}`, "time: the time zone PST is not known in UTC",
+		},
+		{
+			"time_format: '%F %T %Z'\ntimezone: UTC\nline: '{time} {message}'\nrules: [{name: a, match: 'done', whole_task: t}]",
+			`2026-01-01 10:00:00 PST done`, "line: {time:time}: the time zone PST is not known in UTC",
+		},
+		{
+			"timezone: UTC\nrules: [{name: a, match: 'done at {when}', time: '{when}', whole_task: t}]",
+			`done at noon`, `time: "noon" is not a time of the form ISO 8601`,
+		},
+	} {
+		set := testSet(t, c.spec)
+		e, err := set.NewEngine(Log{Identity: "x", Path: "x.log"})
+		require.NoError(t, err)
+		assert.ErrorContains(t, e.Process(Record{End: 1, Text: c.line, Lines: 1}).Problem, c.want)
+	}
+}
+
 func TestEpoch(t *testing.T) {
 	for _, c := range []string{"1782892806", "1782892806000", "1782892806000000", "1782892806000000000", "1782892806.000"} {
 		got, err := parseEpoch(c)
