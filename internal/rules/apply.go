@@ -108,6 +108,7 @@ func (e *Engine) beginRun(r *rule, rec Record, at int64, s scope, res *Result) {
 	}
 	e.st.Run = &run{Scope: e.scope(rec, at, name), Started: at}
 	e.st.Context, e.st.Numbers, e.st.Open, e.st.Paths = nil, nil, nil, nil
+	e.st.Base = 0 // attempts then depend on the logs of this run only, also when older ones are no longer there
 }
 
 // ensureRun gives tasks that stand before any boundary a run: the one that the log begins with.

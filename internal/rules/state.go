@@ -28,7 +28,7 @@ type state struct {
 	Context    fieldMap             `json:"context,omitempty"`
 	Time       int64                `json:"time,omitempty"` // of the last record that had one
 	Generation int64                `json:"generation,omitempty"`
-	Base       int64                `json:"base,omitempty"`  // bytes of the logs that this one continues
+	Base       int64                `json:"base,omitempty"`  // bytes of the logs that this one continues, within the run
 	Paths      map[string]bool      `json:"paths,omitempty"` // values of the run that are paths because a rule says so
 }
 

@@ -42,7 +42,11 @@ type file struct {
 	ahead  []byte    // state of the rules behind that entry, for when it can no longer be read
 	waits  bool      // it was said that the last line has no end
 
-	gone     bool // no name in include leads to it
+	gone      bool // no name in include leads to it
+	moved     bool // out of sight it lives on, so that what takes its place continues its run
+	continued bool // another log continues its run
+	late      bool // it was said that it grew after that
+
 	parting  []*task.Event
 	resource map[string]any
 	report   fileReport
@@ -155,6 +159,10 @@ func (t *tail) accept(ctx context.Context, f *file, batch []*change, emit emitFu
 	}
 	end := batch[len(batch)-1].rec.End
 	t.report.accepted(ctx, f, batch, end-f.offset)
+	if f.continued && !f.late {
+		f.late = true
+		t.report.grewLate(ctx, f)
+	}
 	f.mark(end)
 	f.offset, f.ahead = end, nil
 	t.store.save(ctx, f)

@@ -19,4 +19,4 @@ func idOf(path string, _ os.FileInfo) fileID {
 
 func deleted(*os.File) bool { return true }
 
-func ownerOf(os.FileInfo) string { return "" }
+func uidOf(os.FileInfo) string { return "" }

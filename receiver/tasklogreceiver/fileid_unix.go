@@ -4,7 +4,6 @@ package tasklogreceiver
 
 import (
 	"os"
-	"os/user"
 	"strconv"
 	"syscall"
 )
@@ -30,15 +29,11 @@ func deleted(f *os.File) bool {
 	return ok && st.Nlink == 0
 }
 
-// ownerOf is the user who owns a log: as a rule the one who ran the script.
-func ownerOf(fi os.FileInfo) string {
+// uidOf says whose a file is.
+func uidOf(fi os.FileInfo) string {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	if !ok {
 		return ""
 	}
-	uid := strconv.FormatUint(uint64(st.Uid), 10)
-	if u, err := user.LookupId(uid); err == nil {
-		return u.Username
-	}
-	return ""
+	return strconv.FormatUint(uint64(st.Uid), 10)
 }

@@ -25,6 +25,7 @@ const (
 	unusable    = "unusable"
 	newer       = "newer"
 	forgotten   = "forgotten"
+	late        = "late"
 )
 
 // report counts what became of the logs and their entries, and shows the first ones that could not be used.
@@ -122,6 +123,13 @@ func (r *report) lasting(ctx context.Context, path, reason, what string, err err
 		r.fault(ctx, path, reason)
 		r.logger.Warn(what, zap.String("path", path), zap.Error(err))
 	}
+}
+
+// grewLate says that a program wrote to a log although the next one had begun: what both say of one task may contradict.
+func (r *report) grewLate(ctx context.Context, f *file) {
+	r.fault(ctx, f.path, late)
+	r.logger.Warn("a log that was rotated away grew after the next one had begun; a task that was open then, and ends here, "+
+		"is taken for lost in the next one", zap.String("path", f.path), zap.Int64("offset", f.offset))
 }
 
 // fault counts what happened to a log.

@@ -5,8 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"regexp"
+	"os/user"
 	"time"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/stanza/fileconsumer/matcher"
@@ -25,7 +24,7 @@ type emitFunc = func(context.Context, []*change) error
 //
 //	same path or same file, marks fit          → it goes on
 //	another file, marks fit                    → it was copied (copytruncate, rsync), it goes on there
-//	its path holds another file, it lives on   → rotated: both are followed, the new one continues the run
+//	its path holds another file, it lives on   → rotated: both are followed (rotate.go)
 //	its path holds another content             → overwritten: it begins anew, what was open is lost
 //	nothing                                    → gone: what is open is read to its end, the position is kept
 //
@@ -42,17 +41,8 @@ type tail struct {
 
 	files   []*file
 	refused []refusedLog
+	owners  map[string]string // names of users, by uid
 	buf     []byte
-}
-
-// found is a file that include leads to.
-type found struct {
-	path  string
-	id    fileID
-	size  int64
-	mtime time.Time
-	owner string
-	taken bool
 }
 
 // Observe implements observer.Source.
@@ -103,29 +93,30 @@ func (t *tail) poll(ctx context.Context, emit emitFunc) error {
 func (t *tail) look(ctx context.Context, emit emitFunc) error {
 	all := t.list(ctx)
 	t.leaveAlone(ctx, all)
-	rotated := map[string]*file{} // by the path that they left
 	var lost []*file
 	for _, f := range t.files {
 		if c := t.again(ctx, f, all); c != nil {
-			if c.path != f.path {
-				rotated[f.path] = f
-			}
 			t.take(f, c)
 			continue
 		}
 		lost = append(lost, f)
 	}
+	known := map[fileID]bool{}
+	if len(lost) > 0 {
+		for _, f := range t.files {
+			known[f.id] = true
+		}
+	}
+	rest := all.rest()
 	for _, f := range lost {
-		if c := t.copyOf(ctx, f, all); c != nil {
-			if c.path != f.path {
-				rotated[f.path] = f
-			}
+		if c := t.copyOf(ctx, f, all, rest, known); c != nil {
 			f.close()
 			t.take(f, c)
 			continue
 		}
-		c := at(f.path, all)
-		if c == nil {
+		c := all.at(f.path)
+		// While an empty file is in its place, the program may still write to the old one.
+		if c == nil || c.size == 0 && c.id != f.id {
 			t.miss(ctx, f)
 			continue
 		}
@@ -133,35 +124,18 @@ func (t *tail) look(ctx context.Context, emit emitFunc) error {
 			return err
 		}
 	}
-	for i := range all {
-		c := &all[i]
-		if c.taken {
-			continue
-		}
-		f := t.adopt(ctx, c)
-		if f == nil {
-			continue
-		}
-		if old := rotated[c.path]; old != nil {
-			if err := t.read(ctx, old, emit); err != nil {
-				return err
-			}
-			if err := t.finish(ctx, old, emit); err != nil {
-				return err
-			}
-			f.engine.Inherit(old.engine, old.offset)
-		}
-		t.files = append(t.files, f)
+	if err := t.adoptNew(ctx, all, emit); err != nil {
+		return err
 	}
 	t.forget(ctx)
 	return nil
 }
 
 // leaveAlone passes over the logs that are refused, under the name that they had and wherever they were moved.
-func (t *tail) leaveAlone(ctx context.Context, all []found) {
+func (t *tail) leaveAlone(ctx context.Context, all *listing) {
 	for _, r := range t.refused {
-		for i := range all {
-			if c := &all[i]; c.path == r.path || c.id == r.id {
+		for _, c := range []*found{all.byPath[r.path], all.byID[r.id]} {
+			if c != nil {
 				c.taken = true
 				t.report.lasting(ctx, c.path, newer, "a log is left alone: its position was stored by a newer version; start that one again", r.err)
 			}
@@ -178,7 +152,7 @@ func (t *tail) miss(ctx context.Context, f *file) {
 		t.report.unreadable(ctx, f.path, err) // which is not gone
 		return
 	}
-	f.gone = true
+	f.gone, f.moved = true, f.livesOn()
 	t.report.fault(ctx, f.path, vanished)
 	t.logger.Info("a log is gone; its position is kept in case that it comes back", zap.String("path", f.path))
 	t.store.save(ctx, f)
@@ -206,87 +180,31 @@ func (t *tail) forget(ctx context.Context) {
 	t.files = kept
 }
 
-// list returns the files that include leads to, each once, however many names it has.
-func (t *tail) list(ctx context.Context) []found {
-	paths, globErr := t.matcher.MatchFiles()
-	var fault *fs.PathError // else there are no logs yet
-	faulty := errors.As(globErr, &fault)
-	out := make([]found, 0, len(paths))
-	seen := map[fileID]bool{}
-	for _, p := range paths {
-		abs, err := filepath.Abs(p)
-		if err != nil {
-			abs = p
-		}
-		fi, err := os.Stat(abs)
-		if err != nil {
-			if !os.IsNotExist(err) {
-				t.report.unreadable(ctx, abs, err)
-				faulty = false // this is what the pattern met
-			}
-			continue
-		}
-		if !fi.Mode().IsRegular() {
-			continue
-		}
-		id := idOf(abs, fi)
-		if seen[id] {
-			continue
-		}
-		seen[id] = true
-		out = append(out, found{path: abs, id: id, size: fi.Size(), mtime: fi.ModTime(), owner: ownerOf(fi)})
-	}
-	if faulty {
-		t.report.unreadable(ctx, fault.Path, globErr)
-	}
-	return out
-}
-
-func at(path string, all []found) *found {
-	for i := range all {
-		if c := &all[i]; c.path == path && !c.taken {
-			return c
-		}
-	}
-	return nil
-}
-
 // again finds a log as the same file, under its own or another name.
-func (t *tail) again(ctx context.Context, f *file, all []found) *found {
-	if c := at(f.path, all); c != nil && c.id == f.id && t.fits(ctx, f, c) {
+func (t *tail) again(ctx context.Context, f *file, all *listing) *found {
+	if c := all.at(f.path); c != nil && c.id == f.id && t.fits(ctx, f, c) {
 		return c
 	}
-	for i := range all {
-		if c := &all[i]; c.id == f.id && !c.taken && t.fits(ctx, f, c) {
-			return c
-		}
+	if c := all.byID[f.id]; c != nil && !c.taken && t.fits(ctx, f, c) {
+		return c
 	}
 	return nil
 }
 
 // copyOf finds the content of a log in another file: first in one of its own name.
-func (t *tail) copyOf(ctx context.Context, f *file, all []found) *found {
+func (t *tail) copyOf(ctx context.Context, f *file, all *listing, rest []*found, known map[fileID]bool) *found {
 	if f.marks.End == 0 {
 		return nil
 	}
-	if c := at(f.path, all); c != nil && c.id != f.id && t.fits(ctx, f, c) {
+	if c := all.at(f.path); c != nil && c.id != f.id && t.fits(ctx, f, c) {
 		return c
 	}
-	for i := range all {
-		if c := &all[i]; !c.taken && c.id != f.id && !t.known(c.id) && t.fits(ctx, f, c) {
+	for _, c := range rest {
+		if !c.taken && !known[c.id] && t.fits(ctx, f, c) {
 			return c
 		}
 	}
 	return nil
-}
-
-func (t *tail) known(id fileID) bool {
-	for _, f := range t.files {
-		if f.id == id {
-			return true
-		}
-	}
-	return false
 }
 
 // fits says that a file holds what was read of a log. What has not changed since it was last looked at does.
@@ -308,89 +226,38 @@ func (t *tail) fits(ctx context.Context, f *file, c *found) bool {
 
 func (t *tail) take(f *file, c *found) {
 	c.taken = true
-	f.path, f.id, f.size, f.mtime, f.gone = c.path, c.id, c.size, c.mtime, false
+	f.path, f.id, f.size, f.mtime, f.gone, f.moved = c.path, c.id, c.size, c.mtime, false, false
 	if f.resource == nil {
 		f.resource = t.resourceOf(f, c)
 	}
 }
 
-// replace begins a log anew whose path holds another content. A file that still lives elsewhere was rotated out of
-// sight: its rest is read from the open handle, and the new file continues its run.
-func (t *tail) replace(ctx context.Context, f *file, c *found, emit emitFunc) error {
-	rotatedAway := false
-	if f.handle != nil && c.id != f.id {
-		if err := t.read(ctx, f, emit); err != nil {
-			return err
-		}
-		rotatedAway = !deleted(f.handle)
-	}
-	if err := t.finish(ctx, f, emit); err != nil {
-		return err
-	}
-	if f.ahead != nil { // the last entry was shown, and can no longer be read
-		if err := f.engine.Restore(f.ahead); err != nil {
-			t.report.problem(ctx, f, f.offset, "its state is not readable", zap.Error(err))
-		}
-		f.ahead = nil
-	}
-	if rotatedAway {
-		f.engine.Inherit(f.engine, f.offset)
-	} else if f.offset > 0 {
-		t.report.fault(ctx, f.path, overwritten)
-		t.logger.Info("a log was overwritten; it is read from its beginning, and what was not read before is lost",
-			zap.String("path", f.path))
-		f.parting = f.engine.NextGeneration()
-	}
-	f.close()
-	f.offset, f.marks, f.lines, f.group = 0, marks{}, nil, nil
-	t.take(f, c)
-	return nil
-}
-
-var rotationSuffix = regexp.MustCompile(`^(.+\.[A-Za-z]\w*)(?:[.-](?:\d{1,4}|\d{4}-?\d\d-?\d\d(?:[T_-]?\d{2,6})?))$`)
-
-// logPath is a log's path without what rotation adds to it.
-func logPath(path string) string {
-	if m := rotationSuffix.FindStringSubmatch(path); m != nil {
-		return m[1]
-	}
-	return path
-}
-
-// adopt begins to follow a new log.
-func (t *tail) adopt(ctx context.Context, c *found) *file {
-	f := &file{grown: time.Now(), identity: t.identify(c.path)}
-	var err error
-	f.engine, err = t.rules.NewEngine(rules.Log{Identity: f.identity, Path: logPath(c.path)})
-	if err != nil {
-		t.report.unusable(ctx, c.path, err)
-		return nil
-	}
-	f.key = t.store.newKey()
-	t.take(f, c)
-	t.logger.Info("following a log", zap.String("path", f.path))
-	return f
-}
-
-// identify names a log in a way that is the same after a restart, after rotation, and from every host that sees it.
-func (t *tail) identify(path string) string {
-	info, err := t.resolver.Resolve(path, string(filepath.Separator))
-	if err != nil || info.Rel == "" {
-		return t.host + ":" + logPath(path)
-	}
-	if info.FS == "" {
-		return t.host + ":" + logPath(info.Rel)
-	}
-	return info.FS + ":" + logPath(info.Rel)
-}
-
 func (t *tail) resourceOf(f *file, c *found) map[string]any {
 	r := map[string]any{"host.name": t.host, "log.file.path": logPath(f.path)}
-	if c.owner != "" {
-		r["user.name"] = c.owner
+	if owner := t.ownerOf(c.info); owner != "" {
+		r["user.name"] = owner
 	}
 	if id := t.resolver.Container(); id != "" {
 		r["container.id"] = id
 	}
 	return r
+}
+
+// ownerOf is the user who owns a log: as a rule the one who ran the script. To look one up reads a file, or asks a server.
+func (t *tail) ownerOf(info fs.FileInfo) string {
+	uid := uidOf(info)
+	if uid == "" {
+		return ""
+	}
+	name, ok := t.owners[uid]
+	if !ok {
+		if u, err := user.LookupId(uid); err == nil {
+			name = u.Username
+		}
+		if t.owners == nil {
+			t.owners = map[string]string{}
+		}
+		t.owners[uid] = name
+	}
+	return name
 }

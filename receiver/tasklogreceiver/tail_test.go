@@ -332,3 +332,17 @@ func TestAcquireSample(t *testing.T) {
 	assert.Equal(t, strings.Count(string(sample), ": aborted, "), counts[task.StatusFailed])
 	assert.Zero(t, counts[task.StatusUnknown]+counts[task.StatusRunning])
 }
+
+// BenchmarkQuietLogs is what a poll costs that finds a thousand logs as they were.
+func BenchmarkQuietLogs(b *testing.B) {
+	r := newRig(b, "*.log")
+	for i := range 1000 {
+		r.write(fmt.Sprintf("run%d.log", i), begin+start("1"))
+	}
+	s := r.session()
+	s.polls(2)
+	defer s.kill()
+	for b.Loop() {
+		require.NoError(b, s.poll())
+	}
+}

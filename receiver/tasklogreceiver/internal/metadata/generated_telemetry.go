@@ -75,7 +75,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverTasklogFileFaults, err = builder.meter.Int64Counter(
 		"otelcol_receiver_tasklog_file_faults",
-		metric.WithDescription("Logs that could not be followed, or not as before, by reason. vanished, no name in include leads to it any more; overwritten, what was not read before is lost; unreadable; unusable, its name does not fit file_name; newer, its position was stored by a newer version; forgotten, too many are known. Each is counted once for as long as it lasts. [Alpha]"),
+		metric.WithDescription("Logs that could not be followed, or not as before, by reason. vanished, no name in include leads to it any more; overwritten, what was not read before is lost; unreadable; unusable, its name does not fit file_name; newer, its position was stored by a newer version; forgotten, too many are known; late, it was rotated away and grew after the next one had begun. Each is counted once for as long as it lasts. [Alpha]"),
 		metric.WithUnit("{fault}"),
 	)
 	errs = errors.Join(errs, err)

@@ -40,7 +40,7 @@ func AssertEqualReceiverTasklogBytes(t *testing.T, tt *componenttest.Telemetry, 
 func AssertEqualReceiverTasklogFileFaults(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_tasklog_file_faults",
-		Description: "Logs that could not be followed, or not as before, by reason. vanished, no name in include leads to it any more; overwritten, what was not read before is lost; unreadable; unusable, its name does not fit file_name; newer, its position was stored by a newer version; forgotten, too many are known. Each is counted once for as long as it lasts. [Alpha]",
+		Description: "Logs that could not be followed, or not as before, by reason. vanished, no name in include leads to it any more; overwritten, what was not read before is lost; unreadable; unusable, its name does not fit file_name; newer, its position was stored by a newer version; forgotten, too many are known; late, it was rotated away and grew after the next one had begun. Each is counted once for as long as it lasts. [Alpha]",
 		Unit:        "{fault}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
