@@ -119,7 +119,7 @@ func (t *tail) adoptNew(ctx context.Context, all *listing, emit emitFunc) error 
 		if i == 0 || logs[i-1].identity != c.identity {
 			last = newest(series[c.identity])
 		}
-		if isCopy(c, series[c.identity], logs[i+1:]) {
+		if !c.part().live() && isCopy(c, series[c.identity], logs[i+1:]) {
 			continue
 		}
 		f := t.adopt(ctx, c)
@@ -148,7 +148,7 @@ func continues(c *found, last *file, all *listing) bool {
 	return all.byPath[logPath(c.path)] != nil && !last.part().live() && comparePart(last.part(), c.part()) < 0
 }
 
-// isCopy says that a new file holds nothing but what another log of its series begins with: it is being copied, and the
+// isCopy says that a new part holds nothing but what another log of its series begins with: it is being copied, and the
 // original will be truncated, which copyOf finds.
 func isCopy(c newLog, series []*file, newer []newLog) bool {
 	for _, f := range series {

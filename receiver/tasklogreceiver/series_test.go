@@ -3,6 +3,7 @@ package tasklogreceiver
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -188,6 +189,54 @@ func (r *rig) problems() []string {
 		}
 	}
 	return out
+}
+
+// A log that is rotated behind any of its lines, before the eyes of the collector, gives what reading both parts at once does.
+func TestRotatedAnywhere(t *testing.T) {
+	lines := strings.SplitAfter(shortLog, "\n")
+	dir := t.TempDir()
+	for cut := 1; cut < len(lines)-1; cut++ {
+		r := newRig(t, "run.log*")
+		r.dir, r.cfg.Include = dir, []string{dir + "/run.log*"}
+		require.NoError(t, os.RemoveAll(r.path("run.log.1")))
+		r.write("run.log", strings.Join(lines[:cut], ""))
+		s := r.session()
+		s.polls(2)
+		r.rename("run.log", "run.log.1")
+		s.polls(2)
+		r.write("run.log", "")
+		s.polls(2)
+		r.append("run.log", strings.Join(lines[cut:], ""))
+		s.polls(2)
+		s.kill()
+		want := r.encoded()
+		r.view, r.state = map[string]*task.State{}, memory{}
+		r.run()
+		require.Equal(t, want, r.encoded(), "rotated behind line %d", cut)
+	}
+}
+
+// A process that is killed in the middle of the parts of a log goes on where it was.
+func TestSeriesKilledAnywhere(t *testing.T) {
+	lines := strings.SplitAfter(shortLog, "\n")
+	r := newRig(t, "run.log*")
+	r.write("run.log.2", strings.Join(lines[:3], ""))
+	r.write("run.log.1", strings.Join(lines[3:10], ""))
+	r.write("run.log", strings.Join(lines[10:], ""))
+	r.run()
+	want := r.encoded()
+	assert.Equal(t, []string{"acquire_image/101 FINISHED", "acquire_image/101 FINISHED", "acquire_image/102 FAILED", "acquire_image/103 UNKNOWN"}, r.ends())
+	for at := range r.events + 1 {
+		r.state, r.view, r.refuseAt = memory{}, map[string]*task.State{}, at
+		s := r.session()
+		if err := s.poll(); err != nil {
+			require.ErrorIs(t, err, errStopped)
+		}
+		s.kill()
+		r.refuseAt = -1
+		r.run()
+		require.Equal(t, want, r.encoded(), "killed after %d events", at)
+	}
 }
 
 // A copy of the logs, whose times of modification are those of the copying, is the same series.
