@@ -30,7 +30,7 @@ Keys of ``config``, all optional:
 ``journal``       ``{"directory", "segment_bytes", "directory_bytes"}``; the directory
                   may contain ``$VARIABLES``, which each worker expands
 ``capture``       the capture policy (``mida.capture``)
-``limits``        ``{"string", "items", "nodes", "depth"}`` (``mida.encoding.Limits``)
+``limits``        ``{"string", "items", "nodes", "depth", "text"}`` (``mida.values.Limits``)
 ``workflow_name`` name of all workflows of this cluster
 ``scheduler_id``  for kind ``worker`` only: the id of the scheduler
 ================ =====================================================================
@@ -45,6 +45,7 @@ import types
 EXPRESSION = "(exec(boot), make(kind, config, sources, boot))[1]"
 MODULES = (
     "encoding",
+    "described",
     "values",
     "redact",
     "capture",
@@ -55,8 +56,11 @@ MODULES = (
     "journal",
     "observer",
     "calls",
+    "call_arguments",
     "dask_client",
     "dask_events",
+    "dask_graph",
+    "dask_scheduler_events",
     "dask_worker",
     "dask_scheduler",
     "dask",

@@ -6,11 +6,16 @@ import fnmatch
 import json
 import os
 import re
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 __all__ = ["Policy", "PolicyError", "read_policy"]
 
 VALUES = ("values", "numbers", "none")
+
+
+# The first parts of the names of fields, as in the collector's own policy (internal/capture/config.go).
+_ROOTS = ("used", "generated", "custom", "attributes", "annotations", "tags", "stdout", "stderr")
+_KEPT_ROOTS = ("used", "generated", "annotations")
 
 
 class PolicyError(ValueError):
@@ -24,6 +29,23 @@ def _globs(config: Dict[str, Any], name: str) -> Optional[re.Pattern[str]]:
     if not isinstance(patterns, list) or not all(isinstance(p, str) for p in patterns):
         raise PolicyError(f'capture.{name}: {patterns!r}: want a list of patterns such as ["train*"]')
     return re.compile("|".join(fnmatch.translate(p) for p in patterns)) if patterns else None
+
+
+def _field_globs(config: Dict[str, Any], name: str, roots: Tuple[str, ...]) -> Optional[re.Pattern[str]]:
+    globs = _globs(config, name)
+    for pattern in config.get(name) or ():
+        if not _names_field(pattern, roots):
+            raise PolicyError(
+                f"capture.{name}: {pattern!r} names no field; want a full name, or a glob, that begins with "
+                f"{', '.join(roots)}, for example {'used.' + (pattern or 'x')!r}"
+            )
+    return globs
+
+
+def _names_field(pattern: str, roots: Tuple[str, ...]) -> bool:
+    """Say whether a pattern can name something: its first part is a root, or has a wildcard."""
+    first = pattern.partition(".")[0]
+    return first in roots or any(c in first for c in "*?[")
 
 
 class Policy:
@@ -53,8 +75,8 @@ class Policy:
             raise PolicyError(f"capture.values: {self.values!r}: want one of {', '.join(VALUES)}")
         self._keep_activities = _globs(config, "keep_activities")
         self._drop_activities = _globs(config, "drop_activities")
-        self._keep_fields = _globs(config, "keep_fields")
-        self._drop_fields = _globs(config, "drop_fields")
+        self._keep_fields = _field_globs(config, "keep_fields", _KEPT_ROOTS)
+        self._drop_fields = _field_globs(config, "drop_fields", _ROOTS)
         self.trivial_activities = self._keep_activities is None and self._drop_activities is None
         self.trivial = self.values == "values" and self._keep_fields is None and self._drop_fields is None
 
@@ -66,7 +88,18 @@ class Policy:
 
     def fields(self, root: str, values: Dict[str, Any]) -> Dict[str, Any]:
         """Return the part of ``used`` or ``generated`` (`root`) that the policy lets through."""
-        return values if self.trivial else self._filter(root, values, self._keep_fields is None)
+        if self.trivial:
+            return values
+        if self._drop_fields is not None and self._drop_fields.match(root):
+            return {}
+        return self._filter(root, values, self._keep_fields is None or self._keep_fields.match(root) is not None)
+
+    def drop(self, root: str, values: Dict[str, Any]) -> Dict[str, Any]:
+        """Return the part of ``attributes`` or ``custom`` (`root`) that ``drop_fields`` lets through."""
+        drop = self._drop_fields
+        if drop is None:
+            return values
+        return {} if drop.match(root) else {k: v for k, v in values.items() if not drop.match(f"{root}.{k}")}
 
     def _filter(self, path: str, values: Dict[str, Any], kept: bool) -> Dict[str, Any]:
         out: Dict[str, Any] = {}
@@ -79,10 +112,23 @@ class Policy:
                 below = self._filter(field, value, keep)
                 if below or (keep and not value):
                     out[name] = below
-            elif keep:
-                if self.values != "none":
-                    out[name] = value if self.values == "values" else _numbers(value)
+                continue
+            value, keep = self._inside(field, value, keep)
+            if keep and self.values != "none":
+                out[name] = value if self.values == "values" else _numbers(value)
         return out
+
+    def _inside(self, field: str, value: Any, keep: bool) -> Tuple[Any, bool]:
+        """Filter the mapping that is inside of a marker: its fields have the names that they have without it."""
+        if type(value) is dict:
+            if type(value.get("$map")) is dict:
+                below = self._filter(field, value["$map"], keep)
+                return {"$map": below} if _marker(below) else below, keep or bool(below)
+            cut = value.get("$cut")
+            if type(cut) is dict and type(cut.get("head")) is dict:
+                below = self._filter(field, cut["head"], keep)
+                return {"$cut": {**cut, "head": below}}, keep or bool(below)
+        return value, keep
 
 
 def _marker(value: Dict[str, Any]) -> bool:

@@ -7,9 +7,28 @@ import sys
 import uuid
 from typing import Any, List, Optional
 
-__all__ = ["client_script", "script_name"]
+__all__ = ["Workflow", "client_script", "script_name"]
 
 _PID_BITS = 14  # distributed puts the process id into the clock sequence of the client's UUID
+
+
+class Workflow:
+    """A client, as the workflow of what it submits.
+
+    It is named at once: the script may have ended a moment later. The name is
+    the given one, that of the client's script, or the short form of its id.
+    """
+
+    __slots__ = ("client", "name")
+
+    def __init__(self, client: str, comm: Any, name: Optional[str]) -> None:
+        self.client = client
+        if name is None:
+            try:
+                name = client_script(client, comm)
+            except Exception:
+                name = None
+        self.name = name or "dask " + client.rpartition("Client-")[2][:13]
 
 
 def client_script(client: str, comm: Any) -> Optional[str]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import collections
 import os
 import pickletools
 import socket
+import time
 from typing import Any, Deque, Dict, List, Optional
 
+from .capture import Policy
 from .environment import job_attributes, user_name
 from .journal import default_directory
-from .observer import Event
+from .observer import Event, Recorder
 
-__all__ = ["defaults", "error_attributes", "journal_directory", "nanoseconds"]
+__all__ = ["Clock", "close", "defaults", "error_attributes", "finish", "journal_directory", "nanoseconds"]
 
 _TRACEBACK = 16384
+_MESSAGE = 2000
 
 
 def journal_directory(config: Dict[str, Any]) -> str:
@@ -58,6 +62,34 @@ def _cwd() -> str:
         return ""
 
 
+class Clock:
+    """A clock that never goes back, as the system's may: of two facts about one thing the later one must win."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def now(self) -> int:
+        """Return the time in nanoseconds, later than any that was returned before."""
+        self._last = now = max(time.time_ns(), self._last + 1)
+        return now
+
+
+def finish(event: Event, policy: Policy) -> Event:
+    """Leave out of an event's attributes and custom entries what the policy drops."""
+    for root in ("attributes", "custom"):
+        if root in event:
+            event[root] = policy.drop(root, event[root])
+    return event
+
+
+async def close(recorder: Recorder) -> None:
+    """Write what is left, while the event loop goes on."""
+    try:
+        await asyncio.to_thread(recorder.close)
+    except RuntimeError:  # the interpreter ends: no thread starts any more
+        recorder.close()
+
+
 def error_attributes(text: Optional[str], traceback: Optional[str], pickled: Any = None) -> Dict[str, Any]:
     """Describe an exception from what distributed kept of it; the exception itself is not rebuilt.
 
@@ -76,7 +108,8 @@ def error_attributes(text: Optional[str], traceback: Optional[str], pickled: Any
     out = {"error.type": name, "exception.type": name}
     message = _message(text, short)
     if message:
-        out["exception.message"] = message[:2000]
+        left = len(message) - _MESSAGE
+        out["exception.message"] = f"{message[:_MESSAGE]} [{left} characters cut]" if left > 0 else message
     if traceback:
         if len(traceback) > _TRACEBACK:
             cut = f"\n[{len(traceback) - _TRACEBACK} characters cut]\n"

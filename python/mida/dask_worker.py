@@ -8,9 +8,10 @@ from typing import Any, Callable, Dict, FrozenSet, Iterable, Optional, Tuple
 
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from .calls import BARE_KEYS, Arguments, call_names, function_names, key_text, read_call
+from .call_arguments import Arguments
+from .calls import BARE_KEYS, Call, call_names, function_names, key_text, read_call
 from .capture import Policy
-from .dask_events import defaults, error_attributes, journal_directory, nanoseconds
+from .dask_events import close, defaults, error_attributes, finish, journal_directory, nanoseconds
 from .encoding import type_name
 from .observer import FLUSH_SECONDS, Event, Recorder
 from .values import Limits, Summariser
@@ -18,6 +19,7 @@ from .values import Limits, Summariser
 __all__ = ["Executing"]
 
 _MISSING = object()
+_FUSED = 100  # names of the functions of one fused task
 _EVENTS = {
     "RUNNING": "mida.task.started",
     "FINISHED": "mida.task.finished",
@@ -72,34 +74,37 @@ class Executing(WorkerPlugin):
         self._tick_arguments = Arguments(Summariser(limits), self._result)
         self._running: Dict[Any, float] = {}
         self._announced: Dict[Any, int] = {}
-        self._cancelled: Dict[Any, Tuple[int, Dict[str, Any]]] = {}
+        self._cancelled: Dict[Any, Tuple[int, Optional[Dict[str, Any]]]] = {}
         attributes = {"dask.worker.name": str(worker.name), "dask.worker.address": str(worker.address)}
         if worker.nanny:
             attributes["dask.nanny.address"] = str(worker.nanny)
         self._recorder = Recorder(
             journal_directory(config),
             "dask-worker",
-            defaults(config, scheduler_id, "worker", attributes),
+            finish(defaults(config, scheduler_id, "worker", attributes), self._policy),
             self._policy,
             config.get("journal"),
             tick=self._tick,
         )
         self._recorder.start()
         self.transition = self._hook()  # type: ignore[method-assign]
+        for task in (*worker.state.executing, *worker.state.long_running):  # since before this observer
+            if task.state in ("executing", "long-running"):
+                self._running[task.key] = task.start_time or time.time()
 
-    def teardown(self, worker: Any) -> None:
+    async def teardown(self, worker: Any) -> None:
         """Write what is left; called when the worker closes or the plugin is removed."""
         recorder = self._recorder
         if recorder is None:
             return
         self.transition = _nothing  # type: ignore[method-assign]
-        try:
-            if _closing(worker):
-                for key in list(self._running):
+        if _closing(worker):
+            for key in list(self._running):
+                try:
                     self._end(key, "CANCELLED", reason="the worker closed while the task ran")
-        except Exception as error:
-            recorder.failed(error, "teardown")
-        recorder.close()
+                except Exception as error:
+                    recorder.failed(error, "teardown")
+        await close(recorder)
 
     def _result(self, key: Any, missing: Any) -> Any:
         """Return a result that is in memory, without moving it between memory and disk."""
@@ -142,12 +147,12 @@ class Executing(WorkerPlugin):
             elif finish == "released" and start in ("executing", "long-running"):
                 # It cannot be stopped: it runs on, and what it returns is thrown away.
                 task = self._tasks[key]
-                self._cancelled[key] = (task.run_id, self._capture(key, task, self._arguments) or {})
+                self._cancelled[key] = (task.run_id, self._captured(key, task, self._arguments))
             elif finish == "waiting":
                 # Wanted again before it ended: the same execution counts, for a new attempt.
-                attempt, _ = self._cancelled.pop(key)
+                attempt, captured = self._cancelled.pop(key)
                 if attempt != self._tasks[key].run_id:
-                    self._emit(key, attempt, "CANCELLED", time.time(), {}, {"reason": "superseded by a new attempt"})
+                    self._cancel(key, attempt, captured, "superseded by a new attempt")
                 self._running.setdefault(key, time.time())
             elif finish == "memory" and start == "resumed":
                 self._cancelled.pop(key)
@@ -156,35 +161,70 @@ class Executing(WorkerPlugin):
                 attempt, captured = self._cancelled.pop(key)
                 self._running.pop(key, None)
                 self._announced.pop(key, None)
-                custom = {"reason": "cancelled while it ran; its outcome was thrown away"}
-                self._emit(key, attempt, "CANCELLED", time.time(), captured, custom)
+                self._cancel(key, attempt, captured, "cancelled while it ran; its outcome was thrown away")
         except Exception as error:
             assert self._recorder is not None
             self._recorder.failed(error, "transition")
 
     # -- capture --
 
-    def _capture(self, key: Any, task: Any, arguments: Arguments) -> Optional[Dict[str, Any]]:
-        """Return what is known of an execution from its task: call, arguments, start; None when it is none."""
+    def _cancel(self, key: Any, attempt: int, captured: Optional[Dict[str, Any]], reason: str) -> None:
+        if captured is not None:
+            self._emit(key, attempt, "CANCELLED", time.time(), captured, {"reason": reason})
+
+    def _named(self, key: Any, task: Any) -> Optional[Tuple[Call, Tuple[str, str]]]:
+        """Return the call of a task and its names; None for what is no task of the user, or not to be captured."""
         call = read_call(task.run_spec)
         if call is None:
             return None
         names = call_names(call, key)
         if not self._policy.trivial_activities and not self._policy.activity(names[0]):
             return None
-        summariser = arguments._summariser
+        return call, names
+
+    def _capture(self, key: Any, task: Any, arguments: Arguments) -> Optional[Dict[str, Any]]:
+        """Return what is known of an execution from its task: call, arguments, start; None when it is none."""
+        named = self._named(key, task)
+        if named is None:
+            return None
+        call, names = named
+        summariser = arguments.summariser
         summariser.start()
         keys = _NO_KEYS
         if BARE_KEYS and task.dependencies:
             keys = frozenset(d.key for d in task.dependencies)
         used = arguments.read(call, keys)
         captured = {"names": names, "used": used, "refs": arguments.refs, "start": task.start_time}
+        custom: Dict[str, Any] = {}
         if call.inner is not None:
-            captured["fused"] = [function_names(one.function)[1] for one in call.inner[:100]]
+            fused = [function_names(one.function)[1] for one in call.inner[:_FUSED]]
+            custom["fused"] = (
+                fused if len(call.inner) <= _FUSED else summariser.cut("list", len(call.inner), head=fused)
+            )
+        if arguments.refs_cut:
+            named_keys = set(arguments.refs.values())
+            left = sum(key_text(d.key) not in named_keys for d in task.dependencies)
+            custom["refs"] = summariser.cut("dict", len(arguments.refs) + left)
         notes = task.annotations
         if notes and (len(notes) > 1 or "span" not in notes):
-            captured["notes"] = summariser.summarise({k: v for k, v in notes.items() if k != "span"})
+            custom["annotations"] = summariser.summarise({k: v for k, v in notes.items() if k != "span"})
+        if custom:
+            captured["custom"] = custom
         return captured
+
+    def _captured(self, key: Any, task: Any, arguments: Arguments) -> Optional[Dict[str, Any]]:
+        """As `_capture`; where that fails, what says at least that the task ran, if the policy lets that through."""
+        recorder = self._recorder
+        assert recorder is not None
+        try:
+            return self._capture(key, task, arguments)
+        except Exception as error:
+            recorder.failed(error, "capture")
+        try:
+            named = self._named(key, task)
+        except Exception:
+            return {} if self._policy.trivial_activities else None
+        return None if named is None else {"names": named[1], "start": task.start_time}
 
     def _end(self, key: Any, status: str, reason: str = "") -> None:
         at = time.time()
@@ -192,19 +232,17 @@ class Executing(WorkerPlugin):
         if self._announced:
             self._announced.pop(key, None)
         task = self._tasks[key]
+        captured = self._captured(key, task, self._arguments)
+        if captured is None:
+            return
         try:
-            captured = self._capture(key, task, self._arguments)
-            if captured is None:
-                return
             if status == "FINISHED":
                 self._outcome(key, task, captured)
             elif status == "FAILED":
                 captured["error"] = (task.exception_text, task.traceback_text, getattr(task.exception, "data", None))
-        except Exception as error:  # say at least that it ran
-            captured = {}
-            self._recorder.failed(error, "capture")  # type: ignore[union-attr]
-        start, stop = self._times(task, at)
-        captured["start"] = start
+        except Exception as error:
+            self._recorder.failed(error, "outcome")  # type: ignore[union-attr]
+        captured["start"], stop = self._times(task, at)
         captured["thread"] = self._threads.get(key)
         self._emit(key, task.run_id, status, stop, captured, {"reason": reason} if reason else None)
 
@@ -222,7 +260,9 @@ class Executing(WorkerPlugin):
 
         Distributed writes them in the scheduler's clock, shifted by a delay
         that it corrects now and then: the shift may not be the one of now, so
-        it is kept between what is known in this clock.
+        it is kept between what is known in this clock. The end is never before
+        the start that may be announced already, also where the clock was set
+        back: the later of two facts must have the later time.
         """
         began = task.start_time or at
         for entry in reversed(task.startstops):
@@ -235,7 +275,7 @@ class Executing(WorkerPlugin):
                     delay = stop - at
                 start -= delay
                 stop -= delay
-                return start, stop if stop > start else start
+                return start, max(start, stop, began)
         return began, at if at > began else began
 
     def _scattered(self, key: Any) -> None:
@@ -267,7 +307,8 @@ class Executing(WorkerPlugin):
     ) -> None:
         recorder = self._recorder
         assert recorder is not None
-        recorder.put(lambda: self._event(key, attempt, status, at, captured, custom), self._summariser.cost)
+        cost = self._summariser.cost + self._arguments.cost
+        recorder.put(lambda: self._event(key, attempt, status, at, captured, custom), cost)
 
     def _event(
         self, key: Any, attempt: int, status: str, at: float, captured: Dict[str, Any], custom: Optional[Dict[str, Any]]
@@ -275,6 +316,8 @@ class Executing(WorkerPlugin):
         """Build the event, in the recorder's thread."""
         ended = status != "RUNNING"
         start = captured.get("start")
+        if start and at < start:
+            at = start
         event: Event = {
             "event": _EVENTS[status],
             "time": nanoseconds(at),
@@ -283,19 +326,20 @@ class Executing(WorkerPlugin):
             "status": status,
         }
         if start:
-            event["started_at"] = nanoseconds(min(start, at))
+            event["started_at"] = nanoseconds(start)
         if ended:
             event["ended_at"] = nanoseconds(at)
         attributes: Dict[str, Any] = {}
         names = captured.get("names")
         if names:
             event["activity"] = names[0]
-            attributes["code.function.name"] = names[1]
-            event["used"] = captured["used"]
-            if captured["refs"]:
-                event["refs"] = captured["refs"]
-        if "generated" in captured:
-            event["generated"] = captured["generated"]
+            if names[1]:
+                attributes["code.function.name"] = names[1]
+        for name in ("used", "generated"):
+            if name in captured:
+                event[name] = captured[name]
+        if captured.get("refs"):
+            event["refs"] = captured["refs"]
         if captured.get("thread") is not None:
             attributes["thread.id"] = captured["thread"]
         if captured.get("nbytes") is not None:
@@ -304,14 +348,10 @@ class Executing(WorkerPlugin):
             attributes.update(error_attributes(*captured["error"]))
         if attributes:
             event["attributes"] = attributes
-        custom = dict(custom or {})
-        if "fused" in captured:
-            custom["fused"] = captured["fused"]
-        if "notes" in captured:
-            custom["annotations"] = captured["notes"]
+        custom = {**(custom or {}), **captured.get("custom", {})}
         if custom:
             event["custom"] = custom
-        return event
+        return finish(event, self._policy)
 
     # -- what runs for long, in the recorder's thread --
 
@@ -325,13 +365,13 @@ class Executing(WorkerPlugin):
             if since > before or task is None or self._announced.get(key) == task.run_id:
                 continue
             attempt = task.run_id
-            captured = self._capture(key, task, self._tick_arguments)
+            captured = self._captured(key, task, self._tick_arguments)
             if key not in self._running:
                 continue
-            self._announced[key] = attempt
+            self._announced[key] = attempt  # also where nothing can be said: it is not tried again
             if captured is None:
                 continue
-            at = captured["start"] = captured["start"] or since
+            at = captured["start"] = captured.get("start") or since
             yield functools.partial(self._event, key, attempt, "RUNNING", at, captured, None)
 
 

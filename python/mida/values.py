@@ -9,26 +9,23 @@ take long.
 
 from __future__ import annotations
 
-import abc
 import collections
-import datetime
-import decimal
 import enum
-import fractions
-import pathlib
+import itertools
 import types
-import uuid
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from .described import BY_NAME, NUMPY_SCALARS, PLAIN, numpy_scalar, object_of, ordinary
 from .encoding import INT64_MAX, INT64_MIN, canonical_json, type_name
 
-__all__ = ["Limits", "Summariser"]
+__all__ = ["Limits", "Summariser", "is_marker"]
 
 _type_module = type.__dict__["__module__"].__get__
 _type_qualname = type.__dict__["__qualname__"].__get__
 _type_mro = type.__dict__["__mro__"].__get__
 _type_dict = type.__dict__["__dict__"].__get__
-_SAFE_METACLASSES = (type, abc.ABCMeta, enum.EnumMeta)
+_KEY = 1024  # characters of a key of a mapping
+_HEAD_BEYOND = 32  # characters of a text that has no room left
 
 
 class Limits:
@@ -44,12 +41,16 @@ class Limits:
         Values of one event, all levels together.
     depth : int
         Levels of nesting.
+    text : int
+        Characters and bytes of one event, all its texts together.
     """
 
-    __slots__ = ("string", "items", "nodes", "depth")
+    __slots__ = ("string", "items", "nodes", "depth", "text")
 
-    def __init__(self, string: int = 8192, items: int = 1000, nodes: int = 5000, depth: int = 12) -> None:
-        self.string, self.items, self.nodes, self.depth = string, items, nodes, depth
+    def __init__(
+        self, string: int = 8192, items: int = 1000, nodes: int = 5000, depth: int = 12, text: int = 256 << 10
+    ) -> None:
+        self.string, self.items, self.nodes, self.depth, self.text = string, items, nodes, depth, text
 
     @classmethod
     def of(cls, config: Optional[Dict[str, Any]]) -> Limits:
@@ -60,126 +61,6 @@ class Limits:
             if type(value) is int and value > 0:
                 setattr(limits, name, value)
         return limits
-
-
-def _object(kind: type) -> Dict[str, Any]:
-    return {"$object": {"type": type_name(kind)}}
-
-
-def _numpy_array(value: Any, kind: type) -> Any:
-    return {
-        "$array": {
-            "type": type_name(kind),
-            "shape": [int(n) for n in value.shape],
-            "dtype": str(value.dtype),
-            "nbytes": int(value.nbytes),
-        }
-    }
-
-
-def _numpy_scalar(value: Any, kind: type) -> Any:
-    name = _type_qualname(kind)
-    if name.startswith(("datetime64", "timedelta64")):
-        return str(value)
-    plain = value.item()
-    if type(plain) in (int, float, bool, str, bytes, complex):
-        return plain
-    return float(value) if "float" in name or "longdouble" in name else _object(kind)
-
-
-def _frame(value: Any, kind: type) -> Any:
-    columns = value.columns
-    names = [str(c) if type(c) in (str, int, float, tuple) else type_name(type(c)) for c in columns[:100]]
-    return {"$array": {"type": type_name(kind), "shape": [int(n) for n in value.shape], "columns": names}}
-
-
-def _series(value: Any, kind: type) -> Any:
-    return {"$array": {"type": type_name(kind), "shape": [int(n) for n in value.shape], "dtype": str(value.dtype)}}
-
-
-def _tensor(value: Any, kind: type) -> Any:
-    shape = [int(n) for n in value.shape]
-    size = int(value.element_size())
-    for n in shape:
-        size *= n
-    return {"$array": {"type": type_name(kind), "shape": shape, "dtype": str(value.dtype), "nbytes": size}}
-
-
-def _table(value: Any, kind: type) -> Any:
-    names = [str(n) for n in value.column_names[:100]]
-    return {
-        "$array": {
-            "type": type_name(kind),
-            "shape": [int(value.num_rows), int(value.num_columns)],
-            "columns": names,
-            "nbytes": int(value.nbytes),
-        }
-    }
-
-
-def _sparse(value: Any, kind: type) -> Any:
-    return {
-        "$array": {
-            "type": type_name(kind),
-            "shape": [int(n) for n in value.shape],
-            "dtype": str(value.dtype),
-            "nbytes": int(value.data.nbytes),
-        }
-    }
-
-
-# Known by name, so that no heavy package is imported to recognise what is not there.
-_BY_NAME: Dict[str, Callable[[Any, type], Any]] = {
-    "numpy.ndarray": _numpy_array,
-    "numpy.matrix": _numpy_array,
-    "numpy.memmap": _numpy_array,
-    "numpy.ma.core.MaskedArray": _numpy_array,
-    "numpy.ma.MaskedArray": _numpy_array,
-    "cupy.ndarray": _numpy_array,
-    "cupy._core.core.ndarray": _numpy_array,
-    "jaxlib.xla_extension.ArrayImpl": _numpy_array,
-    "jaxlib._jax.ArrayImpl": _numpy_array,
-    "torch.Tensor": _tensor,
-    "torch.nn.parameter.Parameter": _tensor,
-    "pandas.core.frame.DataFrame": _frame,
-    "pandas.DataFrame": _frame,
-    "polars.dataframe.frame.DataFrame": _frame,
-    "pandas.core.series.Series": _series,
-    "pandas.Series": _series,
-    "pandas.core.indexes.base.Index": _series,
-    "pandas.core.indexes.range.RangeIndex": _series,
-    "pandas.Index": _series,
-    "pandas.RangeIndex": _series,
-    "pyarrow.lib.Table": _table,
-    "pyarrow.lib.RecordBatch": _table,
-    "scipy.sparse._csr.csr_matrix": _sparse,
-    "scipy.sparse._csc.csc_matrix": _sparse,
-    "scipy.sparse._csr.csr_array": _sparse,
-    "scipy.sparse._csc.csc_array": _sparse,
-}
-_NUMPY_SCALARS = frozenset(
-    "bool bool_ int8 int16 int32 int64 intc intp longlong uint8 uint16 uint32 uint64 uintc uintp ulonglong "
-    "float16 float32 float64 longdouble float96 float128 complex64 complex128 str_ bytes_ "
-    "datetime64 timedelta64".split()
-)
-
-_PLAIN: Dict[type, Callable[[Any], Any]] = {
-    bytearray: bytes,
-    complex: lambda v: {"real": v.real, "imag": v.imag},
-    range: lambda v: {"start": v.start, "stop": v.stop, "step": v.step},
-    datetime.datetime: datetime.datetime.isoformat,
-    datetime.date: datetime.date.isoformat,
-    datetime.time: datetime.time.isoformat,
-    datetime.timedelta: datetime.timedelta.total_seconds,
-    decimal.Decimal: decimal.Decimal.__str__,
-    fractions.Fraction: fractions.Fraction.__str__,
-    uuid.UUID: uuid.UUID.__str__,
-    pathlib.PosixPath: pathlib.PosixPath.__str__,
-    pathlib.PurePosixPath: pathlib.PurePosixPath.__str__,
-    pathlib.PureWindowsPath: pathlib.PureWindowsPath.__str__,
-    type(None): lambda v: None,
-}
-_PLAIN[type(pathlib.Path())] = str
 
 
 class Summariser:
@@ -196,12 +77,13 @@ class Summariser:
         The caps.
     """
 
-    __slots__ = ("limits", "nodes", "text", "refer", "_stack")
+    __slots__ = ("limits", "nodes", "text", "cuts", "refer", "_stack")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.nodes = 0
         self.text = 0
+        self.cuts = 0  # how often something was cut
         self.refer: Optional[Callable[[Any, type, str, int], Any]] = None
         self._stack: List[int] = []
 
@@ -227,22 +109,27 @@ class Summariser:
             return value
         if kind is str:
             n = len(value)
-            if n <= self.limits.string:
+            if n <= self.limits.string and self.text + n <= self.limits.text:
                 self.text += n
                 return value
             return self._cut_text(value, n, "str")
         try:
             return self._other(value, kind, path, depth)
         except Exception:
-            return _object(kind)
+            return object_of(kind)
+
+    def cut(self, kind: str, n: int, **more: Any) -> Dict[str, Any]:
+        """Say that a value is not all there."""
+        self.cuts += 1
+        return {"$cut": {"type": kind, "length": n, **more}}
 
     def fields(self, value: Any) -> Dict[str, Any]:
         """Return a task's result as a mapping: its own fields, ``items`` or ``value``."""
         kind = type(value)
-        if kind in (int, float, bool, str) or value is None:
+        if kind is int or kind is float or kind is bool or kind is str or value is None:
             return {"value": self.summarise(value)}
         out = self.summarise(value)
-        if type(out) is dict and not _is_marker(out) and self._is_record(value, kind):
+        if type(out) is dict and not is_marker(out) and self._is_record(kind):
             return out
         if type(out) is list:
             return {"items": out}
@@ -250,8 +137,8 @@ class Summariser:
 
     # -- containers and known types --
 
-    def _is_record(self, value: Any, kind: type) -> bool:
-        if type(kind) not in _SAFE_METACLASSES:
+    def _is_record(self, kind: type) -> bool:
+        if not ordinary(kind):
             return False
         mro = _type_mro(kind)
         return (
@@ -259,41 +146,45 @@ class Summariser:
         )
 
     def _other(self, value: Any, kind: type, path: str, depth: int) -> Any:
-        limits = self.limits
-        if self.refer is not None:
-            out = self.refer(value, kind, path, depth)
-            if out is not NotImplemented:
+        if self.nodes > self.limits.nodes:
+            out = self.refer(value, kind, path, depth) if self.refer is not None else NotImplemented
+            if out is not NotImplemented:  # a reference counts, whatever room is left
                 return out
-        if self.nodes > limits.nodes:
+            self.cuts += 1
             return {"$cut": {"type": type_name(kind), "reason": "size of the event"}}
         if kind is list or kind is tuple or kind is set or kind is frozenset:
             return self._sequence(value, kind, len(value), iter(value), path, depth)
         if kind is dict:
             return self._mapping(value, kind, len(value), value.items(), path, depth)
-        if kind is bytes:
-            n = len(value)
-            if n <= limits.string:
-                self.text += n
-                return value
-            return {"$cut": {"type": "bytes", "length": n, "head": value[: limits.string // 8]}}
-        plain = _PLAIN.get(kind) if type(kind) is type or type(kind) is abc.ABCMeta else None
+        if kind is bytes or kind is bytearray:
+            return self._bytes(value, kind)
+        if self.refer is not None:
+            out = self.refer(value, kind, path, depth)
+            if out is not NotImplemented:
+                return out
+        if not ordinary(kind):
+            name = type_name(kind)
+            known = BY_NAME.get(name)
+            # torch's tensors have a metaclass of their own.
+            return known(value, kind) if known is not None and name.startswith("torch.") else object_of(kind)
+        plain = PLAIN.get(kind)
         if plain is not None:
             return self.summarise(plain(value), path, depth + 1)
-        metaclass = type(kind)
-        if metaclass not in _SAFE_METACLASSES:
-            name = type_name(kind)
-            known = _BY_NAME.get(name)
-            # torch's tensors have a metaclass of their own.
-            return known(value, kind) if known is not None and name.startswith("torch.") else _object(kind)
-        if metaclass is enum.EnumMeta:
+        if type(kind) is enum.EnumMeta:
             return self._enum(value)
-        module = _type_module(kind)
-        if module == "numpy" and _type_qualname(kind) in _NUMPY_SCALARS:
-            return self.summarise(_numpy_scalar(value, kind), path, depth + 1)
-        known = _BY_NAME.get(type_name(kind))
+        if _type_module(kind) == "numpy" and _type_qualname(kind) in NUMPY_SCALARS:
+            return self.summarise(numpy_scalar(value, kind), path, depth + 1)
+        known = BY_NAME.get(type_name(kind))
         if known is not None:
             return known(value, kind)
         return self._subclass(value, kind, path, depth)
+
+    def _bytes(self, value: Any, kind: type) -> Any:
+        n = len(value)
+        if n <= self.limits.string and self.text + n <= self.limits.text:
+            self.text += n
+            return bytes(value)
+        return self._cut_text(value, n, kind.__name__)
 
     def _subclass(self, value: Any, kind: type, path: str, depth: int) -> Any:
         """Read a subclass of a built-in type, or a dataclass, through the base type's own methods."""
@@ -301,7 +192,7 @@ class Summariser:
         if str in mro:
             n = str.__len__(value)
             text = str.__getitem__(value, slice(0, self.limits.string))
-            return self.summarise(text, path, depth) if n <= self.limits.string else self._cut_text(text, n, "str")
+            return self.summarise(text, path, depth) if len(text) == n else self._cut_text(text, n, "str")
         if int in mro:
             return self.summarise(int.__add__(value, 0), path, depth)
         if float in mro:
@@ -322,7 +213,7 @@ class Summariser:
         if names is not None:
             pairs = _instance_fields(value, mro, names)
             return self._mapping(value, kind, len(pairs), iter(pairs), path, depth)
-        return _object(kind)
+        return object_of(kind)
 
     def _enum(self, value: Any) -> Any:
         own = object.__getattribute__(value, "__dict__")
@@ -330,81 +221,110 @@ class Summariser:
         if type(inner) is str:
             return self.summarise(inner)
         name = own.get("_name_")
-        return name if type(name) is str else _object(type(value))
+        return name if type(name) is str else object_of(type(value))
 
     def _sequence(self, value: Any, kind: type, n: int, it: Any, path: str, depth: int) -> Any:
-        limits = self.limits
         cut = self._enter(value, kind, n, depth)
         if cut is not None:
             return cut
+        limits, summarise = self.limits, self.summarise
+        nodes, most = self.nodes, limits.nodes
         out: List[Any] = []
+        add = out.append
         try:
-            prefix = path + "." if path else path
-            for i, item in enumerate(it):
-                if i >= limits.items or self.nodes >= limits.nodes:
+            prefix = path + "." if path else ""
+            for i, item in enumerate(itertools.islice(it, limits.items)):
+                if nodes >= most:
                     break
-                out.append(self.summarise(item, prefix + str(i) if path else path, depth + 1))
+                one = type(item)
+                if one is float or item is None or one is bool or (one is int and INT64_MIN <= item <= INT64_MAX):
+                    nodes += 1
+                    add(item)
+                    continue
+                self.nodes = nodes
+                add(summarise(item, prefix + str(i) if prefix and one is not str else path, depth + 1))
+                nodes = self.nodes
         except RuntimeError:  # changed by another thread while it was read
             pass
         finally:
+            self.nodes = nodes
             self._stack.pop()
-        return out if len(out) >= n else {"$cut": {"type": type_name(kind), "length": n, "head": out}}
+        return out if len(out) >= n else self.cut(type_name(kind), n, head=out)
 
     def _mapping(self, value: Any, kind: type, n: int, pairs: Any, path: str, depth: int) -> Any:
-        limits = self.limits
         cut = self._enter(value, kind, n, depth)
         if cut is not None:
             return cut
+        limits, summarise = self.limits, self.summarise
+        nodes, most = self.nodes, limits.nodes
         out: Dict[str, Any] = {}
         seen = 0
         try:
-            prefix = path + "." if path else path
-            for k, v in pairs:
-                if seen >= limits.items or self.nodes >= limits.nodes:
+            prefix = path + "." if path else ""
+            for k, v in itertools.islice(pairs, limits.items):
+                if nodes >= most or self.text > 2 * limits.text:  # names count, but give way last
                     break
                 seen += 1
-                name = k if type(k) is str and len(k) <= 1024 else self._key(k)
-                self.text += len(name)
-                out[name] = self.summarise(v, prefix + name if path else path, depth + 1)
+                if type(k) is str and len(k) <= _KEY:
+                    name = k
+                    self.text += len(k)
+                else:
+                    self.nodes = nodes
+                    name = self.name(k)
+                    nodes = self.nodes
+                one = type(v)
+                if one is float or v is None or one is bool or (one is int and INT64_MIN <= v <= INT64_MAX):
+                    nodes += 1
+                    out[name] = v
+                    continue
+                out[name] = summarise(v, prefix + name if prefix and one is not str else path, depth + 1)
+                nodes = self.nodes
         except RuntimeError:
             pass
         finally:
+            self.nodes = nodes
             self._stack.pop()
         if seen < n:
-            return {"$cut": {"type": type_name(kind), "length": n, "head": out}}
-        return {"$map": out} if _is_marker(out) else out
+            return self.cut(type_name(kind), n, head=out)
+        return {"$map": out} if is_marker(out) else out
 
-    def _key(self, key: Any) -> str:
-        """Return the JSON text of a key that is not a (short) string."""
-        plain = self.summarise(key, "", self.limits.depth - 2)
-        if type(plain) is str:
-            return plain
-        if type(plain) is dict and "$cut" in plain and type(plain["$cut"].get("head")) is str:
-            return plain["$cut"]["head"][:1024]
-        return canonical_json(plain)[:1024]
+    def name(self, key: Any) -> str:
+        """Return a key of a mapping as text: what is not a (short) string by its JSON text."""
+        if type(key) is str and len(key) <= _KEY:
+            name = key
+        else:
+            plain = self.summarise(key, "", self.limits.depth - 2)
+            if type(plain) is dict and "$cut" in plain and type(plain["$cut"].get("head")) is str:
+                plain = plain["$cut"]["head"][:_KEY]
+            name = plain if type(plain) is str else canonical_json(plain)[:_KEY]
+        self.text += len(name)
+        return name
 
     def _enter(self, value: Any, kind: type, n: int, depth: int) -> Optional[Dict[str, Any]]:
         if depth >= self.limits.depth:
-            return {"$cut": {"type": type_name(kind), "length": n, "reason": "depth"}}
+            return self.cut(type_name(kind), n, reason="depth")
         mark = id(value)
         if mark in self._stack:
-            return {"$cut": {"type": type_name(kind), "length": n, "reason": "cycle"}}
+            return self.cut(type_name(kind), n, reason="cycle")
         self._stack.append(mark)
         return None
 
-    def _cut_text(self, text: str, n: int, kind: str) -> Dict[str, Any]:
-        head = text[: self.limits.string // 8]
+    def _cut_text(self, text: Any, n: int, kind: str) -> Dict[str, Any]:
+        """Keep the head of a text, bytes or a bytearray, of which only that much is copied."""
+        room = max(self.limits.text - self.text, _HEAD_BEYOND)
+        head = text[: min(self.limits.string // 8, room)]
         self.text += len(head)
-        return {"$cut": {"type": kind, "length": n, "head": head}}
+        return self.cut(kind, n, head=bytes(head) if kind == "bytearray" else head)
 
     def _big_int(self, value: int) -> Any:
         bits = value.bit_length()
         if bits > 4096:  # decimal digits of a huge integer take quadratic time
-            return {"$cut": {"type": "int", "length": bits, "head": "0x%x" % (abs(value) >> (bits - 64))}}
+            return self.cut("int", bits, head="0x%x" % (abs(value) >> (bits - 64)))
         return {"$int": str(value)}
 
 
-def _is_marker(out: Dict[str, Any]) -> bool:
+def is_marker(out: Dict[str, Any]) -> bool:
+    """Say whether a mapping reads as one of the ``$`` forms."""
     if len(out) != 1:
         return False
     for name in out:

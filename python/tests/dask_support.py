@@ -26,7 +26,7 @@ class Observed:
     def events(self) -> List[Dict[str, Any]]:
         return read_events(self.directory)
 
-    def until(self, found: Callable[[List[Dict[str, Any]]], Any], timeout: float = 20.0) -> Any:
+    def until(self, found: Callable[[List[Dict[str, Any]]], Any], timeout: float = 60.0) -> Any:
         """Poll the journal until `found` returns something true, and return that."""
         deadline = time.monotonic() + timeout
         while True:

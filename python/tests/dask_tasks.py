@@ -201,3 +201,12 @@ def odd_values():
         "marker": {"$int": "5"},
         "set": {3},
     }
+
+
+def maker():
+    """Return a function, which a task may then call."""
+    return second
+
+
+def second(first, n):
+    return n

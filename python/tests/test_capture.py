@@ -17,6 +17,12 @@ from mida.redact import Redactor
         ({"values": "some"}, "capture.values: 'some': want one of values, numbers, none"),
         ({"drop_fields": "used.x"}, "capture.drop_fields: 'used.x': want a list"),
         ([1], "want a mapping"),
+        (
+            {"drop_fields": ["password"]},
+            "'password' names no field; want a full name, or a glob, that begins",
+        ),
+        ({"drop_fields": ["used.a", ""]}, "'' names no field"),
+        ({"keep_fields": ["tags"]}, "begins with used, generated, annotations, for example 'used.tags'"),
     ],
 )
 def test_bad_policies_say_what_would_be_valid(config, message):
@@ -41,6 +47,36 @@ def test_fields():
     numbers = capture.Policy({"values": "numbers"})
     assert numbers.fields("used", values)["cfg"] == {"lr": 0.1, "path": {"$object": {"type": "str"}}}
     assert capture.Policy({"values": "none"}).fields("used", values) == {"empty": {}}
+
+
+@pytest.mark.parametrize("pattern", ["used.password", "*.password", "u*", "[ug]*.x", "attributes.user.name", "stdout"])
+def test_names_of_fields(pattern):
+    capture.Policy({"drop_fields": [pattern]})
+
+
+def test_fields_inside_of_markers_have_their_own_names():
+    head = {"lr": 0.1, "password": "x", "deep": {"$map": {"$int": "5"}}}
+    values = {"cfg": {"$cut": {"type": "dict", "length": 9, "head": head}}, "odd": {"$map": {"$x": {"password": "x"}}}}
+    drop = capture.Policy({"drop_fields": ["used.cfg.password", "used.odd.$x.password"]})
+    assert drop.fields("used", values) == {
+        "cfg": {"$cut": {"type": "dict", "length": 9, "head": {"lr": 0.1, "deep": {"$map": {"$int": "5"}}}}},
+        "odd": {},
+    }
+    keep = capture.Policy({"keep_fields": ["used.cfg.lr"]})
+    assert keep.fields("used", values) == {"cfg": {"$cut": {"type": "dict", "length": 9, "head": {"lr": 0.1}}}}
+    none = capture.Policy({"keep_fields": ["used.other"]})
+    assert none.fields("used", values) == {}
+    numbers = capture.Policy({"values": "numbers"})
+    assert numbers.fields("used", values)["cfg"] == {"$cut": {"type": "dict", "length": 9}}
+
+
+def test_a_whole_root():
+    assert capture.Policy({"drop_fields": ["used"]}).fields("used", {"a": 1}) == {}
+    assert capture.Policy({"keep_fields": ["used"]}).fields("used", {"a": {"b": 1}}) == {"a": {"b": 1}}
+    assert capture.Policy({"keep_fields": ["used"]}).fields("generated", {"a": 1}) == {}
+    attributes = {"user.name": "ada", "process.pid": 1}
+    assert capture.Policy({"drop_fields": ["attributes.user.*"]}).drop("attributes", attributes) == {"process.pid": 1}
+    assert capture.Policy({"drop_fields": ["attributes"]}).drop("attributes", attributes) == {}
 
 
 def test_a_policy_file(tmp_path):
