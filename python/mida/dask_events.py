@@ -8,7 +8,6 @@ import collections
 import os
 import pickletools
 import socket
-import time
 from typing import Any, Deque, Dict, List, Optional
 
 from .capture import Policy
@@ -16,7 +15,7 @@ from .environment import job_attributes, user_name
 from .journal import default_directory
 from .observer import Event, Recorder
 
-__all__ = ["Clock", "close", "defaults", "error_attributes", "finish", "journal_directory", "nanoseconds"]
+__all__ = ["close", "defaults", "error_attributes", "finish", "journal_directory", "nanoseconds"]
 
 _TRACEBACK = 16384
 _MESSAGE = 2000
@@ -62,18 +61,6 @@ def _cwd() -> str:
         return ""
 
 
-class Clock:
-    """A clock that never goes back, as the system's may: of two facts about one thing the later one must win."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    def now(self) -> int:
-        """Return the time in nanoseconds, later than any that was returned before."""
-        self._last = now = max(time.time_ns(), self._last + 1)
-        return now
-
-
 def finish(event: Event, policy: Policy) -> Event:
     """Leave out of an event's attributes and custom entries what the policy drops."""
     for root in ("attributes", "custom"):
@@ -82,12 +69,13 @@ def finish(event: Event, policy: Policy) -> Event:
     return event
 
 
-async def close(recorder: Recorder) -> None:
-    """Write what is left, while the event loop goes on."""
+async def close(recorder: Recorder, lives: bool) -> None:
+    """Write what is left, while the event loop goes on. A process that lives on is not held up by its environment."""
+    options = {"environment": 0.0} if lives else {}
     try:
-        await asyncio.to_thread(recorder.close)
+        await asyncio.to_thread(recorder.close, **options)
     except RuntimeError:  # the interpreter ends: no thread starts any more
-        recorder.close()
+        recorder.close(**options)
 
 
 def error_attributes(text: Optional[str], traceback: Optional[str], pickled: Any = None) -> Dict[str, Any]:

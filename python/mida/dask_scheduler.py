@@ -93,8 +93,8 @@ class Scheduling(SchedulerPlugin):
         """Write what is left."""
         await self.stop()
 
-    async def stop(self) -> None:
-        """Stop observing, and write what is left."""
+    async def stop(self, lives: bool = False) -> None:
+        """Stop observing, and write what is left; `lives` says that the scheduler goes on."""
         recorder, self._recorder = self._recorder, None
         if recorder is None:
             return
@@ -103,7 +103,7 @@ class Scheduling(SchedulerPlugin):
             self._looking_back.cancel()
         for client in list(self._tell.announced):
             self._tell.end(client)
-        await close(recorder)
+        await close(recorder, lives)
 
     # -- what was there before --
 
@@ -322,7 +322,7 @@ class DetachPlugin(SchedulerPlugin):
                     if WORKER_PLUGIN in scheduler.worker_plugins:
                         await scheduler.unregister_worker_plugin(None, name=WORKER_PLUGIN)
                 finally:
-                    await plugin.stop()
+                    await plugin.stop(lives=True)
         except Exception as error:
             logger.warning("the observer is not detached: %s: %s", type(error).__name__, error)
         finally:

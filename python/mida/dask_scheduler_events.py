@@ -7,7 +7,7 @@ from typing import Any, Dict, Optional, Set, Tuple
 from .calls import call_names, key_split, key_text, read_call
 from .capture import Policy
 from .dask_client import Workflow
-from .dask_events import Clock, finish
+from .dask_events import finish
 from .dask_graph import DEPENDENCIES, Steps, dependencies
 from .observer import Event, Recorder
 
@@ -56,7 +56,7 @@ class Telling:
         self.announced: Set[str] = set()
         self.known: Dict[Any, Known] = {}
         self.wide: Set[Any] = set()  # internal steps that are told of, see `dependencies`
-        self.now = Clock().now
+        self.now = recorder.stamp
 
     # -- workflows --
 

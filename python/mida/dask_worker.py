@@ -98,13 +98,14 @@ class Executing(WorkerPlugin):
         if recorder is None:
             return
         self.transition = _nothing  # type: ignore[method-assign]
-        if _closing(worker):
+        closing = _closing(worker)
+        if closing:
             for key in list(self._running):
                 try:
                     self._end(key, "CANCELLED", reason="the worker closed while the task ran")
                 except Exception as error:
                     recorder.failed(error, "teardown")
-        await close(recorder)
+        await close(recorder, lives=not closing)
 
     def _result(self, key: Any, missing: Any) -> Any:
         """Return a result that is in memory, without moving it between memory and disk."""

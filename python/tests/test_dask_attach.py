@@ -70,9 +70,9 @@ def test_a_closing_cluster_goes_on_while_the_journal_is_written(tmp_path):
         def slow(recorder):
             close = recorder.close
 
-            def closing(*args):
+            def closing(**options):
                 time.sleep(0.5)
-                close(*args)
+                close(**options)
 
             recorder.close = closing
 
