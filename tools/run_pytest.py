@@ -19,7 +19,7 @@ class NoSkips:
             return
         left_out = list(reporter.stats.get("skipped", []))
         if not (session.config.option.markexpr or session.config.option.keyword):
-            # What needs root is left out without it, and tests/conftest.py says so: nothing here asks for root.
+            # What needs root is left out without it, and tests/conftest.py says so.
             left_out += [
                 i
                 for i in reporter.stats.get("deselected", [])
