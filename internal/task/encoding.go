@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
-	"math/big"
 	"sort"
 	"strconv"
 	"strings"
@@ -37,6 +37,14 @@ const (
 
 // MaxDepth bounds the nesting of values that are read from outside.
 const MaxDepth = 128
+
+// What we store wraps a value (attempt, facet, event, field) and adds the marks of what was cut. So values are cut a
+// little earlier than readers refuse, and our own data is read with a little more room: what was accepted once can
+// always be read again.
+const (
+	valueDepth  = MaxDepth - 16
+	storedDepth = MaxDepth + 16
+)
 
 // AppendJSON appends the canonical encoding of v. Values outside the package's set are written as their %T in a
 // {"$object":…}, so that encoding never fails.
@@ -169,7 +177,12 @@ func appendString(dst []byte, s string) []byte {
 }
 
 // DecodeJSON reads one value in the canonical encoding, and any other JSON.
-func DecodeJSON(data []byte) (any, error) {
+func DecodeJSON(data []byte) (any, error) { return decodeJSON(data, MaxDepth) }
+
+// DecodeStored reads what this program wrote itself, which may be nested a little deeper than what comes from outside.
+func DecodeStored(data []byte) (any, error) { return decodeJSON(data, storedDepth) }
+
+func decodeJSON(data []byte, depth int) (any, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	var v any
@@ -179,19 +192,26 @@ func DecodeJSON(data []byte) (any, error) {
 	if dec.More() {
 		return nil, fmt.Errorf("value is followed by more data at byte %d", dec.InputOffset())
 	}
-	return fromJSON(v, 0)
+	v, err := fromJSON(v, depth)
+	if errors.Is(err, errTooDeep) {
+		return nil, fmt.Errorf("value is nested deeper than %d", depth)
+	}
+	return v, err
 }
 
+var errTooDeep = errors.New("value is nested too deeply")
+
+// fromJSON turns what encoding/json made into the package's set of values; depth is how much deeper it may go.
 func fromJSON(v any, depth int) (any, error) {
-	if depth > MaxDepth {
-		return nil, fmt.Errorf("value is nested deeper than %d", MaxDepth)
+	if depth < 0 {
+		return nil, errTooDeep
 	}
 	switch v := v.(type) {
 	case json.Number:
 		return numberFromJSON(string(v))
 	case []any:
 		for i, e := range v {
-			x, err := fromJSON(e, depth+1)
+			x, err := fromJSON(e, depth-1)
 			if err != nil {
 				return nil, err
 			}
@@ -206,13 +226,14 @@ func fromJSON(v any, depth int) (any, error) {
 				}
 			}
 			if s, ok := v[keyBytes].(string); ok {
-				if b, err := base64.StdEncoding.DecodeString(s); err == nil {
+				// Text that encodes otherwise (a line break, bits to spare) is a user's map, and stays as it is.
+				if b, err := base64.StdEncoding.DecodeString(s); err == nil && base64.StdEncoding.EncodeToString(b) == s {
 					return b, nil
 				}
 			}
 		}
 		for k, e := range v {
-			x, err := fromJSON(e, depth+1)
+			x, err := fromJSON(e, depth-1)
 			if err != nil {
 				return nil, err
 			}
@@ -238,115 +259,4 @@ func numberFromJSON(s string) (any, error) {
 		return f, nil // beyond the range of a float64
 	}
 	return f, err
-}
-
-// Normalize turns any value that a decoder or a caller hands over into the package's set of values. It never fails:
-// what has no place in the set becomes {"$object":{"type":…}}, what is nested too deeply {"$cut":{…}}.
-func Normalize(v any) any { return normalize(v, 0) }
-
-func normalize(v any, depth int) any {
-	if depth > MaxDepth {
-		return map[string]any{KeyCut: map[string]any{"type": fmt.Sprintf("%T", v), "reason": "depth"}}
-	}
-	switch v := v.(type) {
-	case nil, bool, int64, float64:
-		return v
-	case []byte:
-		if v == nil {
-			return []byte{}
-		}
-		return v
-	case string:
-		if !utf8.ValidString(v) {
-			return strings.ToValidUTF8(v, "\uFFFD")
-		}
-		return v
-	case int:
-		return int64(v)
-	case int8:
-		return int64(v)
-	case int16:
-		return int64(v)
-	case int32:
-		return int64(v)
-	case uint8:
-		return int64(v)
-	case uint16:
-		return int64(v)
-	case uint32:
-		return int64(v)
-	case uint64:
-		return uintValue(v)
-	case uint:
-		return uintValue(uint64(v))
-	case float32:
-		return float64(v)
-	case json.Number:
-		n, err := numberFromJSON(string(v))
-		if err != nil {
-			return string(v)
-		}
-		return n
-	case *big.Int:
-		if v.IsInt64() {
-			return v.Int64()
-		}
-		return map[string]any{keyInt: v.String()}
-	case []any:
-		for i, e := range v {
-			v[i] = normalize(e, depth+1)
-		}
-		return v
-	case []string:
-		out := make([]any, len(v))
-		for i, e := range v {
-			out[i] = normalize(e, depth+1)
-		}
-		return out
-	case map[string]any:
-		return normalizeMap(v, depth)
-	case map[string]string:
-		out := make(map[string]any, len(v))
-		for k, e := range v {
-			out[strings.ToValidUTF8(k, "\uFFFD")] = normalize(e, depth+1)
-		}
-		return out
-	case map[any]any:
-		out := make(map[string]any, len(v))
-		for k, e := range v {
-			name, ok := k.(string)
-			if !ok {
-				name = JSON(normalize(k, depth+1))
-			}
-			out[strings.ToValidUTF8(name, "\uFFFD")] = normalize(e, depth+1)
-		}
-		return out
-	default:
-		return map[string]any{"$object": map[string]any{"type": fmt.Sprintf("%T", v)}}
-	}
-}
-
-func normalizeMap(m map[string]any, depth int) map[string]any {
-	var bad []string
-	for k, e := range m {
-		if !utf8.ValidString(k) {
-			bad = append(bad, k)
-			continue
-		}
-		m[k] = normalize(e, depth+1)
-	}
-	sort.Strings(bad)
-	for _, k := range bad {
-		e := m[k]
-		delete(m, k)
-		m[strings.ToValidUTF8(k, "\uFFFD")] = normalize(e, depth+1)
-	}
-	return m
-}
-
-func uintValue(u uint64) any {
-	if u <= math.MaxInt64 {
-		return int64(u)
-	}
-	return map[string]any{keyInt: strconv.FormatUint(u, 10)}
 }

@@ -287,7 +287,7 @@ func (e *Event) telemetryField(attribute string) *map[string]any {
 
 // fromValue is Normalize of v.AsRaw, in one pass.
 func fromValue(v pcommon.Value, depth int) any {
-	if depth > MaxDepth {
+	if depth >= valueDepth {
 		return normalize(v.AsRaw(), depth)
 	}
 	switch v.Type() {

@@ -134,7 +134,7 @@ func (s *State) Encode() []byte {
 
 // DecodeState reads what Encode wrote.
 func DecodeState(data []byte) (*State, error) {
-	v, err := DecodeJSON(data)
+	v, err := DecodeStored(data)
 	if err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}

@@ -65,7 +65,7 @@ func countAmbiguous(ctx context.Context, tx *sql.Tx, q *query.Query, f query.Fie
 	if err != nil || tasks == 0 {
 		return err
 	}
-	v, err := task.DecodeJSON([]byte(names.String))
+	v, err := task.DecodeStored([]byte(names.String))
 	if err != nil {
 		return err
 	}

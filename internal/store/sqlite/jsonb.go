@@ -203,13 +203,13 @@ func decodeLeaf(v any) (value any, exists bool) {
 		}
 		return b, true
 	case kindMarker:
-		m, err := task.DecodeJSON([]byte(rest))
+		m, err := task.DecodeStored([]byte(rest))
 		if err != nil {
 			return rest, true
 		}
 		return m, true
 	case '[':
-		list, err := task.DecodeJSON([]byte(s))
+		list, err := task.DecodeStored([]byte(s))
 		if err != nil {
 			return s, true
 		}

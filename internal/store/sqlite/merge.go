@@ -40,7 +40,7 @@ func (s *Store) merge(ses *session, b *batch) error {
 			continue // rejected in an earlier try
 		}
 		if err := s.mergeTask(ses, id, p); err != nil {
-			return poison(id, err)
+			return poison(taskSubject(id), err)
 		}
 	}
 	for _, step := range []func(*session, *batch) error{
@@ -62,8 +62,7 @@ func (s *Store) find(ses *session, id string) (n int64, state *task.State, err e
 		n, _ = v[0].(int64)
 		var derr error
 		if state, derr = task.DecodeState(bytesOf(v[1])); derr != nil {
-			// Writing over it would destroy what may still be saved by hand.
-			return &poisonError{id: id, err: fmt.Errorf("its stored state is damaged: %w", derr)}
+			return damaged(taskSubject(id), derr)
 		}
 		return nil
 	}, id)
@@ -110,7 +109,7 @@ func (s *Store) mergeTask(ses *session, id string, p *pendingTask) error {
 func (s *Store) putTask(ses *session, id string, n int64, state *task.State, encoded []byte, r *row) (int64, error) {
 	if len(encoded) > s.opts.MaxTaskBytes {
 		s.states.remove(id)
-		return 0, &poisonError{id: id, err: fmt.Errorf("the task would have %d bytes; max_task_bytes is %d",
+		return 0, &poisonError{subject: taskSubject(id), err: fmt.Errorf("the task would have %d bytes; max_task_bytes is %d",
 			len(encoded), s.opts.MaxTaskBytes)}
 	}
 	d := r.doc

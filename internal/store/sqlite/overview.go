@@ -162,7 +162,7 @@ func (s *Store) Checkpoints(ctx context.Context, campaign string) ([]store.Check
 			if err := r.Scan(&c.Observer, &c.Campaign, &c.At, &c.LastSeq, &dropped, &c.Final, &c.Host, &c.Arrived, &c.Highest); err != nil {
 				return err
 			}
-			v, err := task.DecodeJSON([]byte(dropped))
+			v, err := task.DecodeStored([]byte(dropped))
 			if err != nil {
 				return fmt.Errorf("checkpoint of %s: %w", c.Observer, err)
 			}

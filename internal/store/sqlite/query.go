@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
 // Query implements store.Reader.
@@ -60,8 +61,7 @@ func (s *Store) list(ctx context.Context, tx *sql.Tx, q *query.Query, position *
 		last := rows[n-1]
 		a.Truncated, a.NextCursor, a.Live = true, q.CursorAfter(last.keys, last.id), !q.Stable()
 	}
-	a.Rows, err = readRows(ctx, tx, rows, q.Projection)
-	return a, err
+	return a, readRows(ctx, tx, rows, q.Projection, a)
 }
 
 func whereOf(condition string) string {
@@ -184,15 +184,14 @@ func orderBy(x string, c column, descending bool) []string {
 	}
 }
 
-// readRows reads the documents of a page in its order.
-func readRows(ctx context.Context, tx *sql.Tx, page []listed, projection []query.Field) ([]map[string]any, error) {
-	out := make([]map[string]any, 0, len(page))
+// readRows reads the documents of a page in its order into the answer.
+func readRows(ctx context.Context, tx *sql.Tx, page []listed, projection []query.Field, a *query.Answer) error {
 	if len(page) == 0 {
-		return out, nil
+		return nil
 	}
 	stmt, err := tx.PrepareContext(ctx, "SELECT state FROM states WHERE n = ?")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer stmt.Close()
 	docs := make([]map[string]any, 0, len(page))
@@ -200,11 +199,17 @@ func readRows(ctx context.Context, tx *sql.Tx, page []listed, projection []query
 	for _, l := range page {
 		var state []byte
 		if err := stmt.QueryRowContext(ctx, l.n).Scan(&state); err != nil {
-			return nil, fmt.Errorf("task %s: %w", l.id, err)
+			return fmt.Errorf("task %s: %w", l.id, err)
 		}
-		d, err := document(l.id, state)
-		if err != nil {
-			return nil, err
+		var d map[string]any
+		if st, err := task.DecodeState(state); err == nil {
+			d = task.Project(st).Map()
+		} else {
+			a.Partial = true
+			a.Warnings = append(a.Warnings, fmt.Sprintf("task %s: its stored state is damaged: %v", l.id, err))
+			if d, err = remnant(ctx, tx, l.n); err != nil {
+				return err
+			}
 		}
 		if digest, ok := d["environment"].(string); ok {
 			digests[digest] = true
@@ -218,7 +223,7 @@ func readRows(ctx context.Context, tx *sql.Tx, page []listed, projection []query
 		}
 		records, err := environments(ctx, tx, list)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, d := range docs {
 			if digest, ok := d["environment"].(string); ok {
@@ -229,9 +234,9 @@ func readRows(ctx context.Context, tx *sql.Tx, page []listed, projection []query
 		}
 	}
 	for _, d := range docs {
-		out = append(out, query.Row(d, projection))
+		a.Rows = append(a.Rows, query.Row(d, projection))
 	}
-	return out, nil
+	return nil
 }
 
 func wantsEnvironment(projection []query.Field) bool {

@@ -48,29 +48,57 @@ func idList(l []string) string { return task.JSON(l) }
 func (s *Store) Tasks(ctx context.Context, ids []string) (map[string]map[string]any, error) {
 	out := make(map[string]map[string]any, len(ids))
 	err := s.snapshot(ctx, func(tx *sql.Tx) error {
-		return each(ctx, tx, func(r *sql.Rows) error {
+		var unread []int64
+		err := each(ctx, tx, func(r *sql.Rows) error {
+			var n int64
 			var id string
 			var state sql.RawBytes
-			if err := r.Scan(&id, &state); err != nil {
+			if err := r.Scan(&n, &id, &state); err != nil {
 				return err
 			}
-			d, err := document(id, state)
+			st, err := task.DecodeState(state)
+			if err != nil {
+				unread = append(unread, n)
+				return nil
+			}
+			out[id] = task.Project(st).Map()
+			return nil
+		}, `SELECT t.n, t.id, s.state FROM tasks t JOIN states s ON s.n = t.n WHERE t.id IN (SELECT value FROM json_each(?))`, idList(ids))
+		if err != nil {
+			return err
+		}
+		for _, n := range unread {
+			d, err := remnant(ctx, tx, n)
 			if err != nil {
 				return err
 			}
-			out[id] = d
-			return nil
-		}, `SELECT t.id, s.state FROM tasks t JOIN states s ON s.n = t.n WHERE t.id IN (SELECT value FROM json_each(?))`, idList(ids))
+			out[d["id"].(string)] = d
+		}
+		return nil
 	})
 	return out, err
 }
 
-func document(id string, state []byte) (map[string]any, error) {
-	st, err := task.DecodeState(state)
+// damagedMark is the key that a document has, in place of all that its state holds, when that cannot be read.
+const damagedMark = "damaged"
+
+// remnant is what the columns still say of a task whose state cannot be read: one such task must not hide the others.
+func remnant(ctx context.Context, tx *sql.Tx, n int64) (map[string]any, error) {
+	d := &task.Document{}
+	var status string
+	var campaign, workflow, name, activity sql.NullString
+	err := tx.QueryRowContext(ctx, `SELECT id, task_id, kind, status, campaign_id, workflow_id, workflow_name, activity_id
+ FROM tasks WHERE n = ?`, n).Scan(&d.ID, &d.TaskID, &d.Kind, &status, &campaign, &workflow, &name, &activity)
 	if err != nil {
-		return nil, fmt.Errorf("task %s: its stored state is damaged: %w", id, err)
+		return nil, err
 	}
-	return task.Project(st).Map(), nil
+	if d.Status, err = task.ParseStatus(status); err != nil {
+		return nil, fmt.Errorf("task %s: %w", d.ID, err)
+	}
+	d.CampaignID, d.WorkflowID, d.WorkflowName, d.ActivityID = campaign.String, workflow.String, name.String, activity.String
+	m := d.Map()
+	m[damagedMark] = "the stored state of this task cannot be read; this is what is left"
+	return m, nil
 }
 
 // Facts implements store.Reader.
@@ -175,7 +203,7 @@ func environments(ctx context.Context, tx *sql.Tx, digests []string) (map[string
 		if err := r.Scan(&digest, &record); err != nil {
 			return err
 		}
-		v, err := task.DecodeJSON(record)
+		v, err := task.DecodeStored(record)
 		if err != nil {
 			return fmt.Errorf("environment %s: %w", digest, err)
 		}

@@ -27,25 +27,27 @@ const (
 
 func (s *Store) mergeWorkflows(ses *session, b *batch) error {
 	for id, p := range b.workflows {
-		state := &task.State{}
-		var derr error
-		err := ses.query(sqlFindWorkflow, func(v []driver.Value) error {
-			state, derr = task.DecodeState(bytesOf(v[0]))
-			return derr
-		}, id)
-		if err != nil {
-			return fmt.Errorf("workflow %s: %w", id, err)
-		}
-		if !state.Merge(p.state) {
-			continue
-		}
-		w := summarise(state)
-		if _, err := ses.exec(sqlPutWorkflow, id, w.CampaignID, w.Name, w.ParentID, w.Kind, w.FirstAt, w.LastAt,
-			state.Encode()); err != nil {
-			return fmt.Errorf("workflow %s: %w", id, err)
+		if err := mergeWorkflow(ses, id, p.state); err != nil {
+			return poison(workflowSubject(id), err)
 		}
 	}
 	return nil
+}
+
+func mergeWorkflow(ses *session, id string, news *task.State) error {
+	state := &task.State{}
+	err := ses.query(sqlFindWorkflow, func(v []driver.Value) (err error) {
+		if state, err = task.DecodeState(bytesOf(v[0])); err != nil {
+			return damaged(workflowSubject(id), err)
+		}
+		return nil
+	}, id)
+	if err != nil || !state.Merge(news) {
+		return err
+	}
+	w := summarise(state)
+	_, err = ses.exec(sqlPutWorkflow, id, w.CampaignID, w.Name, w.ParentID, w.Kind, w.FirstAt, w.LastAt, state.Encode())
+	return err
 }
 
 // summarise says what the events of a workflow know together: the later one holds, and people over tools.

@@ -103,6 +103,45 @@ func TestDamagedStateIsNotWrittenOver(t *testing.T) {
 	require.Len(t, rejected, 1)
 	require.ErrorContains(t, rejected[0].Err, "damaged")
 	require.EqualValues(t, 3, total(t, s))
+
+	// It hides no other task, and is seen itself.
+	a, err := s.Query(t.Context(), &query.Query{})
+	require.NoError(t, err)
+	require.Len(t, a.Rows, 3)
+	require.True(t, a.Partial)
+	require.Len(t, a.Warnings, 1)
+	require.Contains(t, a.Warnings[0], "task "+newer.ID()+": its stored state is damaged")
+	docs, err := s.Tasks(t.Context(), []string{newer.ID(), event("2").ID()})
+	require.NoError(t, err)
+	require.Equal(t, map[string]any{
+		"id": newer.ID(), "task_id": "1", "kind": "k", "status": "FINISHED", "campaign_id": "c",
+		"damaged": "the stored state of this task cannot be read; this is what is left",
+	}, docs[newer.ID()])
+	require.Contains(t, a.Rows, docs[newer.ID()])
+	require.Equal(t, map[string]any{"a": int64(1)}, docs[event("2").ID()]["used"])
+}
+
+func TestDamagedWorkflowIsRejectedAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mida.db")
+	s, err := Open(t.Context(), Options{Path: path})
+	require.NoError(t, err)
+	workflow := func(id string, time int64) *task.Event {
+		return &task.Event{Name: task.EventWorkflowStarted, Time: time, Kind: "k", WorkflowID: id, Attempt: task.NoAttempt, Campaign: "c"}
+	}
+	_, err = s.Write(t.Context(), []*task.Event{workflow("w", 1)})
+	require.NoError(t, err)
+	require.NoError(t, s.Close(t.Context()))
+	edit(t, path, `UPDATE workflows SET state = '{"damaged'`)
+	s = mustOpen(t, Options{Path: path})
+	rejected, err := s.Write(t.Context(), []*task.Event{event("1"), workflow("w", 2), workflow("v", 2)})
+	require.NoError(t, err)
+	require.Len(t, rejected, 1)
+	require.Equal(t, "w", rejected[0].Event.WorkflowID)
+	require.ErrorContains(t, rejected[0].Err, "damaged")
+	require.EqualValues(t, 1, total(t, s))
+	list, err := s.Workflows(t.Context(), "c")
+	require.NoError(t, err)
+	require.Len(t, list, 3, "both, and the tasks without one")
 }
 
 // A database that cannot be written gives an error, and takes the same events once it can.

@@ -112,7 +112,7 @@ func (s *Store) forget() {
 	clear(s.ranges)
 }
 
-// store writes one group. A task that the database can never take is rejected and left out of the next try.
+// store writes one group. A task or workflow that the database can never take is rejected and left out of the next try.
 func (s *Store) store(b *batch) error {
 	for {
 		var bad *poisonError
@@ -120,33 +120,58 @@ func (s *Store) store(b *batch) error {
 		if err == nil || !errors.As(err, &bad) {
 			return err
 		}
-		p := b.tasks[bad.id]
-		for _, a := range p.events {
+		from := b.tasks
+		if bad.workflow {
+			from = b.workflows
+		}
+		for _, a := range from[bad.id].events {
 			a.call.reject(a.event, bad.err)
 		}
-		delete(b.tasks, bad.id)
+		delete(from, bad.id)
 	}
 }
 
-// poisonError says that one task can never be stored as it is.
+// subject is the task or the workflow that an error is about.
+type subject struct {
+	id       string
+	workflow bool
+}
+
+func taskSubject(id string) subject     { return subject{id: id} }
+func workflowSubject(id string) subject { return subject{id: id, workflow: true} }
+
+func (s subject) String() string {
+	if s.workflow {
+		return "workflow " + s.id
+	}
+	return "task " + s.id
+}
+
+// poisonError says that one task or workflow can never be stored as it is.
 type poisonError struct {
-	id  string
+	subject
 	err error
 }
 
-func (e *poisonError) Error() string { return fmt.Sprintf("task %s: %v", e.id, e.err) }
+func (e *poisonError) Error() string { return fmt.Sprintf("%v: %v", e.subject, e.err) }
 func (e *poisonError) Unwrap() error { return e.err }
 
 // poison turns an error that lies in the data into a poisonError. Everything else (a full disk, a lock) may pass.
-func poison(id string, err error) error {
+func poison(of subject, err error) error {
 	var se *sqlite.Error
 	if errors.As(err, &se) {
 		switch se.Code() & 0xff {
 		case sqlitelib.SQLITE_TOOBIG, sqlitelib.SQLITE_CONSTRAINT, sqlitelib.SQLITE_MISMATCH:
-			return &poisonError{id: id, err: err}
+			return &poisonError{subject: of, err: err}
 		}
 	}
 	return err
+}
+
+// damaged is the error for a stored state that cannot be read. Writing over it would destroy what may still be saved by
+// hand.
+func damaged(of subject, err error) error {
+	return &poisonError{subject: of, err: fmt.Errorf("its stored state is damaged: %w", err)}
 }
 
 // transaction runs f in a write transaction on the writing connection. Whatever it may have cached is dropped when it

@@ -24,6 +24,7 @@ var writeCases = []testCase{
 	{name: "attempts are listed and the highest is shown", run: testAttempts},
 	{name: "people win over tools whenever they come", run: testPeople},
 	{name: "a poison record is rejected with its reason and stops nothing else", run: testPoison},
+	{name: "what is nested deeply is cut and stops nothing", run: testDepth},
 	{name: "the events are neither kept nor changed", run: testOwnership},
 	{name: "an empty write is nothing", run: func(t *testing.T, f Factory) { write(t, f.New(t)) }},
 	{name: "what was written survives the process", run: testPersistence},
