@@ -20,7 +20,8 @@ type columns struct {
 	limit int
 	from  int64 // tasks from which on vectors pay
 
-	mu      sync.Mutex // held by one query at a time
+	// turn holds a token while no query uses what follows: a channel, so that a query can give up waiting.
+	turn    chan struct{}
 	vectors map[string]*vector
 	// refused are the fields that alone exceed the limit; trying again would cost a scan for nothing.
 	refused map[string]bool
@@ -38,7 +39,15 @@ const (
 	columnsFrom = 20_000
 	// maxDirty bounds the notes; above it reading everything again is no dearer.
 	maxDirty = 200_000
+	// rowsBetweenLooks is how many rows are evaluated before the deadline is looked at again.
+	rowsBetweenLooks = 4_096
 )
+
+func newColumns(limit int) *columns {
+	c := &columns{limit: limit, from: columnsFrom, turn: make(chan struct{}, 1)}
+	c.turn <- struct{}{}
+	return c
+}
 
 // note remembers changed rows. The caller holds dirtyMu.
 func (c *columns) note(rows []int64, all bool) {
@@ -59,11 +68,21 @@ func (s *Store) aggregateColumns(ctx context.Context, q *query.Query, position *
 	if c == nil || !columnar(q) {
 		return nil, false, nil
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	select {
+	case <-c.turn:
+		defer func() { c.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return nil, false, ctx.Err()
+	}
+	// Before the lock, which the writer needs to commit: it must not wait for the readers that hold the connections.
+	conn, err := s.read.Conn(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	defer conn.Close()
 
 	c.dirtyMu.Lock()
-	tx, rows, err := s.beginSnapshot(ctx)
+	tx, rows, err := beginSnapshot(ctx, conn)
 	if err != nil {
 		c.dirtyMu.Unlock()
 		return nil, false, err
@@ -89,7 +108,8 @@ func (s *Store) aggregateColumns(ctx context.Context, q *query.Query, position *
 	if err := checkAmbiguous(ctx, tx, q); err != nil {
 		return nil, false, err
 	}
-	return c.answer(q, position), true, nil
+	a, err = c.answer(ctx, q, position)
+	return a, err == nil, err
 }
 
 // columnar says whether vectors can hold what the query asks for. The record of an environment may come or change without
@@ -104,8 +124,8 @@ func columnar(q *query.Query) bool {
 }
 
 // beginSnapshot begins a read transaction that sees what is committed now, and says how many rows there may be.
-func (s *Store) beginSnapshot(ctx context.Context) (tx *sql.Tx, rows int64, err error) {
-	tx, err = s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+func beginSnapshot(ctx context.Context, conn *sql.Conn) (tx *sql.Tx, rows int64, err error) {
+	tx, err = conn.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -294,7 +314,7 @@ func rowList(rows []int64) string {
 }
 
 // answer evaluates the query over the vectors.
-func (c *columns) answer(q *query.Query, position *query.Position) *query.Answer {
+func (c *columns) answer(ctx context.Context, q *query.Query, position *query.Position) (*query.Answer, error) {
 	g := newGrouping(q)
 	for i, f := range g.fields {
 		g.encoded[i] = encodedField(f)
@@ -306,6 +326,9 @@ func (c *columns) answer(q *query.Query, position *query.Position) *query.Answer
 	matches := c.predicate(q.Filter)
 	values := make([]any, len(inputs))
 	for n := range c.alive.kinds {
+		if n%rowsBetweenLooks == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		row := int64(n)
 		if c.alive.kinds[n] == vectorMissing || !matches(row) {
 			continue
@@ -315,7 +338,7 @@ func (c *columns) answer(q *query.Query, position *query.Position) *query.Answer
 		}
 		g.add(values)
 	}
-	return g.answer(position)
+	return g.answer(position), nil
 }
 
 func encodedField(f query.Field) bool { return !promoted[f.Name] && f.Name != "elapsed" }

@@ -2,10 +2,13 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
+	"math"
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -92,6 +95,110 @@ func TestColumnsAreConsistent(t *testing.T) {
 		row := sumOf(t, s, `{"aggregation": [["sum", "used.`+field+`"]], "filter": {"used.a": {"$exists": true}}}`)
 		if row["count"] != int64(0) {
 			require.Equal(t, int64(0), row["sum(used."+field+")"])
+		}
+	}
+}
+
+// An aggregation that waits for a connection keeps no writer waiting.
+func TestWriterDoesNotWaitForReaders(t *testing.T) {
+	s := mustOpen(t, Options{Path: filepath.Join(t.TempDir(), "mida.db"), Readers: 2})
+	s.columns.from = 0
+	_, err := s.Write(t.Context(), []*task.Event{event("0")})
+	require.NoError(t, err)
+	sumOf(t, s, sumA)
+	busy, free := make(chan struct{}), make(chan struct{})
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			err := s.snapshot(context.Background(), func(*sql.Tx) error {
+				busy <- struct{}{}
+				<-free
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	<-busy
+	<-busy
+	waiting := s.read.Stats().WaitCount
+	q, err := query.ParseJSON([]byte(sumA))
+	require.NoError(t, err)
+	var answer *query.Answer
+	readers.Go(func() {
+		var err error
+		if answer, err = s.Query(context.Background(), q); err != nil {
+			t.Error(err)
+		}
+	})
+	require.Eventually(t, func() bool { return s.read.Stats().WaitCount > waiting }, waitTime, waitTick)
+	// One that is not let in gives up at its deadline.
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, err = s.Query(ctx, q)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+
+	written := make(chan error, 1)
+	go func() {
+		_, err := s.Write(context.Background(), []*task.Event{event("1")})
+		written <- err
+	}()
+	select {
+	case err := <-written:
+		require.NoError(t, err)
+	case <-time.After(waitTime):
+		t.Error("the writer waits for the readers")
+	}
+	close(free)
+	readers.Wait()
+	require.Equal(t, int64(2), answer.Rows[0]["count"])
+}
+
+// expiring is a context whose deadline passes at the n-th look.
+type expiring struct {
+	context.Context
+	looks int
+}
+
+func (e *expiring) Err() error {
+	if e.looks--; e.looks < 0 {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+func TestColumnsKeepTheDeadline(t *testing.T) {
+	c := newColumns(1 << 20)
+	c.alive = &vector{}
+	for i := range int64(10 * rowsBetweenLooks) {
+		c.alive.set(i, int64(1))
+	}
+	q, err := query.ParseJSON([]byte(`{"aggregation": [["count", "id"]]}`))
+	require.NoError(t, err)
+	c.vectors = map[string]*vector{"?id": c.alive}
+	_, err = c.answer(&expiring{t.Context(), 9}, q, nil)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	a, err := c.answer(&expiring{t.Context(), 10}, q, nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 10*rowsBetweenLooks, a.Rows[0]["count"])
+}
+
+// A set answers as a look at each element would.
+func TestValueSet(t *testing.T) {
+	big := func(digits string) any { return map[string]any{"$int": digits} }
+	values := []any{
+		nil, true, false, "", "a", "1", int64(0), int64(1), int64(math.MaxInt64), int64(math.MinInt64), 0.0, math.Copysign(0, -1),
+		1.0, 1.5, 1e19, 1e300, math.Inf(1), math.Inf(-1), math.NaN(), float64(1 << 63), -float64(1 << 63), []byte("a"), []byte{},
+		big("10000000000000000000"), big("9223372036854775808"), big("-9223372036854775809"), big("1"), map[string]any{"$x": "y"},
+	}
+	for i, e := range values {
+		for j, other := range values {
+			list := []any{e, other}
+			s := newValueSet(list)
+			for k, v := range values {
+				require.Equal(t, among(list, v), s.contains(v), "%d in {%d, %d}: %v in %v", k, i, j, v, list)
+			}
 		}
 	}
 }

@@ -103,14 +103,7 @@ func valueTest(f query.Compare) func(any) bool {
 		return func(v any) bool { return same(v, f.Value) }
 	case query.In, query.Nin:
 		list, _ := f.Value.([]any)
-		return func(v any) bool {
-			for _, e := range list {
-				if same(v, e) {
-					return true
-				}
-			}
-			return false
-		}
+		return newValueSet(list).contains
 	case query.Regex:
 		pattern, _ := f.Value.(string)
 		re, err := regexp.Compile(pattern)
@@ -138,6 +131,73 @@ func valueTest(f query.Compare) func(any) bool {
 			return !below(v, f.Value)
 		}
 	}
+}
+
+// valueSet finds a value in the list of $in as same would, without a look at each element.
+type valueSet struct {
+	list   []any
+	texts  map[string]bool
+	ints   map[int64]bool   // also floats that are whole
+	floats map[float64]bool // the others
+	rest   []any            // what is neither text, int64 nor an ordinary float
+}
+
+func newValueSet(list []any) *valueSet {
+	s := &valueSet{list: list, texts: map[string]bool{}, ints: map[int64]bool{}, floats: map[float64]bool{}}
+	for _, e := range list {
+		switch e := e.(type) {
+		case string:
+			s.texts[e] = true
+		case int64:
+			s.ints[e] = true
+		case float64:
+			if i, whole := wholeNumber(e); whole {
+				s.ints[i] = true
+			} else if math.IsNaN(e) {
+				s.rest = append(s.rest, e)
+			} else {
+				s.floats[e] = true
+			}
+		default:
+			s.rest = append(s.rest, e)
+		}
+	}
+	return s
+}
+
+func (s *valueSet) contains(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return s.texts[v]
+	case int64:
+		return s.ints[v] || among(s.rest, v)
+	case float64:
+		if i, whole := wholeNumber(v); whole && s.ints[i] {
+			return true
+		}
+		return s.floats[v] || among(s.rest, v)
+	case map[string]any: // an integer of more than 64 bits may equal a float
+		return among(s.list, v)
+	default:
+		return among(s.rest, v)
+	}
+}
+
+func among(list []any, v any) bool {
+	for _, e := range list {
+		if same(v, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// wholeNumber is the int64 that a float is equal to.
+func wholeNumber(f float64) (int64, bool) {
+	if f != math.Trunc(f) || f < -(1<<63) || f >= 1<<63 {
+		return 0, false
+	}
+	return int64(f), true
 }
 
 // below orders two numbers or two strings.

@@ -149,7 +149,7 @@ func (s *Store) connect(ctx context.Context) error {
 	}
 	s.read = s.write
 	if !s.exclusive {
-		s.columns = &columns{limit: s.opts.CacheBytes, from: columnsFrom}
+		s.columns = newColumns(s.opts.CacheBytes)
 		s.read = openDB(s.path, append(slices.Clone(commonPragmas), "query_only(1)", "cache_size(-16384)"))
 		s.read.SetMaxOpenConns(s.opts.Readers)
 		s.read.SetMaxIdleConns(s.opts.Readers)
