@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/ownfile"
 )
 
 const (
@@ -43,9 +45,9 @@ func openStateDirectory(path string) (*stateDirectory, error) {
 		return nil, err
 	}
 	if !info.IsDir() {
-		return nil, fmt.Errorf("%s is a %s; want a directory, and no symbolic link is followed", abs, kindOf(info))
+		return nil, fmt.Errorf("%s is a %s; want a directory, and no symbolic link is followed", abs, ownfile.Kind(info))
 	}
-	if err := checkOwner(abs, info); err != nil {
+	if err := ownfile.CheckOwner(abs, info); err != nil {
 		return nil, err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
@@ -54,19 +56,6 @@ func openStateDirectory(path string) (*stateDirectory, error) {
 		}
 	}
 	return &stateDirectory{path: abs}, nil
-}
-
-func kindOf(info fs.FileInfo) string {
-	switch {
-	case info.Mode()&fs.ModeSymlink != 0:
-		return "symbolic link"
-	case info.Mode().IsRegular():
-		return "file"
-	case info.IsDir():
-		return "directory"
-	default:
-		return "special file"
-	}
 }
 
 func (d *stateDirectory) file(name string) string { return filepath.Join(d.path, name) }
@@ -94,7 +83,7 @@ func (d *stateDirectory) token() (string, error) {
 
 // readPrivate reads a small file that is this user's alone.
 func readPrivate(path string) (string, error) {
-	f, err := openNoFollow(path)
+	f, err := ownfile.Open(path, os.O_RDONLY)
 	if err != nil {
 		return "", err
 	}
@@ -103,13 +92,7 @@ func readPrivate(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s is a %s; want a file", path, kindOf(info))
-	}
-	if err := checkOwner(path, info); err != nil {
-		return "", err
-	}
-	if info.Mode().Perm()&0o077 != 0 && modesMatter {
+	if info.Mode().Perm()&0o077 != 0 && ownfile.ModesMatter {
 		return "", fmt.Errorf("%s can be read by others (mode %04o), so its token is no secret; remove the file and start again for a new one",
 			path, info.Mode().Perm())
 	}

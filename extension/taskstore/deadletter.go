@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/ownfile"
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
@@ -62,12 +63,13 @@ func (d *deadLetters) open() error {
 	if err := os.MkdirAll(filepath.Dir(d.path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(d.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := ownfile.Open(d.path, os.O_RDWR|os.O_CREATE|os.O_APPEND)
 	if err != nil {
 		return err
 	}
-	info, err := f.Stat()
-	if err != nil {
+	_, err = ownfile.Tighten(f)
+	info, serr := f.Stat()
+	if err = errors.Join(err, serr); err != nil {
 		return errors.Join(err, f.Close())
 	}
 	d.file, d.size = f, info.Size()
@@ -110,7 +112,7 @@ func (d *deadLetters) rotate() (lost int64, err error) {
 }
 
 func countLines(path string) (n int64, err error) {
-	f, err := os.Open(path)
+	f, err := ownfile.Open(path, os.O_RDONLY)
 	if err != nil {
 		return 0, err
 	}

@@ -133,6 +133,25 @@ func TestDeadLettersRotate(t *testing.T) {
 	require.ErrorContains(t, p.DeadLetter("none", []store.Letter{{}}), `store "none" is not open`)
 }
 
+// A letter is not written through a link, which another user may have placed; nor is it lost: the write fails.
+func TestDeadLettersFollowNoLink(t *testing.T) {
+	dir := t.TempDir()
+	victim, path := filepath.Join(dir, "victim"), filepath.Join(dir, "dead.jsonl")
+	require.NoError(t, os.WriteFile(victim, []byte("precious"), 0o600))
+	if err := os.Symlink(victim, path); err != nil {
+		t.Skip("no symbolic links here: ", err)
+	}
+	cfg := &Config{
+		Stores:      map[string]StoreConfig{"main": sqliteAt(filepath.Join(dir, "a.db"))},
+		DeadLetters: DeadLetterConfig{Path: path},
+	}
+	p := start(t, cfg, nil).(store.Provider)
+	require.ErrorContains(t, p.DeadLetter("main", []store.Letter{{Reason: "r"}}), path+" is a symbolic link")
+	content, err := os.ReadFile(victim)
+	require.NoError(t, err)
+	require.Equal(t, "precious", string(content))
+}
+
 func TestValidate(t *testing.T) {
 	for _, tc := range []struct{ yaml, want string }{
 		{"{}", "stores: empty; want at least one"},

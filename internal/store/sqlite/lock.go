@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/ownfile"
 )
 
 // errLocked says that another process holds the lock; errNoLocks that the file system has none.
@@ -30,7 +32,7 @@ type lockFile struct {
 }
 
 func acquireLock(path string) (*lockFile, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := ownfile.Open(path, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("lock file: %w", err)
 	}

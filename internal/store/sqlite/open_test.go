@@ -50,6 +50,12 @@ func startChild(t *testing.T, path string, n int) (kill func()) {
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		if cmd.ProcessState == nil { // the test failed before it killed the child
+			_ = cmd.Process.Kill() // one that has ended needs no kill
+			_ = cmd.Wait()
+		}
+	})
 	lines := bufio.NewScanner(out)
 	for range n {
 		require.True(t, lines.Scan())
@@ -167,12 +173,12 @@ func TestForeignFilesAreRefusedAndLeftAlone(t *testing.T) {
 
 func TestNetworkFileSystem(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mida.db")
-	_, err := open(t.Context(), Options{Path: path, NetworkFilesystem: Refuse}, "nfs")
+	_, err := open(t.Context(), Options{Path: path, NetworkFilesystem: Refuse}, on("nfs"))
 	require.ErrorContains(t, err, "network file system (nfs)")
 	require.ErrorContains(t, err, "choose a local directory such as")
 
 	core, logs := observer.New(zap.WarnLevel)
-	s, err := open(t.Context(), Options{Path: path, Logger: zap.New(core)}, "lustre")
+	s, err := open(t.Context(), Options{Path: path, Logger: zap.New(core)}, on("lustre"))
 	require.NoError(t, err)
 	require.Equal(t, 1, logs.FilterField(zap.String("file_system", "lustre")).Len())
 	var mode string

@@ -16,13 +16,14 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/ownfile"
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
 )
 
 // Store is a store.Store in one SQLite database. Make one with Open.
 type Store struct {
 	opts      Options
-	path      string // absolute
+	path      string // absolute, without symbolic links
 	log       *zap.Logger
 	lock      *lockFile
 	exclusive bool
@@ -58,27 +59,21 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
-	dir := filepath.Dir(opts.Path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("directory of %s: %w", opts.Path, err)
-	}
-	fs, err := networkType(dir)
-	if err != nil {
-		return nil, fmt.Errorf("file system of %s: %w", dir, err)
-	}
-	return open(ctx, opts, fs)
+	return open(ctx, opts, networkType)
 }
 
-// open opens a database on a network file system of that name, "" = a local one.
-func open(ctx context.Context, opts Options, fs string) (_ *Store, err error) {
+// open opens a database; network names the network file system that holds a directory, "" for a local one.
+func open(ctx context.Context, opts Options, network func(dir string) (string, error)) (_ *Store, err error) {
 	opts = opts.withDefaults()
-	path, err := filepath.Abs(opts.Path)
+	// Without symbolic links, so that all ways to a database meet the same lock.
+	dir, err := ownfile.Directory(filepath.Dir(opts.Path))
 	if err != nil {
-		return nil, fmt.Errorf("path %s: %w", opts.Path, err)
-	}
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("directory of %s: %w", opts.Path, err)
+	}
+	path := filepath.Join(dir, filepath.Base(opts.Path))
+	fs, err := network(dir)
+	if err != nil {
+		return nil, fmt.Errorf("file system of %s: %w", dir, err)
 	}
 	s := &Store{
 		opts: opts, path: path, log: opts.Logger, queue: make(chan *call, 64), writerDone: make(chan struct{}),
@@ -103,7 +98,7 @@ func open(ctx context.Context, opts Options, fs string) (_ *Store, err error) {
 			err = errors.Join(err, s.release())
 		}
 	}()
-	if err := createPrivate(path); err != nil {
+	if err := s.ownFiles(); err != nil {
 		return nil, err
 	}
 	if err := s.connect(ctx); err != nil {
@@ -111,21 +106,6 @@ func open(ctx context.Context, opts Options, fs string) (_ *Store, err error) {
 	}
 	go s.writer()
 	return s, nil
-}
-
-// createPrivate makes the file with mode 0600 before SQLite would make it with the umask's; the journals of SQLite take
-// the mode of the database.
-func createPrivate(path string) error {
-	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		if info.Mode()&os.ModeSymlink == 0 {
-			return fmt.Errorf("%s is a %s, not a database file", path, info.Mode().Type())
-		}
-	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return fmt.Errorf("database: %w", err)
-	}
-	return f.Close()
 }
 
 const busyTimeout = 10 * time.Second
