@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -65,7 +66,7 @@ func (w *writer) putAside(ctx context.Context, broken []task.Rejected, rejected 
 	}
 	letters := make([]store.Letter, 0, len(broken)+len(rejected))
 	for _, b := range broken {
-		letters = append(letters, store.Letter{Reason: b.Err.Error(), Record: recordMap(b.Record)})
+		letters = append(letters, store.Letter{Reason: b.Err.Error(), Record: recordMap(b.Record, b.Resource)})
 	}
 	for _, r := range rejected {
 		letters = append(letters, store.Letter{Reason: r.Err.Error(), Record: r.Event.Wire()})
@@ -82,8 +83,17 @@ func (w *writer) putAside(ctx context.Context, broken []task.Rejected, rejected 
 }
 
 // recordMap shows a log record that is no event.
-func recordMap(r plog.LogRecord) map[string]any {
+func recordMap(r plog.LogRecord, resource pcommon.Resource) map[string]any {
 	m := map[string]any{"attributes": r.Attributes().AsRaw()}
+	if resource.Attributes().Len() > 0 {
+		m["resource"] = resource.Attributes().AsRaw()
+	}
+	if id := r.TraceID(); !id.IsEmpty() {
+		m["trace_id"] = id.String()
+	}
+	if id := r.SpanID(); !id.IsEmpty() {
+		m["span_id"] = id.String()
+	}
 	if name := r.EventName(); name != "" {
 		m["event"] = name
 	}

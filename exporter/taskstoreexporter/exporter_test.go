@@ -116,7 +116,10 @@ func TestDeadLetters(t *testing.T) {
 	nameless := event(7)
 	nameless.Key = ""
 	logs := task.ToLogs([]*task.Event{event(1), nameless, event(2)})
-	logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().AppendEmpty().Body().SetStr("a line of text")
+	line := logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().AppendEmpty()
+	line.Body().SetStr("a line of text")
+	line.SetTraceID([16]byte{1, 2})
+	line.SetSpanID([8]byte{3})
 	require.NoError(t, e.ConsumeLogs(t.Context(), logs))
 	require.EqualValues(t, 2, total(t, storeOf(t, h)))
 
@@ -128,6 +131,7 @@ func TestDeadLetters(t *testing.T) {
 	require.NoError(t, err)
 	defer f.Close()
 	var reasons []string
+	var records []map[string]any
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		var letter struct {
 			Store, Reason string
@@ -136,11 +140,15 @@ func TestDeadLetters(t *testing.T) {
 		require.NoError(t, json.Unmarshal(lines.Bytes(), &letter))
 		require.Equal(t, "main", letter.Store)
 		require.NotEmpty(t, letter.Record)
-		reasons = append(reasons, letter.Reason)
+		reasons, records = append(reasons, letter.Reason), append(records, letter.Record)
 	}
 	require.Len(t, reasons, 2)
 	require.Contains(t, reasons[0], "not a task event")
 	require.Contains(t, reasons[1], "has no identity")
+	require.Equal(t, map[string]any{
+		"body": "a line of text", "attributes": map[string]any{}, "resource": map[string]any{"host.name": "node-1"},
+		"trace_id": "01020000000000000000000000000000", "span_id": "0300000000000000",
+	}, records[0])
 }
 
 func TestUnknownStore(t *testing.T) {

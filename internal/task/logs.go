@@ -316,10 +316,11 @@ func fromValue(v pcommon.Value, depth int) any {
 	}
 }
 
-// Rejected is a record that could not be decoded, with the reason.
+// Rejected is a record that could not be decoded, with the resource it came from and the reason.
 type Rejected struct {
-	Record plog.LogRecord
-	Err    error
+	Record   plog.LogRecord
+	Resource pcommon.Resource
+	Err      error
 }
 
 // FromLogs decodes all records; those that are no task events, or broken, come back with their reason and stop nothing.
@@ -336,7 +337,7 @@ func FromLogs(logs plog.Logs) ([]*Event, []Rejected) {
 			for _, r := range sl.LogRecords().All() {
 				e, err := fromRecord(r, resource, &known)
 				if err != nil {
-					rejected = append(rejected, Rejected{Record: r, Err: err})
+					rejected = append(rejected, Rejected{Record: r, Resource: rl.Resource(), Err: err})
 					continue
 				}
 				events = append(events, e)

@@ -328,12 +328,12 @@ func collect(out map[string]any, path string, v any, inList bool) {
 			addLeaf(out, path, v, inList)
 			return
 		}
-		for k, e := range v {
+		for _, k := range sortedKeys(v) { // paths may meet: {"a.b":…, "a":{"b":…}}
 			p := k
 			if path != "" {
 				p = path + "." + k
 			}
-			collect(out, p, e, inList)
+			collect(out, p, v[k], inList)
 		}
 	case []any:
 		if len(v) == 0 || !inList && !hasMap(v) {

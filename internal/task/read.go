@@ -159,7 +159,11 @@ func (r *wireReader) set(e *Event, key string, v any) {
 	case "refs":
 		r.refKeys(e, v)
 	case "tags":
-		for i, t := range r.list(key, v) {
+		tags := r.list(key, v)
+		if tags != nil {
+			e.Tags = make([]string, 0, len(tags)) // none is not the same as unknown
+		}
+		for i, t := range tags {
 			s, ok := t.(string)
 			if !ok {
 				r.fail(fmt.Sprintf("tags[%d]", i), t, "a string")
