@@ -44,8 +44,10 @@ type SQLiteConfig struct {
 	MaxTaskBytes int `mapstructure:"max_task_bytes"`
 	// Readers is the number of connections for queries. 0 = 4.
 	Readers int `mapstructure:"readers"`
-	// CacheBytes bounds the memory for recent states and for the columns of queried fields, each. 0 = 67108864 (64 MiB).
+	// CacheBytes bounds the memory for the states of tasks that were written lately. 0 = 16777216 (16 MiB).
 	CacheBytes int `mapstructure:"cache_bytes"`
+	// ColumnsBytes bounds the memory for the columns of fields that aggregations asked for. 0 = 67108864 (64 MiB).
+	ColumnsBytes int `mapstructure:"columns_bytes"`
 	// prevent unkeyed literal initialization
 	_ struct{}
 }
@@ -109,7 +111,7 @@ func (c *Config) names() []string {
 func (c *SQLiteConfig) options() sqlite.Options {
 	return sqlite.Options{
 		Path: c.Path, Synchronous: sqlite.Synchronous(c.Synchronous), NetworkFilesystem: sqlite.NetworkMode(c.NetworkFilesystem),
-		MaxTaskBytes: c.MaxTaskBytes, Readers: c.Readers, CacheBytes: c.CacheBytes,
+		MaxTaskBytes: c.MaxTaskBytes, Readers: c.Readers, CacheBytes: c.CacheBytes, ColumnsBytes: c.ColumnsBytes,
 	}
 }
 

@@ -183,6 +183,13 @@ func DecodeJSON(data []byte) (any, error) { return decodeJSON(data, MaxDepth) }
 func DecodeStored(data []byte) (any, error) { return decodeJSON(data, storedDepth) }
 
 func decodeJSON(data []byte, depth int) (any, error) {
+	if v, ok := readCanonical(string(data), depth); ok {
+		return v, nil
+	}
+	return decodeGeneral(data, depth)
+}
+
+func decodeGeneral(data []byte, depth int) (any, error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	var v any
@@ -219,18 +226,8 @@ func fromJSON(v any, depth int) (any, error) {
 		}
 		return v, nil
 	case map[string]any:
-		if len(v) == 1 {
-			if s, ok := v[keyFloat].(string); ok {
-				if f, ok := floatNames[s]; ok {
-					return f, nil
-				}
-			}
-			if s, ok := v[keyBytes].(string); ok {
-				// Text that encodes otherwise (a line break, bits to spare) is a user's map, and stays as it is.
-				if b, err := base64.StdEncoding.DecodeString(s); err == nil && base64.StdEncoding.EncodeToString(b) == s {
-					return b, nil
-				}
-			}
+		if x, ok := fromMarker(v); ok {
+			return x, nil
 		}
 		for k, e := range v {
 			x, err := fromJSON(e, depth-1)
@@ -243,6 +240,25 @@ func fromJSON(v any, depth int) (any, error) {
 	default:
 		return v, nil
 	}
+}
+
+// fromMarker is the value that a marker stands for, where it has one of its own in the package's set.
+func fromMarker(m map[string]any) (any, bool) {
+	if len(m) != 1 {
+		return nil, false
+	}
+	if s, ok := m[keyFloat].(string); ok {
+		if f, ok := floatNames[s]; ok {
+			return f, true
+		}
+	}
+	if s, ok := m[keyBytes].(string); ok {
+		// Text that encodes otherwise (a line break, bits to spare) is a user's map, and stays as it is.
+		if b, err := base64.StdEncoding.DecodeString(s); err == nil && base64.StdEncoding.EncodeToString(b) == s {
+			return b, true
+		}
+	}
+	return nil, false
 }
 
 var floatNames = map[string]float64{"NaN": math.NaN(), "Infinity": math.Inf(1), "-Infinity": math.Inf(-1)}

@@ -103,11 +103,16 @@ func sortSnapshots(l []*Snapshot) {
 
 // Encode writes the state as canonical JSON: {"<attempt>": {"<facet>": <event>}}, "" standing for NoAttempt.
 func (s *State) Encode() []byte {
-	dst := []byte{'{'}
+	size := 2
 	attempts := make([]int64, 0, len(s.Attempts))
-	for a := range s.Attempts {
+	for a, facets := range s.Attempts {
 		attempts = append(attempts, a)
+		size += 26
+		for name, n := range facets {
+			size += len(name) + 4 + len(n.bytes)
+		}
 	}
+	dst := append(make([]byte, 0, size), '{')
 	sort.Slice(attempts, func(i, j int) bool { return attempts[i] < attempts[j] })
 	for i, a := range attempts {
 		if i > 0 {
@@ -134,6 +139,9 @@ func (s *State) Encode() []byte {
 
 // DecodeState reads what Encode wrote.
 func DecodeState(data []byte) (*State, error) {
+	if s := readState(string(data)); s != nil {
+		return s, nil
+	}
 	v, err := DecodeStored(data)
 	if err != nil {
 		return nil, fmt.Errorf("state: %w", err)
@@ -144,11 +152,9 @@ func DecodeState(data []byte) (*State, error) {
 	}
 	s := &State{}
 	for name, fv := range attempts {
-		attempt := NoAttempt
-		if name != "" {
-			if attempt, err = strconv.ParseInt(name, 10, 64); err != nil || attempt < math.MinInt64+1 {
-				return nil, fmt.Errorf("state: attempt %q is not a number", name)
-			}
+		attempt, err := attemptNumber(name)
+		if err != nil {
+			return nil, err
 		}
 		facets, ok := fv.(map[string]any)
 		if !ok {
@@ -168,4 +174,46 @@ func DecodeState(data []byte) (*State, error) {
 		}
 	}
 	return s, nil
+}
+
+func attemptNumber(name string) (int64, error) {
+	if name == "" {
+		return NoAttempt, nil
+	}
+	attempt, err := strconv.ParseInt(name, 10, 64)
+	if err != nil || attempt < math.MinInt64+1 {
+		return 0, fmt.Errorf("state: attempt %q is not a number", name)
+	}
+	return attempt, nil
+}
+
+// readState is DecodeState for what is written as Encode writes it: the bytes of a snapshot need not be made again. It
+// returns nil for anything else.
+func readState(text string) *State {
+	s := &State{}
+	r := reader{text: text}
+	ok := r.object(func(name string) bool {
+		attempt, err := attemptNumber(name)
+		return err == nil && r.object(func(facet string) bool {
+			start := r.at
+			m := make(map[string]any, 24)
+			ok := r.object(func(key string) (ok bool) {
+				m[key], ok = r.value(storedDepth - 3)
+				return ok
+			})
+			if !ok {
+				return false
+			}
+			e, err := FromWire(m)
+			if err != nil || e.Attempt != attempt || e.Facet != facet || e.Claims != nil || e.Paths != nil || e.Observed != 0 {
+				return false
+			}
+			s.put(&Snapshot{Event: e, bytes: []byte(text[start:r.at])})
+			return true
+		})
+	})
+	if !ok || r.at != len(text) {
+		return nil
+	}
+	return s
 }

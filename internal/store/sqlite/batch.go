@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
@@ -26,8 +24,8 @@ type pendingTask struct {
 	state  *task.State // nil when only claims arrived
 	claims []task.Claim
 	events []arrival
-	// encoded and row are what state alone would become in the database; nil once something else was merged in. Most
-	// tasks are new to the store, and their callers make this in parallel, outside of the one writer.
+	// encoded and row are what state alone would become in the database; nil once something else was merged in. Of large
+	// batches most tasks are new to the store, and their callers make this in parallel, outside of the one writer.
 	encoded []byte
 	row     *row
 }
@@ -154,7 +152,7 @@ func (p *pendingTask) apply(e *task.Event) {
 	if p.state == nil {
 		p.state = &task.State{}
 	}
-	p.state.Apply(ownMaps(e))
+	p.state.Apply(e)
 }
 
 // workflowFacet gives start and end of a workflow facets of their own when their observer names none, so that the end
@@ -166,52 +164,6 @@ func workflowFacet(e *task.Event) *task.Event {
 	c := *e
 	c.Facet = e.Name
 	return &c
-}
-
-// ownMaps copies an event with its maps: states live on in the cache of the writer, the caller's events are its own.
-func ownMaps(e *task.Event) *task.Event {
-	c := *e
-	for _, m := range []*map[string]any{
-		&c.Used, &c.Generated, &c.TelemetryStart, &c.TelemetryEnd, &c.TelemetryPeak, &c.Custom, &c.Attributes, &c.Resource,
-	} {
-		*m = copyMap(*m)
-	}
-	c.Refs = maps.Clone(e.Refs)
-	c.Tags = slices.Clone(e.Tags)
-	c.Dependencies = slices.Clone(e.Dependencies)
-	if e.Parent != nil {
-		parent := *e.Parent
-		c.Parent = &parent
-	}
-	return &c
-}
-
-func copyMap(m map[string]any) map[string]any {
-	if m == nil {
-		return nil
-	}
-	out := make(map[string]any, len(m))
-	for k, v := range m {
-		out[k] = copyValue(v)
-	}
-	return out
-}
-
-func copyValue(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		return copyMap(v)
-	case []any:
-		out := make([]any, len(v))
-		for i, e := range v {
-			out[i] = copyValue(e)
-		}
-		return out
-	case []byte:
-		return slices.Clone(v)
-	default:
-		return v
-	}
 }
 
 // addRecord keeps, of several records with one digest, the later one, on equal times the greater: a pure choice.
@@ -309,8 +261,15 @@ func (b *batch) merge(o *batch) {
 	b.events += o.events
 }
 
+// prepareFrom is the number of events from which on a batch is prepared: of few, the writer makes fewer in less time than
+// it takes to make those of known tasks for nothing.
+const prepareFrom = 200
+
 // prepare does what the writer would do for tasks that are new to the store.
 func (b *batch) prepare() {
+	if b.events < prepareFrom {
+		return
+	}
 	for _, p := range b.tasks {
 		if p.state != nil {
 			p.encoded, p.row = p.state.Encode(), makeRow(p.state)

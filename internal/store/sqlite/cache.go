@@ -1,13 +1,10 @@
 package sqlite
 
-import (
-	"container/list"
+import "container/list"
 
-	"github.com/otelcol-mida/otelcol-mida/internal/task"
-)
-
-// stateCache keeps the states of tasks that were written lately: a task's start and end mostly lie close together, and
-// reading a state back costs more than merging into it. Only the writer uses it.
+// stateCache keeps the states of tasks that were written lately, since a task's start and end mostly lie close together.
+// They are kept as bytes: to decode one costs less than the garbage collector's walks through thousands of decoded ones.
+// Only the writer uses the cache.
 type stateCache struct {
 	limit, bytes int
 	entries      map[string]*list.Element
@@ -15,14 +12,15 @@ type stateCache struct {
 }
 
 type cachedState struct {
-	id    string
-	n     int64
-	state *task.State
-	bytes int
+	id      string
+	n       int64
+	encoded []byte
 }
 
-// stateOverhead stands for what a decoded state takes beyond its encoded bytes, as a factor.
-const stateOverhead = 4
+// entryOverhead stands for what an entry takes beyond the bytes of its state.
+const entryOverhead = 300
+
+func (s *cachedState) size() int { return len(s.encoded) + entryOverhead }
 
 func newStateCache(limit int) *stateCache {
 	return &stateCache{limit: limit, entries: map[string]*list.Element{}, recent: list.New()}
@@ -38,14 +36,14 @@ func (c *stateCache) get(id string) (*cachedState, bool) {
 	return s, ok
 }
 
-func (c *stateCache) put(id string, n int64, state *task.State, encoded int) {
+func (c *stateCache) put(id string, n int64, encoded []byte) {
 	c.remove(id)
-	size := encoded * stateOverhead
-	if size > c.limit/8 {
+	s := &cachedState{id: id, n: n, encoded: encoded}
+	if s.size() > c.limit/8 {
 		return
 	}
-	c.entries[id] = c.recent.PushFront(&cachedState{id: id, n: n, state: state, bytes: size})
-	c.bytes += size
+	c.entries[id] = c.recent.PushFront(s)
+	c.bytes += s.size()
 	for c.bytes > c.limit {
 		oldest, ok := c.recent.Back().Value.(*cachedState)
 		if !ok {
@@ -61,7 +59,7 @@ func (c *stateCache) remove(id string) {
 		return
 	}
 	if s, ok := c.recent.Remove(el).(*cachedState); ok {
-		c.bytes -= s.bytes
+		c.bytes -= s.size()
 	}
 	delete(c.entries, id)
 }

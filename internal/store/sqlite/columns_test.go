@@ -49,7 +49,7 @@ func TestColumnsFollowEveryChange(t *testing.T) {
 }
 
 func TestColumnsKeepTheirLimit(t *testing.T) {
-	s := mustOpen(t, Options{Path: filepath.Join(t.TempDir(), "mida.db"), CacheBytes: 30_000})
+	s := mustOpen(t, Options{Path: filepath.Join(t.TempDir(), "mida.db"), ColumnsBytes: 30_000})
 	s.columns.from = 0
 	var events []*task.Event
 	for i := range 1_000 {

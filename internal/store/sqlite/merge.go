@@ -56,7 +56,8 @@ func (s *Store) merge(ses *session, b *batch) error {
 // find returns the row number and the state of a task, 0 when it is new.
 func (s *Store) find(ses *session, id string) (n int64, state *task.State, err error) {
 	if c, ok := s.states.get(id); ok {
-		return c.n, c.state, nil
+		state, err = task.DecodeState(c.encoded)
+		return c.n, state, err
 	}
 	err = ses.query(sqlFind, func(v []driver.Value) error {
 		n, _ = v[0].(int64)
@@ -79,9 +80,7 @@ func (s *Store) mergeTask(ses *session, id string, p *pendingTask) error {
 		encoded, row := p.encoded, p.row
 		changed := true
 		if state == nil {
-			// The batch may be tried again, and its state must not grow with later batches: states own their maps.
-			state = &task.State{}
-			state.Merge(p.state)
+			state = p.state
 		} else {
 			encoded, row = nil, nil
 			changed = state.Merge(p.state)
@@ -90,7 +89,7 @@ func (s *Store) mergeTask(ses *session, id string, p *pendingTask) error {
 			if encoded == nil {
 				encoded, row = state.Encode(), makeRow(state)
 			}
-			if n, err = s.putTask(ses, id, n, state, encoded, row); err != nil {
+			if n, err = s.putTask(ses, id, n, encoded, row); err != nil {
 				return err
 			}
 		} else {
@@ -106,7 +105,7 @@ func (s *Store) mergeTask(ses *session, id string, p *pendingTask) error {
 }
 
 // putTask writes everything that is derived from a state, and the state.
-func (s *Store) putTask(ses *session, id string, n int64, state *task.State, encoded []byte, r *row) (int64, error) {
+func (s *Store) putTask(ses *session, id string, n int64, encoded []byte, r *row) (int64, error) {
 	if len(encoded) > s.opts.MaxTaskBytes {
 		s.states.remove(id)
 		return 0, &poisonError{subject: taskSubject(id), err: fmt.Errorf("the task would have %d bytes; max_task_bytes is %d",
@@ -162,7 +161,7 @@ func (s *Store) putTask(ses *session, id string, n int64, state *task.State, enc
 		}
 	}
 	s.changed = append(s.changed, n)
-	s.states.put(id, n, state, len(encoded))
+	s.states.put(id, n, encoded)
 	return n, nil
 }
 

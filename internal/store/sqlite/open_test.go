@@ -207,6 +207,7 @@ func TestOptions(t *testing.T) {
 		{Options{Path: "x", MaxTaskBytes: 5}, "max_task_bytes: 5"},
 		{Options{Path: "x", Readers: -1}, "readers: -1"},
 		{Options{Path: "x", CacheBytes: -1}, "cache_bytes: -1"},
+		{Options{Path: "x", ColumnsBytes: 5}, "columns_bytes: 5"},
 	} {
 		require.ErrorContains(t, tc.options.Validate(), tc.want)
 	}

@@ -43,8 +43,10 @@ type Options struct {
 	MaxTaskBytes int
 	// Readers is the number of reading connections; 0 = 4.
 	Readers int
-	// CacheBytes bounds the memory for recent states and for the columns of queried fields, each; 0 = 64 MiB.
+	// CacheBytes bounds the memory for the states of tasks that were written lately; 0 = 16 MiB.
 	CacheBytes int
+	// ColumnsBytes bounds the memory for the columns of queried fields; 0 = 64 MiB.
+	ColumnsBytes int
 	// Logger is for what people should know; nil = none.
 	Logger *zap.Logger
 }
@@ -52,7 +54,8 @@ type Options struct {
 const (
 	defaultMaxTaskBytes = 64 << 20
 	defaultReaders      = 4
-	defaultCacheBytes   = 64 << 20
+	defaultCacheBytes   = 16 << 20
+	defaultColumnsBytes = 64 << 20
 )
 
 // Validate checks the options, naming the key of the configuration.
@@ -79,6 +82,7 @@ func (o Options) Validate() error {
 		least int
 	}{
 		{"max_task_bytes", o.MaxTaskBytes, 1 << 10}, {"readers", o.Readers, 1}, {"cache_bytes", o.CacheBytes, 1 << 10},
+		{"columns_bytes", o.ColumnsBytes, 1 << 10},
 	} {
 		if n.value != 0 && n.value < n.least {
 			return fmt.Errorf("%s: %d; want at least %d, or 0 for the default", n.key, n.value, n.least)
@@ -102,6 +106,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.CacheBytes == 0 {
 		o.CacheBytes = defaultCacheBytes
+	}
+	if o.ColumnsBytes == 0 {
+		o.ColumnsBytes = defaultColumnsBytes
 	}
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()

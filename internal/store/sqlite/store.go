@@ -43,6 +43,7 @@ type Store struct {
 
 	// Of the writer alone.
 	session *session
+	meet    meeting
 	states  *stateCache
 	ranges  map[observerKey]*seqRanges
 	loose   map[string]bool // tasks that are not known yet and have claims
@@ -129,7 +130,7 @@ func (s *Store) connect(ctx context.Context) error {
 	}
 	s.read = s.write
 	if !s.exclusive {
-		s.columns = newColumns(s.opts.CacheBytes)
+		s.columns = newColumns(s.opts.ColumnsBytes)
 		s.read = openDB(s.path, append(slices.Clone(commonPragmas), "query_only(1)", "cache_size(-16384)"))
 		s.read.SetMaxOpenConns(s.opts.Readers)
 		s.read.SetMaxIdleConns(s.opts.Readers)

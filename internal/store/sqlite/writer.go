@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
 	"modernc.org/sqlite"
@@ -76,7 +77,7 @@ func (s *Store) serve(first *call) (alone *call) {
 	} else {
 		group := first.batch
 		for group.events < maxGroup {
-			more := s.waiting()
+			more := s.meet.next(s.queue, len(calls), group.events)
 			if more == nil {
 				break
 			}
@@ -87,23 +88,15 @@ func (s *Store) serve(first *call) (alone *call) {
 			calls = append(calls, more)
 			group.merge(more.batch)
 		}
+		began := time.Now()
 		err = s.store(group)
+		s.meet.stored(len(calls), len(s.queue), time.Since(began), time.Now())
 	}
 	for _, c := range calls {
 		c.err = err
 		close(c.done)
 	}
 	return alone
-}
-
-// waiting returns the next call, nil if none waits.
-func (s *Store) waiting() *call {
-	select {
-	case c := <-s.queue: // nil once the queue is closed
-		return c
-	default:
-		return nil
-	}
 }
 
 // forget drops all that the writer remembers of the database.
