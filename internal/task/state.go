@@ -204,7 +204,7 @@ func readState(text string) *State {
 			if !ok {
 				return false
 			}
-			e, err := FromWire(m)
+			e, err := FromDecoded(m, nil)
 			if err != nil || e.Attempt != attempt || e.Facet != facet || e.Claims != nil || e.Paths != nil || e.Observed != 0 {
 				return false
 			}
