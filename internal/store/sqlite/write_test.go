@@ -17,7 +17,7 @@ import (
 
 // How long a test waits for what must come, and how often it looks.
 const (
-	waitTime = 20 * time.Second
+	waitTime = 60 * time.Second
 	waitTick = time.Millisecond
 )
 
