@@ -5,16 +5,18 @@ import "time"
 // meeting lets senders that write at the same time meet in one transaction, as a commit costs the same for few events and
 // for many, and a task that starts and ends in one is written once. Whoever writes alone never waits.
 type meeting struct {
-	crowd int // how many calls came together lately: those of the last transaction and those that waited behind it
-	took  time.Duration
-	ended time.Time
-	until time.Time // when the present group stops waiting; zero = it has not begun to
+	crowd  int // how many calls came together lately: those of one transaction and those that waited behind it
+	missed int // transactions since then at which fewer came
+	took   time.Duration
+	ended  time.Time
+	until  time.Time // when the present group stops waiting; zero = it has not begun to
 }
 
 const (
 	minMeeting    = 5 * time.Millisecond
 	maxMeeting    = 25 * time.Millisecond
-	smallGroup    = 512         // events from which on a transaction is worth its commit
+	maxMissed     = 2           // after so many, who comes alone waits for nobody
+	smallGroup    = 64          // events from which on to wait costs more than a commit of its own
 	crowdDisperse = time.Second // after this long, senders that came together have gone their ways
 )
 
@@ -52,5 +54,10 @@ func (m *meeting) patience(calls, events int, now time.Time) time.Duration {
 
 // stored notes that a group of calls was stored, and how many calls wait now.
 func (m *meeting) stored(calls, waiting int, took time.Duration, now time.Time) {
-	*m = meeting{crowd: calls + waiting, took: took, ended: now}
+	if came := calls + waiting; came < m.crowd && m.missed < maxMissed {
+		m.missed++
+	} else {
+		m.crowd, m.missed = came, 0
+	}
+	m.took, m.ended, m.until = took, now, time.Time{}
 }

@@ -26,6 +26,10 @@ func TestMeeting(t *testing.T) {
 	require.Zero(t, m.patience(1, 10, now.Add(2*crowdDisperse)), "that was long ago")
 	require.Equal(t, maxMeeting, m.patience(1, 10, now.Add(time.Millisecond)))
 
+	for range maxMissed {
+		m.stored(1, 0, time.Millisecond, now)
+		require.Equal(t, minMeeting, m.patience(1, 10, now), "the others may come next time")
+	}
 	m.stored(1, 0, time.Millisecond, now)
 	require.Zero(t, m.patience(1, 10, now), "the others did not come: nobody waits for them again")
 }
