@@ -52,6 +52,8 @@ func BenchmarkQuery(b *testing.B) {
 		{"Listing1", `{"projection": ["used.layers", "generated.loss"], "aggregation": [["min", "generated.loss"]], "sort": [["used.layers", "ascending"]]}`},
 		{"Listing1OfOneCampaign", `{"filter": {"campaign_id": "c1"}, "projection": ["used.layers"], "aggregation": [["min", "generated.loss"]]}`},
 		{"LeafFilter", `{"filter": {"generated.loss": {"$lt": 0.001}}, "projection": ["task_id", "used.layers"], "limit": 10}`},
+		{"LeafFilterMany", `{"filter": {"used.layers": {"$lt": 6}}, "projection": ["task_id"], "limit": 100}`},
+		{"BestLoss", `{"sort": [["generated.loss", "ascending"]], "projection": ["task_id", "generated.loss"], "limit": 10}`},
 		{"CountByStatus", `{"projection": ["status"], "aggregation": [["count", "id"]]}`},
 		{"FirstPage", `{"limit": 100}`},
 		{"Latest", `{"sort": [["ended_at", "descending"]], "limit": 10}`},

@@ -10,7 +10,7 @@ import (
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
 )
 
-// columns keeps the fields that aggregations asked for lately in memory, so that a question over a million tasks need not
+// columns keeps the fields that aggregations, filters and sorts asked for lately in memory, so that a question over a million tasks need not
 // read a million documents. A vector is read once, from a snapshot, and afterwards only where tasks changed. What does not
 // fit within the limit is answered by SQLite.
 //
@@ -19,6 +19,8 @@ import (
 type columns struct {
 	limit int
 	from  int64 // tasks from which on vectors pay
+	// candidates is of how many tasks ids are read to find one page of a list among them.
+	candidates int
 
 	// turn holds a token while no query uses what follows: a channel, so that a query can give up waiting.
 	turn    chan struct{}
@@ -37,6 +39,8 @@ type columns struct {
 const (
 	// columnsFrom is the number of tasks below which SQLite answers soon enough.
 	columnsFrom = 20_000
+	// maxCandidates bounds what one page of a list may cost.
+	maxCandidates = 50_000
 	// maxDirty bounds the notes; above it reading everything again is no dearer.
 	maxDirty = 200_000
 	// rowsBetweenLooks is how many rows are evaluated before the deadline is looked at again.
@@ -44,7 +48,7 @@ const (
 )
 
 func newColumns(limit int) *columns {
-	c := &columns{limit: limit, from: columnsFrom, turn: make(chan struct{}, 1)}
+	c := &columns{limit: limit, from: columnsFrom, candidates: maxCandidates, turn: make(chan struct{}, 1)}
 	c.turn <- struct{}{}
 	return c
 }
@@ -64,20 +68,33 @@ func (c *columns) note(rows []int64, all bool) {
 
 // aggregateColumns answers an aggregation from vectors; ok is false when SQLite must.
 func (s *Store) aggregateColumns(ctx context.Context, q *query.Query, position *query.Position) (a *query.Answer, ok bool, err error) {
+	ok, err = s.withColumns(ctx, q, func(tx *sql.Tx) error {
+		if err := checkAmbiguous(ctx, tx, q); err != nil {
+			return err
+		}
+		a, err = s.columns.answer(ctx, q, position)
+		return err
+	})
+	return a, ok, err
+}
+
+// withColumns calls use when all vectors that the query needs are there, as of the snapshot of tx; ok is false when they
+// are not, and SQLite must answer.
+func (s *Store) withColumns(ctx context.Context, q *query.Query, use func(tx *sql.Tx) error) (ok bool, err error) {
 	c := s.columns
 	if c == nil || !columnar(q) {
-		return nil, false, nil
+		return false, nil
 	}
 	select {
 	case <-c.turn:
 		defer func() { c.turn <- struct{}{} }()
 	case <-ctx.Done():
-		return nil, false, ctx.Err()
+		return false, ctx.Err()
 	}
 	// Before the lock, which the writer needs to commit: it must not wait for the readers that hold the connections.
 	conn, err := s.read.Conn(ctx)
 	if err != nil {
-		return nil, false, err
+		return false, err
 	}
 	defer conn.Close()
 
@@ -85,7 +102,7 @@ func (s *Store) aggregateColumns(ctx context.Context, q *query.Query, position *
 	tx, rows, err := beginSnapshot(ctx, conn)
 	if err != nil {
 		c.dirtyMu.Unlock()
-		return nil, false, err
+		return false, err
 	}
 	defer tx.Rollback()
 	dirty, stale := c.dirty, c.stale
@@ -95,7 +112,7 @@ func (s *Store) aggregateColumns(ctx context.Context, q *query.Query, position *
 		c.vectors, c.alive = nil, nil
 	}
 	if rows < c.from {
-		return nil, false, nil
+		return false, nil
 	}
 	ok, err = c.bring(ctx, tx, q, dirty)
 	if err != nil {
@@ -103,13 +120,10 @@ func (s *Store) aggregateColumns(ctx context.Context, q *query.Query, position *
 		c.vectors, c.alive = nil, nil
 	}
 	if !ok || err != nil {
-		return nil, false, err
+		return false, err
 	}
-	if err := checkAmbiguous(ctx, tx, q); err != nil {
-		return nil, false, err
-	}
-	a, err = c.answer(ctx, q, position)
-	return a, err == nil, err
+	err = use(tx)
+	return err == nil, err
 }
 
 // columnar says whether vectors can hold what the query asks for. The record of an environment may come or change without

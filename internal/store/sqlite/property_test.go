@@ -189,12 +189,15 @@ func (v *view) docs(t require.TestingT) []map[string]any {
 }
 
 // Every answer, and every page of it, is that of the reference evaluator over the same documents.
-func TestQueryEqualsReference(t *testing.T) { equalsReference(t, columnsFrom) }
+func TestQueryEqualsReference(t *testing.T) { equalsReference(t, columnsFrom, maxCandidates) }
 
-// The same with aggregations from vectors, which follow the writes between the queries.
-func TestColumnsEqualReference(t *testing.T) { equalsReference(t, 0) }
+// The same from vectors, which follow the writes between the queries.
+func TestColumnsEqualReference(t *testing.T) { equalsReference(t, 0, maxCandidates) }
 
-func equalsReference(t *testing.T, columnsFrom int64) {
+// The same where lists have more than they may read the ids of.
+func TestLongListsEqualReference(t *testing.T) { equalsReference(t, 0, 2) }
+
+func equalsReference(t *testing.T, columnsFrom int64, candidates int) {
 	dir := t.TempDir()
 	run := 0
 	rapid.Check(t, func(rt *rapid.T) {
@@ -202,7 +205,7 @@ func equalsReference(t *testing.T, columnsFrom int64) {
 		s, err := Open(t.Context(), Options{Path: filepath.Join(dir, fmt.Sprintf("%d.db", run)), Synchronous: Normal})
 		require.NoError(rt, err)
 		defer s.Close(t.Context())
-		s.columns.from = columnsFrom
+		s.columns.from, s.columns.candidates = columnsFrom, candidates
 		v := &view{states: map[string]*task.State{}, record: map[string]any{"py": "3.11", "n": int64(3)}}
 		_, err = s.Write(t.Context(), []*task.Event{{Name: task.EventEnvironment, Environment: "env1", Record: v.record}})
 		require.NoError(rt, err)

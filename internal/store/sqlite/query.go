@@ -16,15 +16,17 @@ func (s *Store) Query(ctx context.Context, q *query.Query) (a *query.Answer, err
 	if err != nil {
 		return nil, err
 	}
+	fromColumns := s.listColumns
 	if len(q.Aggregation) > 0 {
-		if err := s.enter(); err != nil {
-			return nil, err
-		}
-		a, ok, err := s.aggregateColumns(ctx, q, position)
-		s.leave()
-		if ok || err != nil {
-			return a, err
-		}
+		fromColumns = s.aggregateColumns
+	}
+	if err := s.enter(); err != nil {
+		return nil, err
+	}
+	a, ok, err := fromColumns(ctx, q, position)
+	s.leave()
+	if ok || err != nil {
+		return a, err
 	}
 	err = s.snapshot(ctx, func(tx *sql.Tx) error {
 		if err := checkAmbiguous(ctx, tx, q); err != nil {
@@ -47,15 +49,21 @@ func (s *Store) list(ctx context.Context, tx *sql.Tx, q *query.Query, position *
 	if err != nil {
 		return nil, err
 	}
-	a := &query.Answer{Rows: []map[string]any{}}
+	var total int64
 	count := "SELECT count(*) FROM " + st.from(pushed) + whereOf(rest)
-	if err := tx.QueryRowContext(ctx, count, st.args...).Scan(&a.Total); err != nil {
+	if err := tx.QueryRowContext(ctx, count, st.args...).Scan(&total); err != nil {
 		return nil, err
 	}
 	rows, err := s.page(ctx, tx, st, q, position, pushed, rest)
 	if err != nil {
 		return nil, err
 	}
+	return answerPage(ctx, tx, q, total, rows)
+}
+
+// answerPage is the answer that shows the tasks of a page; one more than its size says that there is another.
+func answerPage(ctx context.Context, tx *sql.Tx, q *query.Query, total int64, rows []listed) (*query.Answer, error) {
+	a := &query.Answer{Total: total, Rows: []map[string]any{}}
 	if n := q.PageSize(); len(rows) > n {
 		rows = rows[:n]
 		last := rows[n-1]
