@@ -43,9 +43,13 @@ type Options struct {
 	Read func(records, events int64)
 	// Fault is called for every fault, after its place was passed; may be nil.
 	Fault func(f Fault, n int64)
-	// MinPoll and MaxPoll bound the time between two looks at the directory. Zero: 200 ms and 1 s.
-	MinPoll, MaxPoll time.Duration
+	// Poll is the time between two looks at the directory, unless one look left something to read. Zero: 400 ms.
+	Poll time.Duration
 }
+
+// defaultPoll is what keeps a change visible within a second (a writer holds it for 100 ms, a commit takes some more) and
+// lets as much as possible go on together: a start and its end in one transaction cost half of what they cost in two.
+const defaultPoll = 400 * time.Millisecond
 
 const (
 	roundBytes    = 4 << 20  // what one round reads of all segments together
@@ -106,13 +110,9 @@ func NewReader(opt Options) (*Reader, error) {
 	if opt.Fault == nil {
 		opt.Fault = func(Fault, int64) {}
 	}
-	if opt.MinPoll == 0 {
-		opt.MinPoll = 200 * time.Millisecond
+	if opt.Poll == 0 {
+		opt.Poll = defaultPoll
 	}
-	if opt.MaxPoll == 0 {
-		opt.MaxPoll = time.Second
-	}
-	opt.MaxPoll = max(opt.MinPoll, opt.MaxPoll)
 	return &Reader{
 		opt: opt, dir: filepath.Join(opt.Directory, HostDirectory(opt.Host)),
 		segs: map[string]*segment{}, reported: map[string]string{},
@@ -125,7 +125,6 @@ func (r *Reader) Lag() int64 { return r.lag.Load() }
 // Observe polls until ctx ends, see observer.Source.
 func (r *Reader) Observe(ctx context.Context, emit func(context.Context, []*task.Event) error) error {
 	defer r.release()
-	wait := r.opt.MinPoll
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -141,16 +140,9 @@ func (r *Reader) Observe(ctx context.Context, emit func(context.Context, []*task
 		case err != nil:
 			return err
 		case progress && more:
-			wait = r.opt.MinPoll
 			timer.Reset(0)
-		case progress:
-			wait = r.opt.MinPoll
-			// Writers flush often, each in its own rhythm: what comes within one wait goes on together, which spares
-			// the store a commit for every handful of events.
-			timer.Reset(wait)
 		default:
-			timer.Reset(wait)
-			wait = min(2*wait, r.opt.MaxPoll)
+			timer.Reset(r.opt.Poll)
 		}
 	}
 }

@@ -49,7 +49,7 @@ func (h *harness) reader() *Reader {
 	core, logs := observer.New(zap.WarnLevel)
 	h.logs = logs
 	r, err := NewReader(Options{
-		Directory: h.dir, Host: testHost, MinPoll: time.Millisecond, MaxPoll: 5 * time.Millisecond,
+		Directory: h.dir, Host: testHost, Poll: 2 * time.Millisecond,
 		Logger: zap.New(core),
 		Read: func(_, n int64) {
 			h.mu.Lock()
