@@ -97,10 +97,10 @@ func (p *Policy) restrict(e *task.Event, w *walk) (changed bool) {
 	drop := filter{Policy: &Policy{cfg: Config{DropFields: p.cfg.DropFields, Values: Values}}}
 	if len(p.cfg.DropFields) > 0 {
 		if len(e.Custom) > 0 {
-			e.Custom = drop.fields("custom", e.Custom, true)
+			e.Custom = drop.root("custom", e.Custom)
 		}
 		if len(e.Attributes) > 0 {
-			e.Attributes = drop.fields("attributes", e.Attributes, true)
+			e.Attributes = drop.root("attributes", e.Attributes)
 		}
 	}
 	dropped := func(name string) bool { return glob.Any(p.cfg.DropFields, name) }

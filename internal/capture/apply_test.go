@@ -59,7 +59,7 @@ func TestApplyPolicy(t *testing.T) {
 	assert.True(t, keep, "a run has no activity")
 
 	e := event()
-	_, n := New(Config{DropFields: []string{"used.opts.*", "used.data", "custom", "custom.*", "attributes.exception.*", "tags", "std*"}}).Apply(e)
+	_, n := New(Config{DropFields: []string{"used.opts.*", "used.data", "custom", "attributes.exception.*", "tags", "std*"}}).Apply(e)
 	assert.Equal(t, []string{"dsn", "lr", "odd"}, keys(e.Used))
 	assert.Empty(t, e.Custom)
 	assert.Empty(t, e.Attributes)
@@ -67,6 +67,14 @@ func TestApplyPolicy(t *testing.T) {
 	assert.Empty(t, e.Stdout+e.Stderr)
 	assert.NotContains(t, e.Paths, "/data/x.npz", "the path of a field that was dropped")
 	assert.Equal(t, 2+1+1+2+2+2, n.Left)
+
+	e = event()
+	used, generated := e.Used, e.Generated
+	_, n = New(Config{DropFields: []string{"used", "generated", "attributes"}}).Apply(e)
+	assert.Empty(t, e.Used)
+	assert.Empty(t, e.Generated)
+	assert.Empty(t, e.Attributes)
+	assert.Equal(t, leaves(used)+leaves(generated)+2, n.Left)
 
 	for _, values := range []string{Numbers, None} {
 		e = event()

@@ -50,13 +50,23 @@ func (p *Policy) Fields(root string, values map[string]any) (map[string]any, int
 		return values, 0
 	}
 	f := filter{Policy: p}
-	out := f.fields(root, values, len(p.cfg.KeepFields) == 0)
+	out := f.root(root, values)
 	return out, f.left
 }
 
 type filter struct {
 	*Policy
 	left int
+}
+
+func (f *filter) root(name string, values map[string]any) map[string]any {
+	if glob.Any(f.cfg.DropFields, name) {
+		if len(values) > 0 {
+			f.left += leaves(values)
+		}
+		return map[string]any{}
+	}
+	return f.fields(name, values, len(f.cfg.KeepFields) == 0 || glob.Any(f.cfg.KeepFields, name))
 }
 
 func (f *filter) fields(path string, values map[string]any, kept bool) map[string]any {
@@ -67,23 +77,79 @@ func (f *filter) fields(path string, values map[string]any, kept bool) map[strin
 			f.left += leaves(v)
 			continue
 		}
-		keep := kept || glob.Any(f.cfg.KeepFields, field)
-		if m, ok := v.(map[string]any); ok && !task.IsMarker(m) {
-			if below := f.fields(field, m, keep); len(below) > 0 || keep && len(m) == 0 {
-				out[name] = below
-			}
-			continue
-		}
-		switch {
-		case !keep || f.cfg.Values == None:
-			f.left += leaves(v)
-		case f.cfg.Values == Numbers:
-			out[name] = f.numbers(v)
-		default:
+		if v, ok := f.value(field, v, kept || glob.Any(f.cfg.KeepFields, field)); ok {
 			out[name] = v
 		}
 	}
 	return out
+}
+
+// value is what is left of a field, and whether anything is. What is inside of a list or of a marker has the name that it
+// has without it, as in queries: used.parts.n are those of all parts.
+func (f *filter) value(field string, v any, kept bool) (any, bool) {
+	switch m := v.(type) {
+	case map[string]any:
+		if inner, ok := m[task.KeyMap].(map[string]any); ok && len(m) == 1 {
+			below := f.fields(field, inner, kept)
+			if task.IsMarker(below) {
+				return map[string]any{task.KeyMap: below}, true
+			}
+			return below, len(below) > 0 || kept && len(inner) == 0
+		}
+		if !task.IsMarker(m) {
+			below := f.fields(field, m, kept)
+			return below, len(below) > 0 || kept && len(m) == 0
+		}
+		if cut, ok := m[keyCut].(map[string]any); ok && f.inside(cut["head"]) {
+			head, some := f.value(field, cut["head"], kept)
+			kept = kept || some
+			v = map[string]any{keyCut: without(cut, "head")}
+			if some {
+				v.(map[string]any)[keyCut].(map[string]any)["head"] = head
+			}
+		}
+	case []any:
+		if f.inside(v) {
+			return f.list(field, m, kept)
+		}
+	}
+	switch {
+	case !kept || f.cfg.Values == None:
+		f.left += leaves(v)
+		return nil, false
+	case f.cfg.Values == Numbers:
+		return f.numbers(v), true
+	}
+	return v, true
+}
+
+// inside says whether there may be fields in a value that the policy treats differently.
+func (f *filter) inside(v any) bool {
+	if f.cfg.Values == None || len(f.cfg.DropFields) == 0 && len(f.cfg.KeepFields) == 0 {
+		return false
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		return true
+	case []any:
+		for _, e := range v {
+			switch e.(type) {
+			case map[string]any, []any:
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (f *filter) list(field string, l []any, kept bool) (any, bool) {
+	out := make([]any, 0, len(l))
+	for _, e := range l {
+		if e, ok := f.value(field, e, kept); ok {
+			out = append(out, e)
+		}
+	}
+	return out, len(out) > 0
 }
 
 // numbers keeps numbers and booleans; what is left out becomes its type.

@@ -17,6 +17,8 @@ VALUES = ("values", "numbers", "none")
 _ROOTS = ("used", "generated", "custom", "attributes", "annotations", "tags", "stdout", "stderr")
 _KEPT_ROOTS = ("used", "generated", "annotations")
 
+_NOTHING = object()  # what is left of a field of which nothing is
+
 
 class PolicyError(ValueError):
     """The policy is not valid; the message names the key, its value and what would be."""
@@ -78,7 +80,11 @@ class Policy:
         self._keep_fields = _field_globs(config, "keep_fields", _KEPT_ROOTS)
         self._drop_fields = _field_globs(config, "drop_fields", _ROOTS)
         self.trivial_activities = self._keep_activities is None and self._drop_activities is None
-        self.trivial = self.values == "values" and self._keep_fields is None and self._drop_fields is None
+        self._dropping = self
+        if self.values != "values" or self._keep_fields is not None:
+            self._dropping = Policy({"drop_fields": config["drop_fields"]}) if self._drop_fields is not None else None
+        self._patterns = self._keep_fields is not None or self._drop_fields is not None
+        self.trivial = self.values == "values" and not self._patterns
 
     def activity(self, name: str) -> bool:
         """Say whether tasks of this activity are captured at all."""
@@ -96,10 +102,7 @@ class Policy:
 
     def drop(self, root: str, values: Dict[str, Any]) -> Dict[str, Any]:
         """Return the part of ``attributes`` or ``custom`` (`root`) that ``drop_fields`` lets through."""
-        drop = self._drop_fields
-        if drop is None:
-            return values
-        return {} if drop.match(root) else {k: v for k, v in values.items() if not drop.match(f"{root}.{k}")}
+        return values if self._dropping is None else self._dropping.fields(root, values)
 
     def _filter(self, path: str, values: Dict[str, Any], kept: bool) -> Dict[str, Any]:
         out: Dict[str, Any] = {}
@@ -108,27 +111,45 @@ class Policy:
             if self._drop_fields is not None and self._drop_fields.match(field):
                 continue
             keep = kept or (self._keep_fields is not None and self._keep_fields.match(field) is not None)
-            if type(value) is dict and not _marker(value):
-                below = self._filter(field, value, keep)
-                if below or (keep and not value):
-                    out[name] = below
-                continue
-            value, keep = self._inside(field, value, keep)
-            if keep and self.values != "none":
-                out[name] = value if self.values == "values" else _numbers(value)
+            left = self._value(field, value, keep)
+            if left is not _NOTHING:
+                out[name] = left
         return out
 
-    def _inside(self, field: str, value: Any, keep: bool) -> Tuple[Any, bool]:
-        """Filter the mapping that is inside of a marker: its fields have the names that they have without it."""
-        if type(value) is dict:
-            if type(value.get("$map")) is dict:
-                below = self._filter(field, value["$map"], keep)
-                return {"$map": below} if _marker(below) else below, keep or bool(below)
+    def _value(self, field: str, value: Any, kept: bool) -> Any:
+        """Return what is left of a field.
+
+        What is inside of a list or of a marker has the name that it has without it, as in queries:
+        ``used.parts.n`` are those of all parts.
+        """
+        kind = type(value)
+        if kind is dict:
+            inner = value["$map"] if len(value) == 1 and type(value.get("$map")) is dict else value
+            if inner is not value or not _marker(value):
+                below = self._filter(field, inner, kept)
+                if not below and (inner or not kept):
+                    return _NOTHING
+                return {"$map": below} if inner is not value and _marker(below) else below
             cut = value.get("$cut")
-            if type(cut) is dict and type(cut.get("head")) is dict:
-                below = self._filter(field, cut["head"], keep)
-                return {"$cut": {**cut, "head": below}}, keep or bool(below)
-        return value, keep
+            if type(cut) is dict and self._inside(cut.get("head")):
+                head = self._value(field, cut["head"], kept)
+                value = {"$cut": {k: v for k, v in cut.items() if k != "head"}}
+                if head is not _NOTHING:
+                    kept = True
+                    value["$cut"]["head"] = head
+        elif kind is list and self._inside(value):
+            below = [v for v in (self._value(field, v, kept) for v in value) if v is not _NOTHING]
+            return below or _NOTHING
+        if not kept or self.values == "none":
+            return _NOTHING
+        return value if self.values == "values" else _numbers(value)
+
+    def _inside(self, value: Any) -> bool:
+        """Say whether there may be fields in a value that the policy treats differently."""
+        if not self._patterns or self.values == "none":
+            return False
+        kind = type(value)
+        return kind is dict or (kind is list and any(type(v) in (dict, list) for v in value))
 
 
 def _marker(value: Dict[str, Any]) -> bool:

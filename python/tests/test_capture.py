@@ -60,7 +60,6 @@ def test_fields_inside_of_markers_have_their_own_names():
     drop = capture.Policy({"drop_fields": ["used.cfg.password", "used.odd.$x.password"]})
     assert drop.fields("used", values) == {
         "cfg": {"$cut": {"type": "dict", "length": 9, "head": {"lr": 0.1, "deep": {"$map": {"$int": "5"}}}}},
-        "odd": {},
     }
     keep = capture.Policy({"keep_fields": ["used.cfg.lr"]})
     assert keep.fields("used", values) == {"cfg": {"$cut": {"type": "dict", "length": 9, "head": {"lr": 0.1}}}}
@@ -77,6 +76,10 @@ def test_a_whole_root():
     attributes = {"user.name": "ada", "process.pid": 1}
     assert capture.Policy({"drop_fields": ["attributes.user.*"]}).drop("attributes", attributes) == {"process.pid": 1}
     assert capture.Policy({"drop_fields": ["attributes"]}).drop("attributes", attributes) == {}
+    custom = {"notes": {"ward": 3, "n": 1}, "text": "x"}
+    numbers = {"drop_fields": ["custom.notes.ward"], "keep_fields": ["used.n"], "values": "numbers"}
+    assert capture.Policy(numbers).drop("custom", custom) == {"notes": {"n": 1}, "text": "x"}
+    assert capture.Policy({"keep_fields": ["used.n"], "values": "numbers"}).drop("custom", custom) == custom
 
 
 def test_a_policy_file(tmp_path):
