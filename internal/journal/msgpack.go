@@ -1,12 +1,10 @@
 package journal
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
-	"unicode/utf8"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
@@ -59,10 +57,7 @@ func (k keys) of(b []byte) string {
 }
 
 func text(b []byte) string {
-	if utf8.Valid(b) {
-		return string(b)
-	}
-	return string(bytes.ToValidUTF8(b, []byte("\uFFFD")))
+	return task.ValidText(string(b))
 }
 
 func (d *decoder) take(n int) ([]byte, error) {

@@ -22,7 +22,7 @@ import (
 //   - what an observer cut or only described: {"$cut":{…}}, {"$array":{…}}, {"$object":{…}}, {"$ref":{…}}, {"$redacted":true}
 //   - a user's own map whose only key starts with "$" is escaped by the observer: {"$map":{…}}
 //   - map keys sorted by code point; no white space; strings escape only ", \ and control characters
-//   - invalid UTF-8 becomes U+FFFD
+//   - each invalid byte of UTF-8 becomes U+FFFD
 const (
 	keyFloat = "$float"
 	keyInt   = "$int"

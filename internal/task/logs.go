@@ -244,7 +244,7 @@ func decode(r plog.LogRecord, resource map[string]any, only map[string]bool) (*E
 		return nil, fmt.Errorf("%w: event name %q", ErrNotTaskEvent, name)
 	}
 	e := &Event{
-		Name: validText(name), Time: int64(r.Timestamp()), Observed: int64(r.ObservedTimestamp()), Attempt: NoAttempt, Resource: resource,
+		Name: ValidText(name), Time: int64(r.Timestamp()), Observed: int64(r.ObservedTimestamp()), Attempt: NoAttempt, Resource: resource,
 	}
 	w := wireReader{clean: true}
 	for k, v := range r.Attributes().All() {
@@ -260,7 +260,7 @@ func decode(r plog.LogRecord, resource map[string]any, only map[string]bool) (*E
 		} else if dst := e.telemetryField(k); dst != nil {
 			*dst = w.mapping(k, fromValue(v, 0))
 		} else {
-			putIn(&e.Attributes, validText(k), fromValue(v, 1))
+			putIn(&e.Attributes, ValidText(k), fromValue(v, 1))
 		}
 	}
 	if only == nil && r.Body().Type() != pcommon.ValueTypeEmpty {
@@ -292,7 +292,7 @@ func fromValue(v pcommon.Value, depth int) any {
 	}
 	switch v.Type() {
 	case pcommon.ValueTypeStr:
-		return validText(v.Str())
+		return ValidText(v.Str())
 	case pcommon.ValueTypeInt:
 		return v.Int()
 	case pcommon.ValueTypeDouble:
@@ -302,7 +302,7 @@ func fromValue(v pcommon.Value, depth int) any {
 	case pcommon.ValueTypeMap:
 		m := make(map[string]any, v.Map().Len())
 		for k, v := range v.Map().All() {
-			m[validText(k)] = fromValue(v, depth+1)
+			m[ValidText(k)] = fromValue(v, depth+1)
 		}
 		return m
 	case pcommon.ValueTypeSlice:

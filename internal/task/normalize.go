@@ -7,7 +7,6 @@ import (
 	"math/big"
 	"sort"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -28,10 +27,7 @@ func normalize(v any, depth int) any {
 		}
 		return v
 	case string:
-		if !utf8.ValidString(v) {
-			return strings.ToValidUTF8(v, "\uFFFD")
-		}
-		return v
+		return ValidText(v)
 	case int:
 		return int64(v)
 	case int8:
@@ -82,7 +78,7 @@ func normalize(v any, depth int) any {
 	case map[string]string:
 		out := make(map[string]any, len(v))
 		for k, e := range v {
-			out[strings.ToValidUTF8(k, "\uFFFD")] = normalize(e, depth+1)
+			out[ValidText(k)] = normalize(e, depth+1)
 		}
 		return out
 	case map[any]any:
@@ -92,7 +88,7 @@ func normalize(v any, depth int) any {
 			if !ok {
 				name = JSON(normalize(k, depth+1))
 			}
-			out[strings.ToValidUTF8(name, "\uFFFD")] = normalize(e, depth+1)
+			out[ValidText(name)] = normalize(e, depth+1)
 		}
 		return out
 	default:
@@ -142,7 +138,7 @@ func normalizeMap(m map[string]any, depth int) map[string]any {
 	for _, k := range bad {
 		e := m[k]
 		delete(m, k)
-		m[strings.ToValidUTF8(k, "\uFFFD")] = normalize(e, depth+1)
+		m[ValidText(k)] = normalize(e, depth+1)
 	}
 	return m
 }

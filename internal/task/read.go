@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -214,18 +213,19 @@ func (r *wireReader) str(key string, v any) string {
 		if r.clean {
 			return v
 		}
-		return validText(v)
+		return ValidText(v)
 	default:
 		r.fail(key, Normalize(v), "a string")
 		return ""
 	}
 }
 
-func validText(s string) string {
+// ValidText puts U+FFFD in the place of each invalid byte, as AppendJSON does.
+func ValidText(s string) string {
 	if utf8.ValidString(s) {
 		return s
 	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	return string([]rune(s))
 }
 
 func (r *wireReader) int(key string, v any) int64 {

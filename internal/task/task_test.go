@@ -51,6 +51,7 @@ func TestEncodingGolden(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			v := build(t, c.Value)
 			require.Equal(t, c.JSON, JSON(v))
+			require.Equal(t, c.JSON, JSON(Normalize(build(t, c.Value))))
 			back, err := DecodeJSON([]byte(c.JSON))
 			require.NoError(t, err)
 			assert.Equal(t, c.JSON, JSON(back))

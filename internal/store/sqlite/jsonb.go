@@ -147,10 +147,7 @@ func encodeLeaf(v any) any {
 		}
 		return v
 	case string:
-		if !utf8.ValidString(v) {
-			v = strings.ToValidUTF8(v, "\uFFFD")
-		}
-		return string(kindString) + v
+		return string(kindString) + task.ValidText(v)
 	case []byte:
 		return string(kindBytes) + base64.StdEncoding.EncodeToString(v)
 	case map[string]any:
@@ -242,7 +239,7 @@ func leafKey(name string) string {
 	if clean {
 		return name
 	}
-	name = strings.ToValidUTF8(name, "\uFFFD")
+	name = task.ValidText(name)
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := 0; i < len(name); i++ {
