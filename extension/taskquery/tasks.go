@@ -93,7 +93,7 @@ func resolveID(ctx context.Context, st store.Reader, at, id string) (string, err
 	}
 	switch len(ids) {
 	case 0:
-		return "", fmt.Errorf("no task has the id or the task_id %q: %w", id, store.ErrNotFound)
+		return "", &apiError{status: http.StatusNotFound, Message: fmt.Sprintf("no task has the id or the task_id %q", id)}
 	case 1:
 		return ids[0], nil
 	}

@@ -18,13 +18,14 @@ func claim(role task.Role, at int64) task.Claim {
 
 func TestTaskWithUpstream(t *testing.T) {
 	a := start(t)
+	skewed := event("skewed", func(e *task.Event) { e.StartedAt, e.EndedAt = 110e9, 109e9 })
 	made := event("acquire", func(e *task.Event) { e.Claims = []task.Claim{claim(task.Generated, 101e9)} })
 	used := event("train", func(e *task.Event) {
 		e.StartedAt, e.EndedAt = 110e9, 120e9
 		e.Claims = []task.Claim{claim(task.Used, 110e9)}
 		e.Environment = "unknown yet"
 	})
-	a.stores.load(t, made, used)
+	a.stores.load(t, made, used, skewed)
 	for _, id := range []string{used.ID(), "train"} {
 		doc := a.ok("GET", "/api/v1/tasks/"+id, "")
 		assert.Equal(t, used.ID(), doc["id"])
@@ -35,8 +36,9 @@ func TestTaskWithUpstream(t *testing.T) {
 			"id": made.ID(), "task_id": "acquire", "entity": image, "evidence": "path", "confidence": 0.95, "field": "used.image",
 		}}, doc["upstream"])
 	}
+	assert.Equal(t, 0.0, a.ok("GET", "/api/v1/tasks/skewed", "")["elapsed"], "two clocks")
 	e := a.refused(http.StatusNotFound, "GET", "/api/v1/tasks/trian", "")
-	assert.Contains(t, e["message"], `"trian"`)
+	assert.Equal(t, `no task has the id or the task_id "trian"`, e["message"])
 }
 
 func TestAmbiguousTaskID(t *testing.T) {

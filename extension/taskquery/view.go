@@ -78,10 +78,8 @@ func timeColumns(q *query.Query) []string {
 // which stands there until the record has arrived.
 func (c clock) document(doc map[string]any, environments map[string]map[string]any) map[string]any {
 	out := c.row(doc, []string{"submitted_at", "started_at", "ended_at"})
-	start, ok1 := doc["started_at"].(int64)
-	end, ok2 := doc["ended_at"].(int64)
-	if ok1 && ok2 {
-		out["elapsed"] = float64(end-start) / 1e9
+	if seconds, ok := query.Elapsed(doc); ok {
+		out["elapsed"] = seconds
 	}
 	if digest, ok := doc["environment"].(string); ok {
 		out["environment"] = map[string]any{"digest": digest}

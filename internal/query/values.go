@@ -79,7 +79,10 @@ func (d *document) leavesOf(root string) map[string]any {
 func (d *document) get(f Field) (any, bool) {
 	switch {
 	case f.Type == Duration:
-		return elapsed(d.fields)
+		if seconds, ok := Elapsed(d.fields); ok {
+			return seconds, true
+		}
+		return nil, false
 	case f.Path == "":
 		v, ok := d.fields[f.Root]
 		return v, ok
@@ -138,13 +141,15 @@ func (d *document) inside(f Field) bool {
 	return false
 }
 
-func elapsed(doc map[string]any) (any, bool) {
+// Elapsed is how long a task ran, in seconds. Start and end may be told by two clocks that disagree: no task ran for less
+// than nothing.
+func Elapsed(doc map[string]any) (float64, bool) {
 	start, ok1 := doc["started_at"].(int64)
 	end, ok2 := doc["ended_at"].(int64)
 	if !ok1 || !ok2 {
-		return nil, false
+		return 0, false
 	}
-	return float64(end-start) / 1e9, true
+	return float64(max(end-start, 0)) / 1e9, true
 }
 
 func bigInt(s string) *big.Int {

@@ -58,7 +58,7 @@ func (s *statement) column(f query.Field) (string, column, error) {
 	c := column{field: f}
 	switch {
 	case f.Name == "elapsed":
-		c.expr = "CAST(t.ended_at - t.started_at AS REAL) / 1e9"
+		c.expr = "CAST(max(t.ended_at - t.started_at, 0) AS REAL) / 1e9" // as query.Elapsed
 	case promoted[f.Name]:
 		c.expr = "t." + f.Name
 	case f.Name == "environment":
