@@ -157,6 +157,9 @@ func (p *filterParser) field(at string, f Field, v any, depth int) (Filter, erro
 			continue
 		}
 		if !strings.HasPrefix(k, "$") {
+			if operatorsOnly(m) {
+				return nil, &Error{Field: at + "." + k, Problem: fmt.Sprintf("operators begin with $, %q does not", k), Valid: fieldOps, Suggestion: "$" + k}
+			}
 			return nil, fail(at, "%s compares with a map; name its field: %q", describe(v), f.Name+"."+k)
 		}
 		if !contains(compareOps, Op(k)) {
@@ -169,6 +172,16 @@ func (p *filterParser) field(at string, f Field, v any, depth int) (Filter, erro
 		parts = append(parts, part)
 	}
 	return all(parts), nil
+}
+
+// operatorsOnly says whether all keys are operators, some without their $, so that hardly a map is meant.
+func operatorsOnly(m map[string]any) bool {
+	for k := range m {
+		if !contains(fieldOps, "$"+strings.TrimPrefix(k, "$")) {
+			return false
+		}
+	}
+	return true
 }
 
 func isBigInt(m map[string]any) bool {
