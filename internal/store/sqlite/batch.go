@@ -212,15 +212,16 @@ func (b *batch) addCheckpoint(e *task.Event) error {
 	return nil
 }
 
-// less orders checkpoints of one observer: the later one holds; on equal times the one that knows more.
+// less orders checkpoints of one observer: the one that has given more numbers away holds, of equal ones the later. Numbers
+// go on when an observer is started again; its clock may have been set back meanwhile.
 func (c *checkpoint) less(o *checkpoint) bool {
 	switch {
+	case c.lastSeq != o.lastSeq:
+		return c.lastSeq < o.lastSeq
 	case c.at != o.at:
 		return c.at < o.at
 	case c.seq != o.seq:
 		return c.seq < o.seq
-	case c.lastSeq != o.lastSeq:
-		return c.lastSeq < o.lastSeq
 	case c.final != o.final:
 		return o.final
 	case c.dropped != o.dropped:

@@ -14,6 +14,7 @@ var overviewCases = []testCase{
 	{name: "workflows come from tasks and from workflow events", run: testWorkflows},
 	{name: "a workflow whose tasks moved to another campaign is listed there", run: testMovedWorkflow},
 	{name: "checkpoints say what their observer said last and what arrived", run: testCheckpoints},
+	{name: "of two checkpoints the one with more numbers holds, of equal ones the later", run: testOrderOfCheckpoints},
 	{name: "an observer without a checkpoint is known by its events", run: testObserverWithoutCheckpoint},
 	{name: "sequence numbers count once, in any order", run: testSequence},
 }
@@ -106,6 +107,33 @@ func testCheckpoints(t *testing.T, f Factory) {
 	got, err = s.Checkpoints(t.Context(), "other")
 	require.NoError(t, err)
 	require.Empty(t, got)
+}
+
+func testOrderOfCheckpoints(t *testing.T, f Factory) {
+	lost := []any{int64(6), int64(7), "refused"}
+	ended, again := checkpointEvent(100, 5, true), checkpointEvent(110, 5, false)
+	setBack := checkpointEvent(50, 8, false, lost) // the observer was started again, its clock set back
+	for _, events := range [][]*task.Event{{ended, again}, {again, ended}} {
+		s := f.New(t)
+		for _, e := range events {
+			write(t, s, e)
+		}
+		got, err := s.Checkpoints(t.Context(), "c")
+		require.NoError(t, err)
+		require.EqualValues(t, 110, got[0].At)
+		require.False(t, got[0].Final, "it goes on")
+	}
+	for _, batches := range [][][]*task.Event{{{ended}, {again}, {setBack}}, {{setBack}, {again}, {ended}}, {{again, setBack, ended}}} {
+		s := f.New(t)
+		for _, events := range batches {
+			write(t, s, events...)
+		}
+		got, err := s.Checkpoints(t.Context(), "c")
+		require.NoError(t, err)
+		require.Equal(t, []store.Checkpoint{{
+			Observer: "o", Campaign: "c", At: 50, LastSeq: 8, Dropped: []any{lost}, Host: "node-3",
+		}}, got)
+	}
 }
 
 func testObserverWithoutCheckpoint(t *testing.T, f Factory) {
