@@ -147,36 +147,41 @@ func (w *Writer) room(n int) error {
 	return nil
 }
 
+// next begins the next segment; where that fails, neither it nor the one before is written to again.
 func (w *Writer) next() error {
-	previous := w.f
 	w.n++
 	f, err := os.OpenFile(w.Path(), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
 	if err != nil {
 		w.n--
 		return fmt.Errorf("journal: %w", err)
 	}
+	// A reader that saw the new segment takes the older one for ended, whatever becomes of the new one.
+	err = w.Close()
 	w.f, w.size = f, 0
+	if err = errors.Join(err, w.header()); err != nil {
+		// Without a header nobody could read what follows.
+		return errors.Join(err, w.Close(), os.Remove(w.Path()))
+	}
+	return nil
+}
+
+func (w *Writer) header() error {
 	h := Header{
 		Observer: w.opt.Observer, Host: w.opt.Host, PID: int64(os.Getpid()), Created: w.created, Segment: w.n,
 		Writer: w.opt.Program, Defaults: w.opt.Defaults,
 	}
 	if !w.opt.NoLock {
-		h.Lock = lock(f) == nil
+		h.Lock = lock(w.f) == nil
 	}
 	data := append(task.AppendJSON(nil, h.wire()), '\n')
 	if !w.opt.Text {
+		var err error
 		if data, err = record(h.wire()); err != nil {
 			return err
 		}
 		data = append([]byte(magic), data...)
 	}
-	if err := w.append(data); err != nil {
-		return err
-	}
-	if previous != nil {
-		return previous.Close()
-	}
-	return nil
+	return w.append(data)
 }
 
 // append writes all of data, or leaves the segment as it was.
