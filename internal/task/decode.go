@@ -202,11 +202,11 @@ func (r *reader) number() (any, bool) {
 			return nil, false
 		}
 	}
-	if text := r.text[start:r.at]; whole {
+	text := r.text[start:r.at]
+	if whole {
 		i, err := strconv.ParseInt(text, 10, 64)
 		return i, err == nil
-	} else {
-		f, err := strconv.ParseFloat(text, 64)
-		return f, err == nil
 	}
+	f, err := strconv.ParseFloat(text, 64)
+	return f, err == nil
 }

@@ -21,7 +21,7 @@ func TestReadersAgree(t *testing.T) {
 	s.Apply(e)
 	seeds := [][]byte{
 		AppendJSON(nil, v), s.Encode(),
-		AppendJSON(nil, []any{"\x00\x1f\"\\\n\r\t\b\fé\u2028😀", int64(math.MaxInt64), int64(math.MinInt64), 1e300, 1e-7, -0.0, 0.1,
+		AppendJSON(nil, []any{"\x00\x1f\"\\\n\r\t\b\fé\u2028😀", int64(math.MaxInt64), int64(math.MinInt64), 1e300, 1e-7, math.Copysign(0, -1), 0.1,
 			math.NaN(), math.Inf(-1), []byte("x"), true, false, nil, map[string]any{}, []any{}, map[string]any{"": ""}}),
 		[]byte(`{"a":1,"a":2}`), []byte(`"\u0041\u00e9\ud83d\ude00"`), []byte(`-0`), []byte(`01`), []byte(`1.`), []byte(`1e5`), []byte(`1E5`),
 		[]byte(`123456789012345678901234567890`), []byte(`1e999`), []byte(`"\`), []byte(`"\u00`), []byte(` 1`), []byte(`-`), []byte(``), []byte("\"\xff\""),
