@@ -35,7 +35,7 @@ def test_twenty_kills(tmp_path, report):
     began = time.monotonic()
     with demo_collector(tmp_path) as collector:
         with start_campaign(tmp_path, collector.data / "journal", rounds=ROUNDS) as campaign:
-            killer = Killer(collector, seed, gap=(0.5, 4.5), during_restart=DURING_RESTART)
+            killer = Killer(collector, seed, gap=(0.3, 3.0), during_restart=DURING_RESTART)
             killer.start()
             campaign.finish(600)
             killer.finish()
