@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# One real OpenSearch or Elasticsearch node on the loopback interface, for tests
+# and trials. Its jars come from Maven Central once and stay in MIDA_CACHE.
+#
+#   search.sh get   opensearch|elasticsearch          downloads and compiles
+#   search.sh start opensearch|elasticsearch DIR [PORT]   prints the address; the pid is in DIR/pid
+#   search.sh stop  DIR
+#   search.sh run   opensearch|elasticsearch DIR [key=value...]   in the foreground, until its standard
+#                   input ends; says "STARTED http://…" once it answers; the port is free unless http.port says
+#
+# Needs Java 17 (JAVA17_HOME, or java on the PATH) and mvn. MIDA_SERVER_HEAP is
+# the heap, 512m by default. No authentication, no TLS: never for real data.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${MIDA_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/otelcol-mida}/servers
+
+die() { echo "search.sh: $*" >&2; exit 1; }
+
+java_tool() {
+  if [ -n "${JAVA17_HOME:-}" ]; then echo "$JAVA17_HOME/bin/$1"; else command -v "$1" || die "no $1; install a JDK 17, or set JAVA17_HOME"; fi
+}
+
+check_kind() {
+  [ -f "$here/$1/pom.xml" ] || die "kind \"$1\"; want opensearch or elasticsearch"
+}
+
+# The directory of a kind is named after what it is made from, so a change makes
+# a new one. It appears whole or not at all.
+home_of() { echo "$cache/$1-$(cat "$here/$1/"* "$here/Until.java" "$here/search.sh" | cksum | tr ' ' -)"; }
+
+get() {
+  local kind=$1 home part
+  home=$(home_of "$kind")
+  [ -d "$home" ] && return
+  command -v mvn >/dev/null || die "no mvn; install Maven, which downloads the servers"
+  local javac; javac=$(java_tool javac)
+  mkdir -p "$cache"
+  exec 9>"$cache/.lock"
+  if command -v flock >/dev/null; then flock 9; fi
+  [ -d "$home" ] && return
+  part=$home.part
+  rm -rf "$part"
+  mkdir -p "$part/lib" "$part/classes" "$part/modules/transport-netty4"
+  echo "search.sh: getting $kind from Maven Central" >&2
+  mvn -q -B -f "$here/$kind/pom.xml" -Dmaven.repo.local="$cache/maven" dependency:copy-dependencies \
+    -DincludeScope=runtime -DoutputDirectory="$part/lib" >&2
+  if [ "$kind" = elasticsearch ]; then
+    mv "$part"/lib/netty-* "$part"/lib/transport-netty4-* "$part/modules/transport-netty4/"
+    local version; version=$(sed -n 's/.*<version>\(8\..*\)<.*/\1/p' "$here/$kind/pom.xml" | head -1)
+    printf '%s\n' "name=transport-netty4" "description=HTTP" "version=$version" "elasticsearch.version=$version" \
+      "java.version=17" "classname=org.elasticsearch.transport.netty4.Netty4Plugin" \
+      >"$part/modules/transport-netty4/plugin-descriptor.properties"
+  fi
+  "$javac" -nowarn -cp "$part/lib/*" -d "$part/classes" "$here/Until.java" "$here/$kind/Launch.java" >&2
+  mv "$part" "$home"
+}
+
+# node KIND DIR STDIN key=value... becomes the server.
+node() {
+  local kind=$1 dir=$2 stdin=$3 home heap=${MIDA_SERVER_HEAP:-512m}
+  shift 3
+  home=$(home_of "$kind")
+  mkdir -p "$dir"
+  dir=$(cd "$dir" && pwd)
+  cd "$dir"
+  # C1 and the serial collector start fast and need little; the data is small.
+  exec "$(java_tool java)" "-Xms$heap" "-Xmx$heap" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto \
+    -Djava.security.manager=allow -Dlog4j2.disable.jmx=true -Dlog4j2.configurationFile="$here/log4j2.properties" \
+    -Des.path.home="$dir/home" -Dmida.modules="$home/modules" -Dmida.stdin="$stdin" -cp "$home/classes:$home/lib/*" Launch "$dir/home" \
+    cluster.name=mida node.name=mida network.host=127.0.0.1 http.port=0 transport.port=0 discovery.type=single-node \
+    cluster.routing.allocation.disk.threshold_enabled=false "$@"
+}
+
+start() {
+  local kind=$1 dir=$2 port=${3:-0}
+  mkdir -p "$dir"
+  node "$kind" "$dir" false "http.port=$port" >"$dir/out" 2>"$dir/log" </dev/null &
+  local pid=$!
+  echo "$pid" >"$dir/pid"
+  for _ in $(seq 600); do
+    if grep -q '^STARTED ' "$dir/out"; then
+      sed -n 's/^STARTED //p' "$dir/out"
+      disown "$pid"
+      return
+    fi
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.2
+  done
+  tail -20 "$dir/log" >&2
+  die "$kind did not start; its log is $dir/log"
+}
+
+stop() {
+  local pid; pid=$(cat "$1/pid")
+  kill "$pid" 2>/dev/null || true
+  for _ in $(seq 300); do
+    kill -0 "$pid" 2>/dev/null || return 0
+    sleep 0.1
+  done
+  die "pid $pid does not end"
+}
+
+case "${1:-} $#" in
+  "get 2") check_kind "$2"; get "$2" ;;
+  "start 3" | "start 4") check_kind "$2"; get "$2"; start "$2" "$3" "${4:-0}" ;;
+  "stop 2") stop "$2" ;;
+  run\ *) [ $# -ge 3 ] || die "run KIND DIR"; check_kind "$2"; get "$2"; kind=$2 dir=$3; shift 3; node "$kind" "$dir" true "$@" ;;
+  *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+esac
