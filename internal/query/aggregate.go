@@ -9,29 +9,97 @@ import (
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
+// grouping makes the groups of an aggregation, one document at a time.
+type grouping struct {
+	q      *Query
+	fields []Field // that make the groups
+	index  map[string]*group
+	list   []*group
+	left   map[string]*leftOut
+}
+
 // group is one row of an aggregation in the making.
 type group struct {
 	values  []any // of the group's fields; nil and not present where the tasks have none
 	present []bool
-	members []*document
+	count   int64
+	counts  []int64          // per aggregate: tasks that have the field
+	numbers map[string][]any // by aggregated field: the finite numbers
 	row     map[string]any
 	maxima  []any // per SortKey
 }
 
-func aggregate(docs []*document, q *Query, position *Position) *Answer {
-	groups := collectGroups(docs, q.Groups())
-	if len(groups) == 0 && len(q.Groups()) == 0 {
-		groups = []*group{{}} // aggregates over nothing are one row that says so
+func newGrouping(q *Query) *grouping {
+	return &grouping{q: q, fields: q.Groups(), index: map[string]*group{}, left: map[string]*leftOut{}}
+}
+
+func (g *grouping) newGroup() *group {
+	return &group{
+		values: make([]any, len(g.fields)), present: make([]bool, len(g.fields)),
+		counts: make([]int64, len(g.q.Aggregation)), numbers: map[string][]any{}, maxima: make([]any, len(g.q.Sort)),
 	}
-	left := map[string]*leftOut{}
-	for _, g := range groups {
-		g.compute(q, left)
+}
+
+func (g *grouping) add(d *document) {
+	gr := g.groupOf(d)
+	gr.count++
+	seen := map[string]bool{}
+	for i, a := range g.q.Aggregation {
+		if a.Op == Count {
+			if _, ok := d.values(a.Field); ok {
+				gr.counts[i]++
+			}
+		} else if !seen[a.Field.Name] {
+			seen[a.Field.Name] = true
+			g.collect(gr, a.Field, d)
+		}
+	}
+	for i, k := range g.q.Sort {
+		if k.By == ByMaximum {
+			gr.raise(i, k.Field, d)
+		}
+	}
+}
+
+func (g *grouping) groupOf(d *document) *group {
+	values, present := make([]any, len(g.fields)), make([]bool, len(g.fields))
+	var key strings.Builder
+	for i, f := range g.fields {
+		values[i], present[i] = d.leaf(f)
+		if !present[i] {
+			key.WriteString("-\n")
+			continue
+		}
+		key.WriteString(task.JSON(groupValue(values[i])) + "\n")
+	}
+	gr := g.index[key.String()]
+	if gr == nil {
+		gr = g.newGroup()
+		gr.values, gr.present = values, present
+		g.index[key.String()] = gr
+		g.list = append(g.list, gr)
+	}
+	for i, v := range values {
+		if _, whole := v.(int64); whole { // 1 and 1.0 are one group, shown as 1
+			gr.values[i] = v
+		}
+	}
+	return gr
+}
+
+func (g *grouping) answer(position *Position) *Answer {
+	q, groups := g.q, g.list
+	if len(groups) == 0 && len(g.fields) == 0 {
+		groups = []*group{g.newGroup()} // aggregates over nothing are one row that says so
+	}
+	for _, gr := range groups {
+		gr.compute(q)
 	}
 	slices.SortFunc(groups, func(x, y *group) int { return q.compareGroups(x, y) })
 
 	a := &Answer{Total: int64(len(groups)), Rows: []map[string]any{}}
-	for _, f := range keys(left) {
-		if w := LeftOutWarning(f, left[f].notFinite, left[f].notNumber); w != "" {
+	for _, f := range keys(g.left) {
+		if w := LeftOutWarning(f, g.left[f].notFinite, g.left[f].notNumber); w != "" {
 			a.Warnings = append(a.Warnings, w)
 		}
 	}
@@ -44,40 +112,10 @@ func aggregate(docs []*document, q *Query, position *Position) *Answer {
 		groups = groups[:n]
 		a.Truncated, a.Live, a.NextCursor = true, true, q.CursorAt(start+int64(n))
 	}
-	for _, g := range groups {
-		a.Rows = append(a.Rows, g.row)
+	for _, gr := range groups {
+		a.Rows = append(a.Rows, gr.row)
 	}
 	return a
-}
-
-func collectGroups(docs []*document, fields []Field) []*group {
-	index := map[string]*group{}
-	var groups []*group
-	for _, d := range docs {
-		g := &group{values: make([]any, len(fields)), present: make([]bool, len(fields))}
-		var key strings.Builder
-		for i, f := range fields {
-			g.values[i], g.present[i] = d.leaf(f)
-			if !g.present[i] {
-				key.WriteString("-\n")
-				continue
-			}
-			key.WriteString(task.JSON(groupValue(g.values[i])) + "\n")
-		}
-		known := index[key.String()]
-		if known == nil {
-			known = g
-			index[key.String()] = g
-			groups = append(groups, g)
-		}
-		for i, v := range g.values {
-			if _, whole := v.(int64); whole { // 1 and 1.0 are one group, shown as 1
-				known.values[i] = v
-			}
-		}
-		known.members = append(known.members, d)
-	}
-	return groups
 }
 
 // groupValue brings equal numbers to one form.
@@ -105,82 +143,60 @@ func LeftOutWarning(field string, notFinite, notNumber int64) string {
 	return fmt.Sprintf("%s: values left out of the aggregates: %s", field, strings.Join(parts, ", "))
 }
 
-func (g *group) compute(q *Query, left map[string]*leftOut) {
-	g.row = map[string]any{ColumnCount: int64(len(g.members))}
+func (g *group) compute(q *Query) {
+	g.row = map[string]any{ColumnCount: g.count}
 	for i, f := range q.Groups() {
 		if g.present[i] {
 			g.row[f.Name] = g.values[i]
 		}
 	}
-	counted := map[string]bool{}
-	for _, a := range q.Aggregation {
+	for i, a := range q.Aggregation {
 		if a.Op == Count {
-			g.row[a.Column()] = g.countOf(a.Field)
-			continue
-		}
-		lo := left[a.Field.Name]
-		if lo == nil {
-			lo = &leftOut{}
-			left[a.Field.Name] = lo
-		}
-		numbers := g.numbers(a.Field, lo, !counted[a.Field.Name])
-		counted[a.Field.Name] = true
-		if v := a.of(numbers); v != nil {
+			g.row[a.Column()] = g.counts[i]
+		} else if v := a.of(g.numbers[a.Field.Name]); v != nil {
 			g.row[a.Column()] = v
 		}
 	}
-	g.maxima = make([]any, len(q.Sort))
-	for i, k := range q.Sort {
-		if k.By == ByMaximum {
-			g.maxima[i] = g.maximum(k.Field)
-		}
-	}
 }
 
-func (g *group) countOf(f Field) (n int64) {
-	for _, d := range g.members {
-		if _, ok := d.values(f); ok {
-			n++
-		}
-	}
-	return n
-}
-
-// numbers returns the finite numbers of a field, the elements of lists one by one. Null is nothing, and nothing is left
-// out by leaving it out.
-func (g *group) numbers(f Field, left *leftOut, count bool) []any {
-	var out []any
-	for _, d := range g.members {
-		vals, _ := d.values(f)
-		for _, v := range vals {
-			n, ok := number(v)
-			switch {
-			case ok && !n.IsInf():
-				if _, huge := v.(map[string]any); huge {
-					v, _ = n.Float64()
-				}
-				out = append(out, v)
-			case !count || v == nil:
-			case ok || isNaN(v):
-				left.notFinite++
-			default:
-				left.notNumber++
+// collect takes the finite numbers of a field, the elements of lists one by one. Null is nothing, and nothing is left out
+// by leaving it out.
+func (g *grouping) collect(gr *group, f Field, d *document) {
+	vals, _ := d.values(f)
+	for _, v := range vals {
+		n, ok := number(v)
+		switch {
+		case ok && !n.IsInf():
+			if _, huge := v.(map[string]any); huge {
+				v, _ = n.Float64()
 			}
+			gr.numbers[f.Name] = append(gr.numbers[f.Name], v)
+		case v == nil:
+		case ok || isNaN(v):
+			g.leftOut(f).notFinite++
+		default:
+			g.leftOut(f).notNumber++
 		}
 	}
-	return out
 }
 
-func (g *group) maximum(f Field) (greatest any) {
-	for _, d := range g.members {
-		vals, _ := d.values(f)
-		for _, v := range vals {
-			if rank(v) != rankNothing && (greatest == nil || CompareForSort(v, greatest, false) > 0) {
-				greatest = v
-			}
+func (g *grouping) leftOut(f Field) *leftOut {
+	l := g.left[f.Name]
+	if l == nil {
+		l = &leftOut{}
+		g.left[f.Name] = l
+	}
+	return l
+}
+
+// raise keeps the greatest value of a field for a sort key.
+func (g *group) raise(i int, f Field, d *document) {
+	vals, _ := d.values(f)
+	for _, v := range vals {
+		if rank(v) != rankNothing && (g.maxima[i] == nil || CompareForSort(v, g.maxima[i], false) > 0) {
+			g.maxima[i] = v
 		}
 	}
-	return greatest
 }
 
 func (q *Query) compareGroups(x, y *group) int {

@@ -33,35 +33,41 @@ func (q *Query) ShownFields() []Field {
 	return shown.Fields()
 }
 
-func (m *matcher) checkAmbiguous(docs []*document, q *Query) error {
+// doubt is a field that a query names and that may be ambiguous, with the tasks that count in which it is.
+type doubt struct {
+	field Field
+	shown bool // projected, aggregated or sorted by, not only filtered by
+	tasks int64
+	names []string // the full names, of the task with the least
+}
+
+func doubtsOf(q *Query) []*doubt {
 	shown := map[string]bool{}
 	for _, f := range q.ShownFields() {
 		shown[f.Name] = true
 	}
+	var out []*doubt
 	for _, f := range q.Fields() {
-		if !f.Shortened() {
-			continue
-		}
-		var tasks int64
-		var names []string
-		for _, d := range docs {
-			full := d.ambiguousIn(f)
-			if full == nil {
-				continue
-			}
-			if surely, possibly := m.bounds(q.Filter, d); !possibly || surely && !shown[f.Name] {
-				continue
-			}
-			tasks++
-			if names == nil || task.JSON(full) < task.JSON(names) {
-				names = full
-			}
-		}
-		if tasks > 0 {
-			return AmbiguousError(f, tasks, names)
+		if f.Shortened() {
+			out = append(out, &doubt{field: f, shown: shown[f.Name]})
 		}
 	}
-	return nil
+	return out
+}
+
+// weigh looks at one task.
+func (x *doubt) weigh(m *matcher, filter Filter, d *document) {
+	full := d.ambiguousIn(x.field)
+	if full == nil {
+		return
+	}
+	if surely, possibly := m.bounds(filter, d); !possibly || surely && !x.shown {
+		return
+	}
+	x.tasks++
+	if x.names == nil || task.JSON(full) < task.JSON(x.names) {
+		x.names = full
+	}
 }
 
 // ambiguousIn returns the full names of a field that is ambiguous in the task, else nil.

@@ -9,28 +9,14 @@ import (
 // Evaluate answers a query over task documents in their stored form, with the environment record in place of its digest.
 // It is the reference: plain rather than fast, and every store must equal it.
 func Evaluate(docs []map[string]any, q *Query) (*Answer, error) {
-	position, err := q.Position()
+	s, err := NewStream(q)
 	if err != nil {
 		return nil, err
 	}
-	all := make([]*document, len(docs))
-	for i, m := range docs {
-		all[i] = newDocument(m)
+	for _, m := range docs {
+		s.Add(m)
 	}
-	m := matcher{patterns: map[string]*regexp.Regexp{}}
-	if err := m.checkAmbiguous(all, q); err != nil {
-		return nil, err
-	}
-	var matching []*document
-	for _, d := range all {
-		if m.matches(q.Filter, d) {
-			matching = append(matching, d)
-		}
-	}
-	if len(q.Aggregation) > 0 {
-		return aggregate(matching, q, position), nil
-	}
-	return list(matching, q, position), nil
+	return s.Answer()
 }
 
 // Fields are all fields that the query names.
@@ -67,27 +53,6 @@ func (q *Query) Fields() []Field {
 	}
 	walk(q.Filter)
 	return fields
-}
-
-func list(docs []*document, q *Query, position *Position) *Answer {
-	a := &Answer{Total: int64(len(docs)), Rows: []map[string]any{}}
-	slices.SortFunc(docs, func(x, y *document) int {
-		return q.compareKeys(q.sortValues(x), id(x), q.sortValues(y), id(y))
-	})
-	if position != nil {
-		docs = slices.DeleteFunc(docs, func(d *document) bool {
-			return q.compareKeys(q.sortValues(d), id(d), position.Keys, position.ID) <= 0
-		})
-	}
-	if n := q.PageSize(); len(docs) > n {
-		docs = docs[:n]
-		last := docs[n-1]
-		a.Truncated, a.NextCursor, a.Live = true, q.CursorAfter(q.sortValues(last), id(last)), !q.Stable()
-	}
-	for _, d := range docs {
-		a.Rows = append(a.Rows, d.row(q.Projection))
-	}
-	return a
 }
 
 func (d *document) row(projection []Field) map[string]any {

@@ -1,0 +1,265 @@
+package view
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+// Batch is what one or several Write calls want to store, grouped so that the database is touched once per task.
+type Batch struct {
+	Tasks        map[string]*Task
+	Order        []string // ids of tasks, by first event
+	Workflows    map[string]*Task
+	Environments map[string]*Record // by digest
+	Entities     map[string]*Record // by digest
+	Checkpoints  map[Observer]*Checkpoint
+	Seqs         map[Observer][]int64
+	Events       int
+}
+
+// Task is the part of a task's or a workflow's state that arrived in a batch.
+type Task struct {
+	State  *task.State // nil when only claims arrived
+	Claims []task.Claim
+	Events []Arrival
+}
+
+// Arrival remembers which call an event came from, so that a rejection can be told to that call.
+type Arrival struct {
+	To    *Rejections
+	Event *task.Event
+}
+
+// Rejections are the rejected events of one call.
+type Rejections struct{ List []store.Rejected }
+
+// Add rejects an event.
+func (r *Rejections) Add(e *task.Event, err error) {
+	r.List = append(r.List, store.Rejected{Event: e, Err: err})
+}
+
+// Record is an environment or an entity.
+type Record struct {
+	Time  int64
+	Value any
+	JSON  string
+}
+
+// Observer is the key of a checkpoint and of sequence numbers.
+type Observer struct{ ID, Campaign string }
+
+// NewBatch returns an empty batch.
+func NewBatch() *Batch {
+	return &Batch{
+		Tasks: map[string]*Task{}, Workflows: map[string]*Task{}, Environments: map[string]*Record{},
+		Entities: map[string]*Record{}, Checkpoints: map[Observer]*Checkpoint{}, Seqs: map[Observer][]int64{},
+	}
+}
+
+// Add groups one event; an error says why it can never be stored. The event is copied, where the batch keeps it.
+func (b *Batch) Add(to *Rejections, e *task.Event) error {
+	switch {
+	case e.IsTask():
+		if e.Kind == "" || e.Key == "" {
+			return fmt.Errorf("event %q has no identity: kind %q, scope %q, key %q; want a kind and a key", e.Name, e.Kind, e.Scope, e.Key)
+		}
+		t := b.task(to, e)
+		t.apply(e)
+		t.Claims = append(t.Claims, e.Claims...)
+	case e.IsWorkflow():
+		if e.WorkflowID == "" {
+			return fmt.Errorf("event %q: workflow_id is empty", e.Name)
+		}
+		w := b.Workflows[e.WorkflowID]
+		if w == nil {
+			w = &Task{}
+			b.Workflows[e.WorkflowID] = w
+		}
+		w.apply(workflowFacet(e))
+		w.Events = append(w.Events, Arrival{to, e})
+	case e.Name == task.EventEnvironment:
+		if _, ok := e.Record.(map[string]any); !ok || e.Environment == "" {
+			return fmt.Errorf("event %q: environment is %q and its record a %T; want a digest and a map", e.Name, e.Environment, e.Record)
+		}
+		addRecord(b.Environments, e.Environment, e)
+	case e.Name == task.EventEntity:
+		if err := b.addEntity(to, e); err != nil {
+			return err
+		}
+	case e.Name == task.EventCheckpoint:
+		if err := b.addCheckpoint(e); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("event name %q: want one of the names of docs/journal.md, such as %q", e.Name, task.EventFinished)
+	}
+	if e.Seq > 0 && e.ObserverID != "" {
+		k := Observer{e.ObserverID, e.Campaign}
+		b.Seqs[k] = append(b.Seqs[k], e.Seq)
+	}
+	b.Events++
+	return nil
+}
+
+func (b *Batch) addEntity(to *Rejections, e *task.Event) error {
+	if e.Record == nil && len(e.Claims) == 0 {
+		return fmt.Errorf("event %q has neither a record nor claims", e.Name)
+	}
+	if len(e.Claims) > 0 {
+		if e.Kind == "" || e.Key == "" {
+			return fmt.Errorf("event %q has claims but no task: kind %q, key %q", e.Name, e.Kind, e.Key)
+		}
+		t := b.task(to, e)
+		t.Claims = append(t.Claims, e.Claims...)
+	}
+	if e.Record != nil {
+		addRecord(b.Entities, Digest(e.Record), e)
+	}
+	return nil
+}
+
+func (b *Batch) task(to *Rejections, e *task.Event) *Task {
+	t := b.TaskOf(e.ID())
+	t.Events = append(t.Events, Arrival{to, e})
+	return t
+}
+
+// TaskOf returns the entry of a task, made if missing.
+func (b *Batch) TaskOf(id string) *Task {
+	t := b.Tasks[id]
+	if t == nil {
+		t = &Task{}
+		b.Tasks[id] = t
+		b.Order = append(b.Order, id)
+	}
+	return t
+}
+
+func (t *Task) apply(e *task.Event) {
+	if t.State == nil {
+		t.State = &task.State{}
+	}
+	t.State.Apply(ownMaps(e))
+}
+
+// Merge takes over another batch.
+func (b *Batch) Merge(o *Batch) {
+	for _, id := range o.Order {
+		if b.Tasks[id] == nil {
+			b.Order = append(b.Order, id)
+		}
+	}
+	mergeTasks(b.Tasks, o.Tasks)
+	mergeTasks(b.Workflows, o.Workflows)
+	mergeRecords(b.Environments, o.Environments)
+	mergeRecords(b.Entities, o.Entities)
+	for k, c := range o.Checkpoints {
+		if old := b.Checkpoints[k]; old == nil || old.Less(c) {
+			b.Checkpoints[k] = c
+		}
+	}
+	for k, l := range o.Seqs {
+		b.Seqs[k] = append(b.Seqs[k], l...)
+	}
+	b.Events += o.Events
+}
+
+func mergeTasks(dst, src map[string]*Task) {
+	for id, o := range src {
+		t := dst[id]
+		if t == nil {
+			dst[id] = o
+			continue
+		}
+		if o.State != nil {
+			if t.State == nil {
+				t.State = &task.State{}
+			}
+			t.State.Merge(o.State)
+		}
+		t.Claims = append(t.Claims, o.Claims...)
+		t.Events = append(t.Events, o.Events...)
+	}
+}
+
+func mergeRecords(dst, src map[string]*Record) {
+	for k, r := range src {
+		if old := dst[k]; old == nil || old.Less(r) {
+			dst[k] = r
+		}
+	}
+}
+
+// addRecord keeps, of several records with one digest, the later one, on equal times the greater: a pure choice.
+func addRecord(m map[string]*Record, digest string, e *task.Event) {
+	r := &Record{Time: e.Time, Value: e.Record, JSON: task.JSON(e.Record)}
+	if old := m[digest]; old == nil || old.Less(r) {
+		m[digest] = r
+	}
+}
+
+// Less orders the records of one digest.
+func (r *Record) Less(o *Record) bool {
+	if r.Time != o.Time {
+		return r.Time < o.Time
+	}
+	return r.JSON < o.JSON
+}
+
+// Digest names an entity by its record.
+func Digest(record any) string {
+	sum := sha256.Sum256(task.AppendJSON(nil, record))
+	return hex.EncodeToString(sum[:16])
+}
+
+// ownMaps copies an event with its maps: states live on in the caches of stores, the caller's events are its own.
+func ownMaps(e *task.Event) *task.Event {
+	c := *e
+	for _, m := range []*map[string]any{
+		&c.Used, &c.Generated, &c.TelemetryStart, &c.TelemetryEnd, &c.TelemetryPeak, &c.Custom, &c.Attributes, &c.Resource,
+	} {
+		*m = copyMap(*m)
+	}
+	c.Refs = maps.Clone(e.Refs)
+	c.Tags = slices.Clone(e.Tags)
+	c.Dependencies = slices.Clone(e.Dependencies)
+	if e.Parent != nil {
+		parent := *e.Parent
+		c.Parent = &parent
+	}
+	return &c
+}
+
+func copyMap(m map[string]any) map[string]any {
+	if m == nil {
+		return nil
+	}
+	out := make(map[string]any, len(m))
+	for k, v := range m {
+		out[k] = copyValue(v)
+	}
+	return out
+}
+
+func copyValue(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		return copyMap(v)
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = copyValue(e)
+		}
+		return out
+	case []byte:
+		return slices.Clone(v)
+	default:
+		return v
+	}
+}

@@ -1,0 +1,109 @@
+package view
+
+import (
+	"cmp"
+	"sort"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+// workflowFacet gives start and end of a workflow facets of their own when their observer names none, so that the end
+// need not repeat what the start said.
+func workflowFacet(e *task.Event) *task.Event {
+	if e.Facet != "" {
+		return e
+	}
+	c := *e
+	c.Facet = e.Name
+	return &c
+}
+
+// Workflow says what the events of a workflow know together: the later one holds, and people over tools.
+func Workflow(s *task.State) store.Workflow {
+	var events []*task.Event
+	for _, facets := range s.Attempts {
+		for _, n := range facets {
+			events = append(events, n.Event)
+		}
+	}
+	sort.Slice(events, func(i, j int) bool {
+		a, b := events[i], events[j]
+		if x, y := a.Facet == task.FacetPeople, b.Facet == task.FacetPeople; x != y {
+			return y
+		}
+		if a.Time != b.Time {
+			return a.Time < b.Time
+		}
+		if a.Seq != b.Seq {
+			return a.Seq < b.Seq
+		}
+		if a.Attempt != b.Attempt {
+			return a.Attempt < b.Attempt
+		}
+		return a.Facet < b.Facet
+	})
+	var w store.Workflow
+	for _, e := range events {
+		w.ID = e.WorkflowID
+		w.CampaignID = cmp.Or(e.Campaign, w.CampaignID)
+		w.Name = cmp.Or(e.WorkflowName, w.Name)
+		w.ParentID = cmp.Or(e.WorkflowParentID, w.ParentID)
+		w.Kind = cmp.Or(e.Kind, w.Kind)
+		if e.Facet == task.FacetPeople {
+			continue // when people decided is no time of the workflow
+		}
+		for _, t := range []int64{e.SubmittedAt, e.StartedAt, e.EndedAt, e.Time} {
+			w.FirstAt, w.LastAt = Span(w.FirstAt, w.LastAt, t, t)
+		}
+	}
+	return w
+}
+
+// Span widens the time from first to last by that from f to l; 0 = unknown.
+func Span(first, last, f, l int64) (int64, int64) {
+	if f != 0 && (first == 0 || f < first) {
+		first = f
+	}
+	return first, max(last, l)
+}
+
+// Campaigns sums up workflows, those of tasks without a workflow (id "") included.
+func Campaigns(workflows []store.Workflow) []store.Campaign {
+	byID := map[string]*store.Campaign{}
+	for _, w := range workflows {
+		c := byID[w.CampaignID]
+		if c == nil {
+			c = &store.Campaign{ID: w.CampaignID, ByStatus: map[string]int64{}}
+			byID[w.CampaignID] = c
+		}
+		c.Tasks += w.Tasks
+		if w.ID != "" {
+			c.Workflows++
+		}
+		for status, n := range w.ByStatus {
+			c.ByStatus[status] += n
+		}
+		c.FirstAt, c.LastAt = Span(c.FirstAt, c.LastAt, w.FirstAt, w.LastAt)
+	}
+	out := make([]store.Campaign, 0, len(byID))
+	for _, c := range byID {
+		out = append(out, *c)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].ID < out[j].ID })
+	return out
+}
+
+// SortWorkflows orders a list of workflows as stores answer it.
+func SortWorkflows(list []store.Workflow) {
+	sort.Slice(list, func(i, j int) bool {
+		a, b := list[i], list[j]
+		if a.CampaignID != b.CampaignID {
+			return a.CampaignID < b.CampaignID
+		}
+		if a.FirstAt != b.FirstAt {
+			return a.FirstAt < b.FirstAt
+		}
+		return a.ID < b.ID
+	})
+}
