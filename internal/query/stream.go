@@ -101,3 +101,9 @@ func (s *Stream) IDs() []string {
 	}
 	return out
 }
+
+// Matches says whether a document matches a filter.
+func Matches(f Filter, doc map[string]any) bool {
+	m := matcher{patterns: map[string]*regexp.Regexp{}}
+	return m.matches(f, newDocument(doc))
+}

@@ -20,6 +20,7 @@ type Batch struct {
 	Entities     map[string]*Record // by digest
 	Checkpoints  map[Observer]*Checkpoint
 	Seqs         map[Observer][]int64
+	Ranges       map[Observer]Ranges // of sequence numbers, from a backup
 	Events       int
 }
 
@@ -46,9 +47,10 @@ func (r *Rejections) Add(e *task.Event, err error) {
 
 // Record is an environment or an entity.
 type Record struct {
-	Time  int64
-	Value any
-	JSON  string
+	Time   int64
+	Value  any
+	JSON   string
+	Events []Arrival
 }
 
 // Observer is the key of a checkpoint and of sequence numbers.
@@ -59,6 +61,7 @@ func NewBatch() *Batch {
 	return &Batch{
 		Tasks: map[string]*Task{}, Workflows: map[string]*Task{}, Environments: map[string]*Record{},
 		Entities: map[string]*Record{}, Checkpoints: map[Observer]*Checkpoint{}, Seqs: map[Observer][]int64{},
+		Ranges: map[Observer]Ranges{},
 	}
 }
 
@@ -87,7 +90,7 @@ func (b *Batch) Add(to *Rejections, e *task.Event) error {
 		if _, ok := e.Record.(map[string]any); !ok || e.Environment == "" {
 			return fmt.Errorf("event %q: environment is %q and its record a %T; want a digest and a map", e.Name, e.Environment, e.Record)
 		}
-		addRecord(b.Environments, e.Environment, e)
+		addRecord(b.Environments, e.Environment, to, e)
 	case e.Name == task.EventEntity:
 		if err := b.addEntity(to, e); err != nil {
 			return err
@@ -119,7 +122,7 @@ func (b *Batch) addEntity(to *Rejections, e *task.Event) error {
 		t.Claims = append(t.Claims, e.Claims...)
 	}
 	if e.Record != nil {
-		addRecord(b.Entities, Digest(e.Record), e)
+		addRecord(b.Entities, Digest(e.Record), to, e)
 	}
 	return nil
 }
@@ -167,6 +170,9 @@ func (b *Batch) Merge(o *Batch) {
 	for k, l := range o.Seqs {
 		b.Seqs[k] = append(b.Seqs[k], l...)
 	}
+	for k, r := range o.Ranges {
+		b.Ranges[k], _ = b.Ranges[k].Union(r)
+	}
 	b.Events += o.Events
 }
 
@@ -190,18 +196,26 @@ func mergeTasks(dst, src map[string]*Task) {
 
 func mergeRecords(dst, src map[string]*Record) {
 	for k, r := range src {
-		if old := dst[k]; old == nil || old.Less(r) {
-			dst[k] = r
-		}
+		putRecord(dst, k, r)
 	}
 }
 
-// addRecord keeps, of several records with one digest, the later one, on equal times the greater: a pure choice.
-func addRecord(m map[string]*Record, digest string, e *task.Event) {
-	r := &Record{Time: e.Time, Value: e.Record, JSON: task.JSON(e.Record)}
-	if old := m[digest]; old == nil || old.Less(r) {
+func addRecord(m map[string]*Record, digest string, to *Rejections, e *task.Event) {
+	putRecord(m, digest, &Record{Time: e.Time, Value: e.Record, JSON: task.JSON(e.Record), Events: []Arrival{{to, e}}})
+}
+
+// putRecord keeps, of several records with one digest, the later one, on equal times the greater: a pure choice.
+func putRecord(m map[string]*Record, digest string, r *Record) {
+	old := m[digest]
+	if old == nil {
+		m[digest] = r
+		return
+	}
+	events := append(old.Events, r.Events...)
+	if old.Less(r) {
 		m[digest] = r
 	}
+	m[digest].Events = events
 }
 
 // Less orders the records of one digest.

@@ -97,6 +97,17 @@ func (r Ranges) AddRange(first, last int64) (Ranges, bool) {
 	return append(out, r[j:]...), true
 }
 
+// Union unites two sets and says whether that changed this one.
+func (r Ranges) Union(o Ranges) (Ranges, bool) {
+	changed := false
+	for _, x := range o {
+		var c bool
+		r, c = r.AddRange(x[0], x[1])
+		changed = changed || c
+	}
+	return r, changed
+}
+
 // Count is the number of numbers, Highest the greatest of them.
 func (r Ranges) Count() (n int64) {
 	for _, x := range r {

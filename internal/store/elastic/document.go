@@ -1,0 +1,280 @@
+package elastic
+
+import (
+	"cmp"
+	"math"
+	"sort"
+	"unicode/utf8"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/query"
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+// row is what the index gets to know of one task, apart from its state.
+type row struct {
+	doc       *task.Document
+	edges     []store.Edge
+	leaves    []leaf   // of the indexed roots
+	names     []string // of all leaves
+	ambiguous []string
+}
+
+type leaf struct {
+	name  string // "used.cfg.layers"
+	root  string
+	field string // "used.cfg/layers", see fieldOf
+	value any
+}
+
+func makeRow(s *task.State) *row {
+	d := task.Project(s)
+	r := &row{doc: d, edges: view.Edges(d)}
+	for i, m := range []map[string]any{d.Used, d.Generated, d.TelemetryStart, d.TelemetryEnd, d.TelemetryPeak} {
+		root := indexedRoots[i]
+		for path, v := range r.add(root, m) {
+			r.leaves = append(r.leaves, leaf{root + "." + path, root, fieldOf(root, path), v})
+		}
+	}
+	sort.Slice(r.leaves, func(i, j int) bool { return r.leaves[i].name < r.leaves[j].name })
+	r.add("job", d.Job)
+	r.add("error", d.Error)
+	r.add("custom", d.Custom)
+	r.add("attributes", d.Attributes)
+	if d.Stdout != "" {
+		r.names = append(r.names, "stdout")
+	}
+	if d.Stderr != "" {
+		r.names = append(r.names, "stderr")
+	}
+	sort.Strings(r.names)
+	sort.Strings(r.ambiguous)
+	return r
+}
+
+// add notes the names of the leaves of one map of the document, and that there is a map.
+func (r *row) add(root string, m map[string]any) map[string]any {
+	if m == nil {
+		return nil
+	}
+	r.names = append(r.names, root)
+	leaves, ambiguous := query.Leaves(root, m)
+	for path := range leaves {
+		r.names = append(r.names, root+"."+path)
+	}
+	for short := range ambiguous {
+		r.ambiguous = append(r.ambiguous, root+"."+short)
+	}
+	return leaves
+}
+
+// nature is what an index makes of a value.
+type nature byte
+
+const (
+	plain nature = iota // JSON and the index tell it
+	blunt               // JSON tells it, the index does not: a long text
+	odd                 // JSON does not tell it
+)
+
+func natureOf(v any) nature {
+	switch v := v.(type) {
+	case bool, int64:
+		return plain
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return odd
+		}
+		return plain
+	case string:
+		if len(v) > maxLeafKeyword {
+			return blunt
+		}
+		return plain
+	case []any:
+		if len(v) == 0 {
+			return odd
+		}
+		worst := plain
+		for _, e := range v {
+			if _, list := e.([]any); list {
+				return odd
+			}
+			worst = max(worst, natureOf(e))
+		}
+		return worst
+	default:
+		return odd
+	}
+}
+
+// newFields adds the fields that the row would like to have in the index.
+func (r *row) newFields(to map[string]bool) {
+	for _, l := range r.leaves {
+		if len(l.field) <= maxFieldName && utf8.ValidString(l.field) && natureOf(l.value) != odd {
+			to[l.field] = true
+		}
+	}
+}
+
+// body is the document of a row. With spill the leaves stay in the state alone: the server refused them. spilled counts
+// the leaves that the index does not look at though it could.
+func (r *row) body(f *fields, encoded []byte, spill bool) (body []byte, spilled int) {
+	w := &objectWriter{buf: make([]byte, 0, 2*len(encoded)+1024)}
+	opaque := r.promoted(w)
+	odds := map[string]string{}
+	last := ""
+	for _, l := range r.leaves {
+		n := natureOf(l.value)
+		indexed := f.has(l.field) && !spill
+		if n != plain || !indexed {
+			opaque = append(opaque, l.name)
+		}
+		if n != odd && !indexed {
+			spilled++
+		}
+		switch {
+		case spill:
+		case n == odd:
+			odds[escape(l.name)] = task.JSON(l.value)
+		default:
+			if l.root != last {
+				if last != "" {
+					w.close()
+				}
+				w.open(l.root)
+				last = l.root
+			}
+			w.value(l.field[len(l.root)+1:], l.value)
+		}
+	}
+	if last != "" {
+		w.close()
+	}
+	w.names("leaves", r.names)
+	w.names("opaque", append(opaque, r.ambiguous...))
+	w.names("ambiguous", r.ambiguous)
+	if spill {
+		w.value("spilled", true)
+	}
+	if len(odds) > 0 {
+		w.open("odd")
+		for name, v := range odds {
+			w.value(name, v)
+		}
+		w.close()
+	}
+	r.edgeFields(w)
+	w.value("state", string(encoded))
+	return append(w.buf, '}'), spilled
+}
+
+// promoted writes the fields that every query may filter and sort by, and returns those that are too long for an index.
+func (r *row) promoted(w *objectWriter) (opaque []string) {
+	d := r.doc
+	for _, f := range []struct{ name, value string }{
+		{"id", d.ID}, {"task_id", d.TaskID}, {"kind", d.Kind}, {"status", d.Status.String()}, {"campaign_id", d.CampaignID},
+		{"workflow_id", d.WorkflowID}, {"workflow_name", d.WorkflowName}, {"workflow_parent_id", d.WorkflowParentID},
+		{"activity_id", d.ActivityID}, {"host", d.Host}, {"user", d.User}, {"site", d.Site}, {"scope", d.Scope},
+		{"execution", d.Execution}, {"parent", d.Parent}, {"environment", d.Environment},
+	} {
+		if f.value != "" {
+			w.value(f.name, f.value)
+		}
+		if len(f.value) > maxKeyword {
+			opaque = append(opaque, f.name)
+		}
+	}
+	for _, f := range []struct {
+		name   string
+		values []string
+	}{{"dependencies", d.Dependencies}, {"tags", d.Tags}} {
+		if len(f.values) > 0 {
+			w.value(f.name, f.values)
+		}
+		for _, v := range f.values {
+			if len(v) > maxKeyword {
+				opaque = append(opaque, f.name)
+				break
+			}
+		}
+	}
+	first := d.SubmittedAt
+	if first == 0 || d.StartedAt != 0 && d.StartedAt < first {
+		first = d.StartedAt
+	}
+	first = cmp.Or(first, d.EndedAt)
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{
+		{"attempt", d.Attempt}, {"submitted_at", d.SubmittedAt}, {"started_at", d.StartedAt}, {"ended_at", d.EndedAt},
+		{"first_at", first}, {"last_at", cmp.Or(d.EndedAt, d.StartedAt, d.SubmittedAt)},
+	} {
+		if f.value != 0 {
+			w.value(f.name, f.value)
+		}
+	}
+	if at := cmp.Or(d.StartedAt, d.SubmittedAt, d.EndedAt); at != 0 {
+		w.value("@timestamp", at/1e6)
+	}
+	if d.StartedAt != 0 && d.EndedAt != 0 {
+		w.value("elapsed", float64(d.EndedAt-d.StartedAt)/1e9)
+	}
+	return opaque
+}
+
+func (r *row) edgeFields(w *objectWriter) {
+	if len(r.edges) == 0 {
+		return
+	}
+	targets := make([]string, 0, len(r.edges))
+	list := make([]any, len(r.edges))
+	for i, e := range r.edges {
+		targets = append(targets, e.To)
+		list[i] = []any{e.To, e.Parent, e.Field}
+	}
+	w.names("targets", targets)
+	w.value("edges", list)
+}
+
+// objectWriter writes a JSON object.
+type objectWriter struct{ buf []byte }
+
+func (w *objectWriter) key(name string) {
+	switch {
+	case len(w.buf) == 0:
+		w.buf = append(w.buf, '{')
+	case w.buf[len(w.buf)-1] != '{':
+		w.buf = append(w.buf, ',')
+	}
+	w.buf = append(task.AppendJSON(w.buf, name), ':')
+}
+
+func (w *objectWriter) value(name string, v any) {
+	w.key(name)
+	w.buf = task.AppendJSON(w.buf, v)
+}
+
+func (w *objectWriter) open(name string) {
+	w.key(name)
+	w.buf = append(w.buf, '{')
+}
+
+func (w *objectWriter) close() { w.buf = append(w.buf, '}') }
+
+// names writes a list of names, each once and none longer than an index takes; an empty list not at all.
+func (w *objectWriter) names(field string, names []string) {
+	seen := make(map[string]bool, len(names))
+	list := make([]string, 0, len(names))
+	for _, n := range names {
+		if n = term(n); !seen[n] {
+			seen[n] = true
+			list = append(list, n)
+		}
+	}
+	if len(list) > 0 {
+		w.value(field, list)
+	}
+}

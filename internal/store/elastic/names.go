@@ -1,0 +1,54 @@
+package elastic
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// escape makes one field name of a path. Dots would nest fields, so that m and m.path excluded each other: they become
+// slashes, as in used.cfg/layers. What servers read in a way of their own becomes ~ and two hex digits.
+func escape(path string) string {
+	if path == "" {
+		return "~"
+	}
+	var b strings.Builder
+	for i := range len(path) {
+		c := path[i]
+		switch {
+		case c == '.':
+			b.WriteByte('/')
+		case c < ' ', c == 0x7f, strings.IndexByte(`/~*\"`, c) >= 0, c == ' ' && (i == 0 || i == len(path)-1):
+			fmt.Fprintf(&b, "~%02x", c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// indexedRoots are the maps of a task whose leaves are fields of the index.
+var indexedRoots = []string{"used", "generated", "telemetry_start", "telemetry_end", "telemetry_peak"}
+
+func isIndexed(root string) bool { return slices.Contains(indexedRoots, root) }
+
+// maxFieldName bounds the names of fields in the index; leaves with longer ones are spilled.
+const maxFieldName = 256
+
+// fieldOf is the field of the index that holds a leaf.
+func fieldOf(root, path string) string { return root + "." + escape(path) }
+
+// maxTerm bounds the names of leaves in lists of names. Of longer ones the beginning stands for all of it.
+const maxTerm = 512
+
+func term(name string) string {
+	if len(name) <= maxTerm {
+		return name
+	}
+	end := maxTerm
+	for !utf8.RuneStart(name[end]) {
+		end--
+	}
+	return name[:end]
+}

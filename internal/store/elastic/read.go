@@ -1,0 +1,211 @@
+package elastic
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+// reading runs f with a snapshot of some indices.
+func (s *Store) reading(ctx context.Context, f func(*snapshot) error, kinds ...string) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	p, err := s.look(ctx, kinds...)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	return f(p)
+}
+
+// Tasks implements store.Reader.
+func (s *Store) Tasks(ctx context.Context, ids []string) (out map[string]map[string]any, err error) {
+	err = s.reading(ctx, func(p *snapshot) error {
+		out, err = p.documents(ctx, ids)
+		return err
+	}, tasks)
+	return out, err
+}
+
+// documents returns whole documents by id.
+func (p *snapshot) documents(ctx context.Context, ids []string) (map[string]map[string]any, error) {
+	out := make(map[string]map[string]any, len(ids))
+	err := p.eachOf(ctx, "id", ids, nil, documentSource, smallPage, func(h hit) error {
+		d, err := documentOf(h)
+		out[h.ID] = d
+		return err
+	})
+	return out, err
+}
+
+// documentSource is what documentOf reads.
+var documentSource = []string{"state", "task_id", "kind", "status", "campaign_id", "workflow_id", "workflow_name", "activity_id"}
+
+// damagedMark is the key that a document has, in place of all that its state holds, when that cannot be read.
+const damagedMark = "damaged"
+
+func documentOf(h hit) (map[string]any, error) {
+	state, err := stateOf(h.Source)
+	if err == nil {
+		return task.Project(state).Map(), nil
+	}
+	// One such task must not hide the others.
+	v, err := task.DecodeJSON(h.Source)
+	m, ok := v.(map[string]any)
+	if err != nil || !ok {
+		return nil, fmt.Errorf("task %s: its stored document is damaged", h.ID)
+	}
+	delete(m, "state")
+	m["id"] = h.ID
+	m[damagedMark] = "the stored state of this task cannot be read; this is what is left"
+	return m, nil
+}
+
+// Facts implements store.Reader.
+func (s *Store) Facts(ctx context.Context, ids []string) (map[string]store.TaskFacts, error) {
+	out := make(map[string]store.TaskFacts, len(ids))
+	source := []string{
+		"task_id", "kind", "scope", "execution", "campaign_id", "workflow_id", "workflow_name", "activity_id", "status",
+		"started_at", "ended_at",
+	}
+	err := s.reading(ctx, func(p *snapshot) error {
+		return p.eachOf(ctx, "id", ids, nil, source, largePage, func(h hit) error {
+			var d struct {
+				Task      string `json:"task_id"`
+				Kind      string
+				Scope     string
+				Execution string
+				Campaign  string `json:"campaign_id"`
+				Workflow  string `json:"workflow_id"`
+				Name      string `json:"workflow_name"`
+				Activity  string `json:"activity_id"`
+				Status    string
+				Started   int64 `json:"started_at"`
+				Ended     int64 `json:"ended_at"`
+			}
+			if err := json.Unmarshal(h.Source, &d); err != nil {
+				return fmt.Errorf("task %s: %w", h.ID, err)
+			}
+			status, err := task.ParseStatus(d.Status)
+			if err != nil {
+				return fmt.Errorf("task %s: %w", h.ID, err)
+			}
+			f := store.TaskFacts{
+				ID: h.ID, TaskID: d.Task, Kind: d.Kind, CampaignID: d.Campaign, WorkflowID: d.Workflow, WorkflowName: d.Name,
+				ActivityID: d.Activity, Status: status, StartedAt: d.Started, EndedAt: d.Ended,
+			}
+			f.TraceID, f.SpanID = task.SpanContext(task.Ref{Kind: d.Kind, Scope: d.Scope, Key: d.Task}, d.Execution)
+			out[h.ID] = f
+			return nil
+		})
+	}, tasks)
+	return out, err
+}
+
+// ClaimsOf implements store.Reader. Claims of tasks that are not known yet are among them.
+func (s *Store) ClaimsOf(ctx context.Context, taskIDs []string) ([]store.TaskClaim, error) {
+	return s.claims(ctx, "task", taskIDs, nil)
+}
+
+// ClaimsOn implements store.Reader.
+func (s *Store) ClaimsOn(ctx context.Context, entities []string, role task.Role) ([]store.TaskClaim, error) {
+	keys := make([]string, len(entities))
+	for i, e := range entities {
+		keys[i] = key(e)
+	}
+	var filter []object
+	if role != "" {
+		filter = []object{{"term": object{"role": string(role)}}}
+	}
+	return s.claims(ctx, "entity", keys, filter)
+}
+
+func (s *Store) claims(ctx context.Context, field string, keys []string, filter []object) (out []store.TaskClaim, err error) {
+	err = s.reading(ctx, func(p *snapshot) error {
+		return p.eachOf(ctx, field, keys, filter, []string{"task", "claim"}, largePage, func(h hit) error {
+			var d struct{ Task, Claim string }
+			if err := json.Unmarshal(h.Source, &d); err != nil {
+				return fmt.Errorf("claim %s: %w", h.ID, err)
+			}
+			c, err := claimOf(d.Claim)
+			out = append(out, store.TaskClaim{TaskID: d.Task, Claim: c})
+			return err
+		})
+	}, claims)
+	return out, err
+}
+
+// Dependents implements store.Reader.
+func (s *Store) Dependents(ctx context.Context, ids []string) ([]store.Edge, error) {
+	wanted := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		wanted[id] = true
+	}
+	return s.edges(ctx, "targets", ids, func(e store.Edge) bool { return wanted[e.To] })
+}
+
+// Dependencies implements store.Reader.
+func (s *Store) Dependencies(ctx context.Context, ids []string) ([]store.Edge, error) {
+	return s.edges(ctx, "id", ids, func(store.Edge) bool { return true })
+}
+
+func (s *Store) edges(ctx context.Context, field string, ids []string, keep func(store.Edge) bool) (out []store.Edge, err error) {
+	seen := map[string]bool{} // a task may lead to targets of several chunks
+	err = s.reading(ctx, func(p *snapshot) error {
+		return p.eachOf(ctx, field, ids, nil, []string{"edges"}, largePage, func(h hit) error {
+			if seen[h.ID] {
+				return nil
+			}
+			seen[h.ID] = true
+			var d struct{ Edges [][3]any }
+			if err := json.Unmarshal(h.Source, &d); err != nil {
+				return fmt.Errorf("task %s: its edges: %w", h.ID, err)
+			}
+			for _, x := range d.Edges {
+				e := store.Edge{From: h.ID}
+				e.To, _ = x[0].(string)
+				e.Parent, _ = x[1].(bool)
+				e.Field, _ = x[2].(string)
+				if keep(e) {
+					out = append(out, e)
+				}
+			}
+			return nil
+		})
+	}, tasks)
+	return out, err
+}
+
+// Environments implements store.Reader.
+func (s *Store) Environments(ctx context.Context, digests []string) (map[string]map[string]any, error) {
+	out := make(map[string]map[string]any, len(digests))
+	keys := make([]string, len(digests))
+	for i, d := range digests {
+		keys[i] = key(d)
+	}
+	err := s.reading(ctx, func(p *snapshot) error {
+		return p.eachOf(ctx, "id", keys, nil, []string{"digest", "record"}, smallPage, func(h hit) error { return addEnvironment(out, h) })
+	}, environments)
+	return out, err
+}
+
+func addEnvironment(to map[string]map[string]any, h hit) error {
+	var d struct{ Digest, Record string }
+	err := json.Unmarshal(h.Source, &d)
+	if err != nil {
+		return fmt.Errorf("environment %s: %w", h.ID, err)
+	}
+	v, err := task.DecodeJSON([]byte(d.Record))
+	if err != nil {
+		return fmt.Errorf("environment %s: %w", d.Digest, err)
+	}
+	if m, ok := v.(map[string]any); ok {
+		to[d.Digest] = m
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package elastic
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
+)
+
+// ErrClosed is the error of calls on a closed store.
+var ErrClosed = errors.New("store is closed")
+
+// Store is a view in a cluster. Several collectors may write to it.
+type Store struct {
+	opts   Options
+	client *client
+	log    *zap.Logger
+	setup  setup
+	fields fields
+	pace   *pace
+
+	queue      chan *call
+	writerDone chan struct{}
+	alive      context.Context // of the writer; ends when Close waits no longer
+	kill       context.CancelFunc
+
+	mu     sync.RWMutex // guards closed; held for reading while a call runs
+	closed bool
+
+	tasksChanged, tasksUnchanged, transactions atomic.Int64
+	conflicts, retries, spilled                atomic.Int64
+
+	// Of the writer alone.
+	states *stateCache
+	seen   map[view.Observer]*observer
+}
+
+var (
+	_ store.Store   = (*Store)(nil)
+	_ store.Counted = (*Store)(nil)
+)
+
+// Open makes a store. The cluster need not be there yet: templates and indices are made by the first call that reaches
+// it, and calls fail until then.
+func Open(opts Options) (*Store, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	opts = opts.withDefaults()
+	c, err := newClient(opts)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		opts: opts, client: c, log: opts.Logger, pace: newPace(opts.BulkRequests),
+		queue: make(chan *call, 64), writerDone: make(chan struct{}),
+		states: newStateCache(opts.CacheBytes), seen: map[view.Observer]*observer{},
+	}
+	s.alive, s.kill = context.WithCancel(context.Background())
+	go s.writer()
+	return s, nil
+}
+
+// Counters implements store.Counted.
+func (s *Store) Counters() store.Counters {
+	return store.Counters{
+		TasksChanged: s.tasksChanged.Load(), TasksUnchanged: s.tasksUnchanged.Load(), Transactions: s.transactions.Load(),
+	}
+}
+
+// enter admits a call; leave ends it. Close waits for all of them.
+func (s *Store) enter(ctx context.Context) error {
+	s.mu.RLock()
+	if s.closed {
+		s.mu.RUnlock()
+		return ErrClosed
+	}
+	if err := s.ready(ctx); err != nil {
+		s.mu.RUnlock()
+		return err
+	}
+	return nil
+}
+
+func (s *Store) leave() { s.mu.RUnlock() }
+
+// Close implements store.Store. It waits for running calls; once ctx ends, it breaks off what the writer does, which its
+// callers then hear.
+func (s *Store) Close(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, s.kill)
+	defer stop()
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	close(s.queue)
+	<-s.writerDone
+	s.kill()
+	s.client.close()
+	return nil
+}

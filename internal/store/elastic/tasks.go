@@ -1,0 +1,193 @@
+package elastic
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+// taskEntries are the entries of tasks and of their claims.
+func (s *Store) taskEntries(ctx context.Context, b *view.Batch, ready map[string]*prepared) ([]*entry, error) {
+	var entries, known []*entry
+	byID := map[string]*taskEntry{}
+	names := map[string]bool{}
+	for _, id := range b.Order {
+		t := b.Tasks[id]
+		entries = append(entries, s.claimEntries(id, t)...)
+		if t.State == nil {
+			continue
+		}
+		e := &taskEntry{store: s, news: t, changed: true}
+		e.entry = entry{index: s.index(tasks), id: id, merge: e.merge, body: e.body, stored: e.stored, reject: rejectAll(t.Events)}
+		byID[id] = e
+		if cached := s.states.get(id); cached != nil {
+			e.version = &cached.version
+			e.mergeState(cached.state)
+		} else {
+			e.state, e.prepared = t.State, ready[id]
+		}
+		if !e.changed {
+			known = append(known, &e.entry)
+			continue
+		}
+		e.prepare(names)
+		entries = append(entries, &e.entry)
+	}
+	// The cache may say that there is nothing new in a task that somebody has deleted since.
+	gone, err := s.missing(ctx, known)
+	if err != nil {
+		return nil, err
+	}
+	s.tasksUnchanged.Add(int64(len(known) - len(gone)))
+	for _, g := range gone {
+		e := byID[g.id]
+		e.version, e.state, e.prepared, e.changed = nil, e.news.State, ready[e.id], true
+		e.prepare(names)
+		entries = append(entries, &e.entry)
+	}
+	return entries, s.fields.admit(ctx, s, names)
+}
+
+// taskEntry brings one task in.
+type taskEntry struct {
+	entry
+	store    *Store
+	news     *view.Task
+	state    *task.State // news merged with what is stored; not to be changed
+	changed  bool        // it differs from what is stored
+	prepared *prepared   // of state; nil: not made yet
+}
+
+func (e *taskEntry) merge(source []byte) error {
+	e.prepared = nil
+	if source == nil {
+		e.state, e.changed = e.news.State, true
+		return nil
+	}
+	state, err := stateOf(source)
+	if err != nil {
+		// Writing over it would destroy what may still be saved by hand.
+		return fmt.Errorf("its stored state is damaged: %w", err)
+	}
+	e.mergeState(state)
+	return nil
+}
+
+func stateOf(source []byte) (*task.State, error) {
+	var d struct{ State string }
+	if err := json.Unmarshal(source, &d); err != nil {
+		return nil, err
+	}
+	return task.DecodeState([]byte(d.State))
+}
+
+func (e *taskEntry) mergeState(stored *task.State) {
+	e.state = &task.State{}
+	e.state.Merge(stored)
+	e.changed = e.state.Merge(e.news.State)
+}
+
+func (e *taskEntry) prepare(names map[string]bool) {
+	if e.prepared == nil {
+		e.prepared = &prepared{row: makeRow(e.state), encoded: e.state.Encode()}
+	}
+	if names != nil {
+		e.prepared.row.newFields(names)
+	}
+}
+
+func (e *taskEntry) body(spill bool) ([]byte, error) {
+	if !e.changed {
+		e.store.tasksUnchanged.Add(1)
+		return nil, nil
+	}
+	e.prepare(nil)
+	if n, most := len(e.prepared.encoded), e.store.opts.MaxTaskBytes; n > most {
+		return nil, fmt.Errorf("the task would have %d bytes; max_task_bytes is %d", n, most)
+	}
+	body, spilled := e.prepared.row.body(&e.store.fields, e.prepared.encoded, spill)
+	e.store.spilled.Add(int64(spilled))
+	return body, nil
+}
+
+func (e *taskEntry) stored(v version) {
+	e.store.tasksChanged.Add(1)
+	e.store.states.put(e.id, e.state, v, len(e.prepared.encoded))
+}
+
+// rejectAll tells all calls that have a part in an entry.
+func rejectAll(events []view.Arrival) func(error) {
+	return func(err error) {
+		for _, a := range events {
+			a.To.Add(a.Event, err)
+		}
+	}
+}
+
+// claimEntries add the claims of a task. A claim's id is made of all of it: claims only grow, and one that is there is
+// the same.
+func (s *Store) claimEntries(id string, t *view.Task) []*entry {
+	var out []*entry
+	seen := map[task.Claim]bool{}
+	for _, c := range t.Claims {
+		if math.IsNaN(c.Confidence) {
+			c.Confidence = 0
+		}
+		if seen[c] {
+			continue
+		}
+		seen[c] = true
+		text := task.JSON([]any{string(c.Role), c.Entity, c.Time, c.TimeSource, c.Evidence, c.Confidence, c.Field, c.Label})
+		w := &objectWriter{}
+		claimID := digest(id, text)
+		w.value("id", claimID)
+		w.value("task", id)
+		w.value("entity", key(c.Entity))
+		w.value("role", string(c.Role))
+		w.value("claim", text)
+		body := append(w.buf, '}')
+		out = append(out, &entry{
+			index: s.index(claims), id: claimID, addOnly: true, reject: rejectAll(t.Events),
+			body: func(bool) ([]byte, error) { return body, nil },
+		})
+	}
+	return out
+}
+
+func claimOf(text string) (task.Claim, error) {
+	v, err := task.DecodeJSON([]byte(text))
+	l, _ := v.([]any)
+	if err != nil || len(l) != 8 {
+		return task.Claim{}, fmt.Errorf("claim %.200s: damaged", text)
+	}
+	str := func(i int) string { s, _ := l[i].(string); return s }
+	c := task.Claim{
+		Role: task.Role(str(0)), Entity: str(1), TimeSource: str(3), Evidence: str(4), Field: str(6), Label: str(7),
+	}
+	c.Time, _ = l[2].(int64)
+	c.Confidence, _ = l[5].(float64)
+	return c, nil
+}
+
+// digest is the id of a document that is named by several texts.
+func digest(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:%s", len(p), p)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// key stands for a text of any length in a keyword field: the text, or its beginning and a digest.
+func key(text string) string {
+	if len(text) <= maxTerm {
+		return text
+	}
+	return term(text) + "…" + digest(text)
+}
