@@ -14,7 +14,17 @@ func escape(path string) string {
 		return "~"
 	}
 	var b strings.Builder
-	for i := range len(path) {
+	for i, r := range path {
+		if r > 0xffff { // OpenSearch finds no such field in a source
+			for _, c := range []byte(string(r)) {
+				fmt.Fprintf(&b, "~%02x", c)
+			}
+			continue
+		}
+		if r >= utf8.RuneSelf {
+			b.WriteRune(r)
+			continue
+		}
 		c := path[i]
 		switch {
 		case c == '.':
