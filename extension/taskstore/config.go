@@ -1,6 +1,7 @@
 package taskstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -8,7 +9,9 @@ import (
 	"sort"
 
 	"go.opentelemetry.io/collector/component"
+	"go.uber.org/zap"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
 	"github.com/otelcol-mida/otelcol-mida/internal/store/sqlite"
 )
 
@@ -25,6 +28,8 @@ type Config struct {
 // StoreConfig is one store: exactly one kind must be given.
 type StoreConfig struct {
 	SQLite *SQLiteConfig `mapstructure:"sqlite"`
+	// Elasticsearch is a store in an Elasticsearch or OpenSearch cluster.
+	Elasticsearch *ElasticsearchConfig `mapstructure:"elasticsearch"`
 	// prevent unkeyed literal initialization
 	_ struct{}
 }
@@ -54,7 +59,8 @@ type SQLiteConfig struct {
 
 // DeadLetterConfig is the dead-letter file.
 type DeadLetterConfig struct {
-	// Path of the file, JSON lines. Empty = dead-letter.jsonl beside the database of the store.
+	// Path of the file, JSON lines. Empty = dead-letter.jsonl beside the database of the store, and for a cluster
+	// mida-data/dead-letter.jsonl.
 	Path string `mapstructure:"path"`
 	// MaxBytes is the size at which the file is renamed to <path>.1, over the one before. 0 = 67108864 (64 MiB).
 	MaxBytes int64 `mapstructure:"max_bytes"`
@@ -80,18 +86,23 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf("stores::%s: the name; want 1 to 64 letters, digits, _ . or -", name))
 		}
 		sc := c.Stores[name]
-		if sc.SQLite == nil {
-			errs = append(errs, fmt.Errorf("stores::%s: no kind of store; want sqlite: {path: …}", name))
-			continue
+		switch {
+		case sc.SQLite != nil && sc.Elasticsearch != nil:
+			errs = append(errs, fmt.Errorf("stores::%s: both sqlite and elasticsearch; want one of them", name))
+		case sc.SQLite != nil:
+			if err := sc.SQLite.options().Validate(); err != nil {
+				errs = append(errs, fmt.Errorf("stores::%s::sqlite::%w", name, err))
+			}
+			path := filepath.Clean(sc.SQLite.Path)
+			if other, taken := paths[path]; taken {
+				errs = append(errs, fmt.Errorf("stores::%s::sqlite::path: %q is also the path of store %q; want one file a store", name, sc.SQLite.Path, other))
+			}
+			paths[path] = name
+		case sc.Elasticsearch != nil:
+			errs = append(errs, sc.Elasticsearch.validate("stores::"+name+"::elasticsearch"))
+		default:
+			errs = append(errs, fmt.Errorf("stores::%s: no kind of store; want sqlite: {path: …} or elasticsearch: {endpoints: […]}", name))
 		}
-		if err := sc.SQLite.options().Validate(); err != nil {
-			errs = append(errs, fmt.Errorf("stores::%s::sqlite::%w", name, err))
-		}
-		path := filepath.Clean(sc.SQLite.Path)
-		if other, taken := paths[path]; taken {
-			errs = append(errs, fmt.Errorf("stores::%s::sqlite::path: %q is also the path of store %q; want one file a store", name, sc.SQLite.Path, other))
-		}
-		paths[path] = name
 	}
 	if c.DeadLetters.MaxBytes < 0 {
 		errs = append(errs, fmt.Errorf("dead_letters::max_bytes: %d; want a size in bytes, or 0 for %d", c.DeadLetters.MaxBytes, defaultDeadLetterBytes))
@@ -108,6 +119,15 @@ func (c *Config) names() []string {
 	return names
 }
 
+func (c *StoreConfig) open(ctx context.Context, log *zap.Logger) (store.Store, error) {
+	if c.Elasticsearch != nil {
+		return c.Elasticsearch.open(ctx, log)
+	}
+	o := c.SQLite.options()
+	o.Logger = log
+	return sqlite.Open(ctx, o)
+}
+
 func (c *SQLiteConfig) options() sqlite.Options {
 	return sqlite.Options{
 		Path: c.Path, Synchronous: sqlite.Synchronous(c.Synchronous), NetworkFilesystem: sqlite.NetworkMode(c.NetworkFilesystem),
@@ -119,6 +139,9 @@ func (c *SQLiteConfig) options() sqlite.Options {
 func (c *Config) deadLetterPath(name string) string {
 	if c.DeadLetters.Path != "" {
 		return c.DeadLetters.Path
+	}
+	if c.Stores[name].SQLite == nil {
+		return filepath.FromSlash(elasticDeadLetters)
 	}
 	return filepath.Join(filepath.Dir(c.Stores[name].SQLite.Path), "dead-letter.jsonl")
 }

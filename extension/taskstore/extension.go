@@ -14,7 +14,6 @@ import (
 
 	"github.com/otelcol-mida/otelcol-mida/extension/taskstore/internal/metadata"
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
-	"github.com/otelcol-mida/otelcol-mida/internal/store/sqlite"
 )
 
 // stores is the extension. It opens every store in Start, so that a locked or damaged database is told at once, and
@@ -36,9 +35,8 @@ func (s *stores) Start(ctx context.Context, _ component.Host) (err error) {
 	defer s.mu.Unlock()
 	s.open, s.letters = map[string]store.Store{}, map[string]*deadLetters{}
 	for _, name := range s.config.names() {
-		options := s.config.Stores[name].SQLite.options()
-		options.Logger = s.log.With(zap.String("store", name))
-		st, err := sqlite.Open(ctx, options)
+		sc := s.config.Stores[name]
+		st, err := sc.open(ctx, s.log.With(zap.String("store", name)))
 		if err != nil {
 			return errors.Join(fmt.Errorf("stores::%s: %w", name, err), s.closeAll(ctx))
 		}
