@@ -62,6 +62,10 @@ type Counters struct {
 	TasksChanged   int64 // tasks that a write created or changed
 	TasksUnchanged int64 // tasks of a write that were known as they are
 	Transactions   int64 // committed write transactions
+	// Of stores in a cluster:
+	Conflicts     int64 // documents that another collector had changed, so that they were read and merged again
+	Retries       int64 // documents that were sent again, after a conflict or because the server was busy
+	FieldsSpilled int64 // leaves that were stored without being indexed
 }
 
 // Counted is a store that counts.

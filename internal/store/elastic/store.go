@@ -70,6 +70,7 @@ func Open(opts Options) (*Store, error) {
 func (s *Store) Counters() store.Counters {
 	return store.Counters{
 		TasksChanged: s.tasksChanged.Load(), TasksUnchanged: s.tasksUnchanged.Load(), Transactions: s.transactions.Load(),
+		Conflicts: s.conflicts.Load(), Retries: s.retries.Load(), FieldsSpilled: s.spilled.Load(),
 	}
 }
 
