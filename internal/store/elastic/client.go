@@ -47,7 +47,11 @@ func newClient(o Options) (*client, error) {
 	return c, nil
 }
 
-func (c *client) close() { c.http.CloseIdleConnections() }
+func (c *client) close() {
+	// It only ends looking after nodes that did not answer; there is nothing that could fail.
+	_ = c.es.Close(context.Background())
+	c.http.CloseIdleConnections()
+}
 
 // genuine lets the client take OpenSearch for Elasticsearch. Else it would call a bulk request failed that the server has
 // executed: it looks at the answer's product header afterwards.
