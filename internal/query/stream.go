@@ -71,6 +71,10 @@ func (s *Stream) cut() {
 	}
 }
 
+// Counted says that only the rows of the page were added: a store that sorts and filters exactly found them among total
+// matching tasks, and behind of those behind the cursor.
+func (s *Stream) Counted(total, behind int64) { s.total, s.behind = total, behind }
+
 // Answer is the answer over the documents so far. The rows of a list are those of IDs.
 func (s *Stream) Answer() (*Answer, error) {
 	for _, x := range s.doubts {

@@ -16,7 +16,10 @@ BINARY = os.environ.get("MIDA_BIN", str(ROOT / "bin" / "otelcol-mida"))
 RULES = "rules: [{name: saved, match: 'saved {path:path}', whole_task: save, task: '{path}', generated: [path]}]\n"
 
 
-@pytest.mark.parametrize("overlays", [[], ["logs"], ["otlp"], ["metrics"], ["logs", "otlp", "metrics"]], ids="+".join)
+OVERLAYS = [[], ["logs"], ["otlp"], ["metrics"], ["elasticsearch"], ["logs", "otlp", "metrics", "elasticsearch"]]
+
+
+@pytest.mark.parametrize("overlays", OVERLAYS, ids="+".join)
 def test_ready_configurations_are_valid(tmp_path, overlays):
     """laptop.yaml, alone and with each of the files that add to it."""
     (tmp_path / "rules.yaml").write_text(RULES)
@@ -30,7 +33,7 @@ def test_ready_configurations_are_valid(tmp_path, overlays):
 
 def test_every_ready_configuration_is_tried():
     """A new file in the folder needs a case above."""
-    assert {p.stem for p in READY.glob("*.yaml")} == {"laptop", "logs", "otlp", "metrics"}
+    assert {p.stem for p in READY.glob("*.yaml")} == {"laptop", "logs", "otlp", "metrics", "elasticsearch"}
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/net"), reason="open ports are read from /proc")

@@ -144,7 +144,9 @@ func TestALostAnswerIsNoSecondTask(t *testing.T) {
 			}
 		}}.start(t, kind)
 		s := openStore(t, o)
-		e := event("x", func(e *task.Event) { e.Claims = []task.Claim{{Role: task.Used, Entity: "e", Evidence: "id", Confidence: 1}} })
+		e := event("x", func(e *task.Event) {
+			e.Claims = []task.Claim{{Role: task.Used, Entity: "e", Evidence: "id", Confidence: 1}}
+		})
 		for range 2 {
 			lose.Store(true)
 			write(t, s, e)

@@ -127,13 +127,16 @@ func condition(f query.Compare) (q object, exact bool) {
 		}
 		return numeric && wholeOn(v, f.Field.Type == query.Duration)
 	}
+	if f.Value == 0.0 {
+		f.Value = int64(0) // no elapsed is -0, and a filter that says so means 0
+	}
 	if f.Op == query.In {
 		list, ok := f.Value.([]any)
 		if !ok || len(list) == 0 {
 			return none(), true
 		}
 		for _, v := range list {
-			if !value(v) {
+			if !value(v) || v == 0.0 {
 				return object{"exists": object{"field": f.Field.Name}}, false
 			}
 		}
@@ -152,9 +155,9 @@ func condition(f query.Compare) (q object, exact bool) {
 func wholeOn(v any, double bool) bool {
 	switch v := v.(type) {
 	case int64:
-		return !double || v != 0 && v > -1<<53 && v < 1<<53 // 0 and -0 are not one number to servers
+		return !double || v > -1<<53 && v < 1<<53
 	case float64:
-		return double && v != 0 && !math.IsNaN(v) && !math.IsInf(v, 0)
+		return double && !math.IsNaN(v) && !math.IsInf(v, 0)
 	default:
 		return false
 	}

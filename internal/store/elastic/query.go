@@ -85,8 +85,10 @@ func (r *reader) answer(ctx context.Context) (*query.Answer, error) {
 			}
 			return err
 		})
-	} else {
-		err = r.addFlat(ctx, stream)
+	} else if done, perr := r.addPage(ctx, stream); !done {
+		if err = perr; err == nil {
+			err = r.addFlat(ctx, stream)
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -27,8 +28,12 @@ const (
 // Kinds are all kinds.
 var Kinds = []string{OpenSearch, Elasticsearch}
 
-// patience is how long a server may take to be downloaded, and to start.
-const patience = 5 * time.Minute
+const (
+	downloadPatience = 10 * time.Minute
+	startPatience    = time.Minute
+	// A start that hangs, seen once in hundreds on a loaded machine, is broken off and tried again.
+	starts = 3
+)
 
 // Servers are the servers of a test process.
 type Servers struct {
@@ -78,14 +83,30 @@ func (s *Servers) URL(t testing.TB, kind string) string {
 	return s.running[kind].url
 }
 
-func (s *Servers) start(kind string) *server {
-	r := &server{done: make(chan struct{})}
+func (s *Servers) start(kind string) (r *server) {
 	if s.dir == "" {
-		if s.dir, r.err = os.MkdirTemp("", "mida-servers-"); r.err != nil {
-			return r
+		var err error
+		if s.dir, err = os.MkdirTemp("", "mida-servers-"); err != nil {
+			return &server{err: err}
 		}
 	}
-	dir := filepath.Join(s.dir, kind)
+	ctx, cancel := context.WithTimeout(context.Background(), downloadPatience)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "bash", script(), "get", kind).CombinedOutput(); err != nil {
+		return &server{err: fmt.Errorf("%w: %s", err, out)}
+	}
+	for try := range starts {
+		if r = launch(kind, filepath.Join(s.dir, fmt.Sprint(kind, try))); r.err == nil {
+			break
+		}
+		fmt.Fprintf(os.Stderr, "start %s: %v\n", kind, r.err)
+	}
+	return r
+}
+
+// launch starts a server and waits until it answers.
+func launch(kind, dir string) *server {
+	r := &server{done: make(chan struct{})}
 	if r.err = os.MkdirAll(dir, 0o700); r.err != nil {
 		return r
 	}
@@ -94,7 +115,7 @@ func (s *Servers) start(kind string) *server {
 		r.err = err
 		return r
 	}
-	cmd := exec.Command("bash", script(), "run", kind, dir)
+	cmd := exec.Command("bash", script(), "run", kind, dir) // becomes the server
 	cmd.Stderr = log
 	in, err1 := cmd.StdinPipe()
 	out, err2 := cmd.StdoutPipe()
@@ -104,30 +125,33 @@ func (s *Servers) start(kind string) *server {
 	if r.err != nil {
 		return r
 	}
-	r.end = in
 	started := make(chan string, 1)
 	go func() {
 		defer close(r.done)
+		defer log.Close()
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			if url, ok := strings.CutPrefix(lines.Text(), "STARTED "); ok {
 				started <- url
+			} else {
+				fmt.Fprintln(log, lines.Text())
 			}
 		}
 		close(started)
 		_ = cmd.Wait() // that it ended is all there is to know
-		log.Close()
 	}()
 	select {
 	case r.url = <-started:
-		if r.url == "" {
-			text, _ := os.ReadFile(log.Name())
-			r.err = fmt.Errorf("it ended: %s", text)
-			return r
-		}
-	case <-time.After(patience):
-		r.err = fmt.Errorf("it did not start within %s", patience)
+	case <-time.After(startPatience):
+		_ = cmd.Process.Signal(syscall.SIGQUIT) // prints what its threads do
+		time.AfterFunc(time.Second, func() { _ = cmd.Process.Kill() })
+	}
+	if r.url == "" {
+		<-r.done
+		text, _ := os.ReadFile(log.Name())
+		r.err = fmt.Errorf("it does not answer within %s: %s", startPatience, text)
 		return r
 	}
+	r.end = in
 	r.err = healthy(r.url)
 	return r
 }
@@ -147,7 +171,7 @@ func script() string {
 }
 
 func healthy(url string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/_cluster/health?wait_for_status=green&timeout=60s", nil)
 	if err != nil {

@@ -1,0 +1,120 @@
+package elastic
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/query"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+// addPage lets the server find the page of a list: where it filters and sorts exactly as the reference does. That is so
+// when only promoted fields and the existence of leaves count, and none of them is opaque in any task.
+func (r *reader) addPage(ctx context.Context, stream *query.Stream) (done bool, err error) {
+	position, err := r.q.Position()
+	if err != nil || len(r.q.Aggregation) > 0 || !r.where.exact {
+		return false, err
+	}
+	behind, ok := behindOf(r.q.Sort, position)
+	if !ok {
+		return false, nil
+	}
+	sort := make([]object, 0, len(r.q.Sort)+1)
+	for _, k := range r.q.Sort {
+		if !sortable(k.Field) {
+			return false, nil
+		}
+		order := "asc"
+		if k.Descending {
+			order = "desc"
+		}
+		sort = append(sort, object{k.Field.Name: object{"order": order, "missing": "_last"}})
+	}
+	fields := r.evaluated()
+	names := []string{}
+	for _, f := range fields {
+		names = append(names, term(f.Name))
+	}
+	f := newFlat(fields, r.q)
+	a, err := r.search(ctx, object{
+		"query": r.where.upper, "post_filter": behind, "size": r.q.PageSize(), "_source": f.source, "track_total_hits": false,
+		"sort": append(sort, object{"id": object{"order": "asc"}}),
+		"aggs": object{
+			"total":  object{"filter": all()},
+			"behind": object{"filter": behind},
+			"opaque": object{"global": object{}, "aggs": object{"tasks": object{"filter": object{"bool": object{"should": []object{
+				{"terms": object{"opaque": names}}, {"term": object{"spilled": true}},
+			}}}}}},
+		},
+	})
+	if err != nil {
+		return false, err
+	}
+	type count struct {
+		N int64 `json:"doc_count"`
+	}
+	var counts struct {
+		Total, Behind count
+		Opaque        struct{ Tasks count }
+	}
+	if err := json.Unmarshal(a.Aggregations, &counts); err != nil {
+		return false, fmt.Errorf("search %s: %w", r.index, err)
+	}
+	if counts.Opaque.Tasks.N > 0 {
+		return false, nil
+	}
+	for _, h := range a.Hits.Hits {
+		v, err := task.DecodeJSON(h.Source)
+		m, ok := v.(map[string]any)
+		if err != nil || !ok {
+			return false, fmt.Errorf("task %s: its stored document is damaged", h.ID)
+		}
+		d, err := f.document(h.ID, m)
+		if err != nil {
+			return false, err
+		}
+		stream.Add(r.withEnvironment(d))
+	}
+	stream.Counted(counts.Total.N, counts.Behind.N)
+	return true, nil
+}
+
+// sortable says whether the server orders the field as the reference does.
+func sortable(f query.Field) bool {
+	switch f.Type {
+	case query.String, query.Enum:
+		return f.Root != "stdout" && f.Root != "stderr"
+	case query.Integer, query.Time, query.Duration:
+		return true
+	default:
+		return false
+	}
+}
+
+// behindOf selects the tasks behind the cursor. ok is false for sort values that are not of their field's type.
+func behindOf(keys []query.SortKey, p *query.Position) (q object, ok bool) {
+	if p == nil {
+		return all(), true
+	}
+	q = object{"range": object{"id": object{"gt": p.ID}}}
+	for i := len(keys) - 1; i >= 0; i-- {
+		f, v := keys[i].Field, p.Keys[i]
+		missing := negate(object{"exists": object{"field": f.Name}})
+		if v == nil {
+			q = boolOf("filter", []object{missing, q}) // it comes last, in both directions
+			continue
+		}
+		op := query.Gt
+		if keys[i].Descending {
+			op = query.Lt
+		}
+		further, exact := condition(query.Compare{Field: f, Op: op, Value: v})
+		equal, _ := condition(query.Compare{Field: f, Op: query.Eq, Value: v})
+		if !exact {
+			return nil, false
+		}
+		q = boolOf("should", []object{further, missing, boolOf("filter", []object{equal, q})})
+	}
+	return q, true
+}
