@@ -17,7 +17,7 @@ import (
 )
 
 // stores is the extension. It opens every store in Start, so that a locked or damaged database is told at once, and
-// closes them in Shutdown, which comes after that of the pipelines.
+// closes them in Shutdown, which comes after that of the pipelines. A cluster may be away: its store opens all the same.
 type stores struct {
 	config    *Config
 	log       *zap.Logger
@@ -67,6 +67,9 @@ func (s *stores) observeCounters() error {
 		s.telemetry.RegisterTaskstoreTasksChangedCallback(observe(func(c store.Counters) int64 { return c.TasksChanged })),
 		s.telemetry.RegisterTaskstoreTasksUnchangedCallback(observe(func(c store.Counters) int64 { return c.TasksUnchanged })),
 		s.telemetry.RegisterTaskstoreTransactionsCallback(observe(func(c store.Counters) int64 { return c.Transactions })),
+		s.telemetry.RegisterTaskstoreConflictsCallback(observe(func(c store.Counters) int64 { return c.Conflicts })),
+		s.telemetry.RegisterTaskstoreRetriesCallback(observe(func(c store.Counters) int64 { return c.Retries })),
+		s.telemetry.RegisterTaskstoreFieldsSpilledCallback(observe(func(c store.Counters) int64 { return c.FieldsSpilled })),
 	)
 }
 

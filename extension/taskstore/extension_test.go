@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,6 +70,27 @@ func TestStartIsUndoneWhenAStoreFails(t *testing.T) {
 	require.ErrorContains(t, ext.Start(t.Context(), componenttest.NewNopHost()), "stores::b: ")
 	require.NoError(t, ext.Shutdown(t.Context()))
 	start(t, &Config{Stores: map[string]StoreConfig{"a": sqliteAt(filepath.Join(dir, "a.db"))}}, nil)
+}
+
+// A cluster that is away keeps the collector from nothing: writers hear an error, and try again.
+func TestTheClusterMayBeAway(t *testing.T) {
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	ext := start(t, &Config{Stores: map[string]StoreConfig{"main": {Elasticsearch: &ElasticsearchConfig{Endpoints: []string{gone.URL}}}}}, nil)
+	s, p, err := store.FromHost(host{ext}, "main")
+	require.NoError(t, err)
+	_, err = s.Write(t.Context(), []*task.Event{{Name: task.EventFinished, Kind: "k", Key: "1", Attempt: task.NoAttempt}})
+	require.ErrorContains(t, err, "connection refused")
+	require.NoError(t, p.DeadLetter("main", nil))
+}
+
+func TestCertificatesAreReadAtTheStart(t *testing.T) {
+	cfg := &ElasticsearchConfig{Endpoints: []string{"https://127.0.0.1:1"}}
+	cfg.TLS.CAFile = filepath.Join(t.TempDir(), "none.pem")
+	ext, err := NewFactory().Create(t.Context(), extensiontest.NewNopSettings(metadata.Type), &Config{Stores: map[string]StoreConfig{"main": {Elasticsearch: cfg}}})
+	require.NoError(t, err)
+	require.ErrorContains(t, ext.Start(t.Context(), componenttest.NewNopHost()), "stores::main: elasticsearch::tls: ")
+	require.NoError(t, ext.Shutdown(t.Context()))
 }
 
 func TestCounters(t *testing.T) {
@@ -157,6 +180,11 @@ func TestValidate(t *testing.T) {
 		{"{}", "stores: empty; want at least one"},
 		{"stores: {main: {}}", "stores::main: no kind of store"},
 		{`stores: {"a b": {sqlite: {path: x}}}`, "stores::a b: the name"},
+		{"stores: {main: {sqlite: {path: x}, elasticsearch: {endpoints: ['http://x']}}}", "stores::main: both sqlite and elasticsearch"},
+		{"stores: {main: {elasticsearch: {}}}", "stores::main::elasticsearch::endpoints: empty"},
+		{"stores: {main: {elasticsearch: {endpoints: [x], index_prefix: A}}}", `stores::main::elasticsearch::endpoints[0]: "x"; want an address`},
+		{"stores: {main: {elasticsearch: {endpoints: [x], index_prefix: A}}}", `stores::main::elasticsearch::index_prefix: "A"`},
+		{"stores: {main: {elasticsearch: {endpoints: ['http://x'], username: ada}}}", "stores::main::elasticsearch::username: given without password"},
 		{"stores: {main: {sqlite: {path: ''}}}", "stores::main::sqlite::path: empty"},
 		{"stores: {main: {sqlite: {path: x, synchronous: off}}}", `stores::main::sqlite::synchronous: "off"; want "full" or "normal"`},
 		{"stores: {a: {sqlite: {path: x}}, b: {sqlite: {path: ./x}}}", `stores::b::sqlite::path: "./x" is also the path of store "a"`},

@@ -28,8 +28,11 @@ type TelemetryBuilder struct {
 	meter                       metric.Meter
 	mu                          sync.Mutex
 	registrations               []metric.Registration
+	TaskstoreConflicts          metric.Int64ObservableCounter
 	TaskstoreDeadLetters        metric.Int64Counter
 	TaskstoreDeadLettersDropped metric.Int64Counter
+	TaskstoreFieldsSpilled      metric.Int64ObservableCounter
+	TaskstoreRetries            metric.Int64ObservableCounter
 	TaskstoreTasksChanged       metric.Int64ObservableCounter
 	TaskstoreTasksUnchanged     metric.Int64ObservableCounter
 	TaskstoreTransactions       metric.Int64ObservableCounter
@@ -44,6 +47,51 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterTaskstoreConflictsCallback sets callback for observable TaskstoreConflicts metric.
+func (builder *TelemetryBuilder) RegisterTaskstoreConflictsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.TaskstoreConflicts, obs: o})
+		return nil
+	}, builder.TaskstoreConflicts)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterTaskstoreFieldsSpilledCallback sets callback for observable TaskstoreFieldsSpilled metric.
+func (builder *TelemetryBuilder) RegisterTaskstoreFieldsSpilledCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.TaskstoreFieldsSpilled, obs: o})
+		return nil
+	}, builder.TaskstoreFieldsSpilled)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterTaskstoreRetriesCallback sets callback for observable TaskstoreRetries metric.
+func (builder *TelemetryBuilder) RegisterTaskstoreRetriesCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.TaskstoreRetries, obs: o})
+		return nil
+	}, builder.TaskstoreRetries)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
 }
 
 // RegisterTaskstoreTasksChangedCallback sets callback for observable TaskstoreTasksChanged metric.
@@ -119,6 +167,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.TaskstoreConflicts, err = builder.meter.Int64ObservableCounter(
+		"otelcol_taskstore_conflicts",
+		metric.WithDescription("Documents that another collector had changed, so that they were read and merged again (stores in a cluster). [Alpha]"),
+		metric.WithUnit("{document}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.TaskstoreDeadLetters, err = builder.meter.Int64Counter(
 		"otelcol_taskstore_dead_letters",
 		metric.WithDescription("Records that can never be stored and were written to the dead-letter file. [Alpha]"),
@@ -129,6 +183,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_taskstore_dead_letters_dropped",
 		metric.WithDescription("Dead letters that were lost, because the file rotated over older ones. [Alpha]"),
 		metric.WithUnit("{record}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.TaskstoreFieldsSpilled, err = builder.meter.Int64ObservableCounter(
+		"otelcol_taskstore_fields_spilled",
+		metric.WithDescription("Leaves that were stored without being indexed, over the field budget or refused (stores in a cluster). [Alpha]"),
+		metric.WithUnit("{field}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.TaskstoreRetries, err = builder.meter.Int64ObservableCounter(
+		"otelcol_taskstore_retries",
+		metric.WithDescription("Documents that were sent again, after a conflict or because the server was busy (stores in a cluster). [Alpha]"),
+		metric.WithUnit("{document}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.TaskstoreTasksChanged, err = builder.meter.Int64ObservableCounter(
