@@ -111,9 +111,14 @@ func (e *taskEntry) body(spill bool) ([]byte, error) {
 	if n, most := len(e.prepared.encoded), e.store.opts.MaxTaskBytes; n > most {
 		return nil, fmt.Errorf("the task would have %d bytes; max_task_bytes is %d", n, most)
 	}
-	body, spilled := e.prepared.row.body(&e.store.fields, e.prepared.encoded, spill)
-	e.store.spilled.Add(int64(spilled))
-	return body, nil
+	if spill {
+		body, spilled := e.prepared.row.body(&e.store.fields, e.prepared.encoded, true)
+		e.store.spilled.Add(int64(spilled))
+		return body, nil
+	}
+	e.prepared.makeBody(&e.store.fields)
+	e.store.spilled.Add(int64(e.prepared.spilled))
+	return e.prepared.body, nil
 }
 
 func (e *taskEntry) stored(v version) {

@@ -26,6 +26,14 @@ type call struct {
 type prepared struct {
 	row     *row
 	encoded []byte
+	body    []byte // nil: not made yet
+	spilled int
+}
+
+func (p *prepared) makeBody(f *fields) {
+	if p.body == nil {
+		p.body, p.spilled = p.row.body(f, p.encoded, false)
+	}
 }
 
 // Write implements store.Writer. What is written is seen by every query that starts afterwards: queries refresh.
@@ -66,7 +74,13 @@ func (s *Store) prepare(ctx context.Context, c *call) error {
 			c.ready[id] = p
 		}
 	}
-	return s.fields.admit(ctx, s, names)
+	if err := s.fields.admit(ctx, s, names); err != nil {
+		return err
+	}
+	for _, p := range c.ready {
+		p.makeBody(&s.fields)
+	}
+	return nil
 }
 
 // submit hands a call to the writer and waits. A caller whose time ends does not hear what became of it; nothing in the
