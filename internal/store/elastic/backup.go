@@ -194,7 +194,7 @@ func (l *backupLine) addTo(b *view.Batch, rejected *view.Rejections) error {
 			b.Workflows[view.Workflow(state).ID] = &view.Task{State: state, Events: arrival}
 		}
 	case l.Environment != "" || l.Entity != "":
-		v, err := task.DecodeJSON([]byte(l.Record))
+		v, err := task.DecodeStored([]byte(l.Record))
 		if err != nil {
 			return err
 		}

@@ -107,7 +107,7 @@ func (f *flat) document(id string, stored map[string]any) (map[string]any, error
 			put(l.root, l.path, v)
 		}
 		if text, ok := odds[l.odd].(string); ok {
-			v, err := task.DecodeJSON([]byte(text))
+			v, err := task.DecodeStored([]byte(text))
 			if err != nil {
 				return nil, fmt.Errorf("task %s: %s: %w", id, l.odd, err)
 			}

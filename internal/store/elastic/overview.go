@@ -260,7 +260,7 @@ func (s *Store) Checkpoints(ctx context.Context, campaign string) (out []store.C
 				Host: o.checkpoint.Host, Arrived: o.ranges.Count(), Highest: o.ranges.Highest(), Dropped: []any{},
 			}
 			if o.checkpoint.Dropped != "" {
-				v, err := task.DecodeJSON([]byte(o.checkpoint.Dropped))
+				v, err := task.DecodeStored([]byte(o.checkpoint.Dropped))
 				if err != nil {
 					return fmt.Errorf("checkpoint of %s: %w", k.ID, err)
 				}

@@ -65,7 +65,7 @@ func (r *reader) addPage(ctx context.Context, stream *query.Stream) (done bool, 
 		return false, nil
 	}
 	for _, h := range a.Hits.Hits {
-		v, err := task.DecodeJSON(h.Source)
+		v, err := task.DecodeStored(h.Source)
 		m, ok := v.(map[string]any)
 		if err != nil || !ok {
 			return false, fmt.Errorf("task %s: its stored document is damaged", h.ID)

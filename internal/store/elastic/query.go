@@ -167,7 +167,7 @@ func (r *reader) addFlat(ctx context.Context, stream *query.Stream) error {
 	f := newFlat(r.evaluated(), r.q)
 	var spilled []string
 	err := r.each(ctx, r.where.upper, f.source, largePage, func(h hit) error {
-		v, err := task.DecodeJSON(h.Source)
+		v, err := task.DecodeStored(h.Source)
 		m, ok := v.(map[string]any)
 		if err != nil || !ok {
 			return fmt.Errorf("task %s: its stored document is damaged", h.ID)

@@ -55,7 +55,7 @@ func documentOf(h hit) (map[string]any, error) {
 		return task.Project(state).Map(), nil
 	}
 	// One such task must not hide the others.
-	v, err := task.DecodeJSON(h.Source)
+	v, err := task.DecodeStored(h.Source)
 	m, ok := v.(map[string]any)
 	if err != nil || !ok {
 		return nil, fmt.Errorf("task %s: its stored document is damaged", h.ID)
@@ -200,7 +200,7 @@ func addEnvironment(to map[string]map[string]any, h hit) error {
 	if err != nil {
 		return fmt.Errorf("environment %s: %w", h.ID, err)
 	}
-	v, err := task.DecodeJSON([]byte(d.Record))
+	v, err := task.DecodeStored([]byte(d.Record))
 	if err != nil {
 		return fmt.Errorf("environment %s: %w", d.Digest, err)
 	}

@@ -166,7 +166,7 @@ func (s *Store) claimEntries(id string, t *view.Task) []*entry {
 }
 
 func claimOf(text string) (task.Claim, error) {
-	v, err := task.DecodeJSON([]byte(text))
+	v, err := task.DecodeStored([]byte(text))
 	l, _ := v.([]any)
 	if err != nil || len(l) != 8 {
 		return task.Claim{}, fmt.Errorf("claim %.200s: damaged", text)

@@ -63,8 +63,15 @@ func (s *Store) Write(ctx context.Context, events []*task.Event) ([]store.Reject
 	return c.rejected.List, nil
 }
 
+// prepareFrom is the number of events from which on a batch is prepared: of few, the writer makes fewer in less time than
+// it takes to make those of known tasks for nothing.
+const prepareFrom = 200
+
 // prepare does what the writer would do for tasks that are new to the store.
 func (s *Store) prepare(ctx context.Context, c *call) error {
+	if c.batch.Events < prepareFrom {
+		return nil
+	}
 	c.ready = make(map[string]*prepared, len(c.batch.Tasks))
 	names := map[string]bool{}
 	for id, t := range c.batch.Tasks {
@@ -169,16 +176,19 @@ func (s *Store) forget() {
 // writeGroup merges the batches of several calls and brings them in. Sequence numbers come last, so that an observer is
 // never complete before its tasks are there.
 func (s *Store) writeGroup(ctx context.Context, calls []*call) error {
-	b, ready := calls[0].batch, calls[0].ready
-	for _, c := range calls[1:] {
-		for id, p := range c.ready {
-			if t := b.Tasks[id]; t != nil && t.State != nil {
+	b, ready := calls[0].batch, map[string]*prepared{}
+	for i, c := range calls {
+		for id, t := range c.batch.Tasks {
+			switch other := b.Tasks[id]; {
+			case i > 0 && other != nil && other.State != nil && t.State != nil:
 				delete(ready, id) // more than one call has a part of it
-			} else {
-				ready[id] = p
+			case c.ready[id] != nil:
+				ready[id] = c.ready[id]
 			}
 		}
-		b.Merge(c.batch)
+		if i > 0 {
+			b.Merge(c.batch)
+		}
 	}
 	entries, err := s.taskEntries(ctx, b, ready)
 	if err != nil {

@@ -44,15 +44,16 @@ func (b *Batch) addCheckpoint(e *task.Event) error {
 	return nil
 }
 
-// Less orders checkpoints of one observer: the later one holds; on equal times the one that knows more.
+// Less orders checkpoints of one observer: the one that has given more numbers away holds, of equal ones the later. Numbers
+// go on when an observer is started again; its clock may have been set back meanwhile.
 func (c *Checkpoint) Less(o *Checkpoint) bool {
 	switch {
+	case c.LastSeq != o.LastSeq:
+		return c.LastSeq < o.LastSeq
 	case c.At != o.At:
 		return c.At < o.At
 	case c.Seq != o.Seq:
 		return c.Seq < o.Seq
-	case c.LastSeq != o.LastSeq:
-		return c.LastSeq < o.LastSeq
 	case c.Final != o.Final:
 		return o.Final
 	case c.Dropped != o.Dropped:
