@@ -156,7 +156,8 @@ func (s *Store) claimEntries(id string, t *view.Task) []*entry {
 		w.value("entity", key(c.Entity))
 		w.value("role", string(c.Role))
 		w.value("claim", text)
-		body := append(w.buf, '}')
+		w.close()
+		body := w.buf
 		out = append(out, &entry{
 			index: s.index(claims), id: claimID, addOnly: true, reject: rejectAll(t.Events),
 			body: func(bool) ([]byte, error) { return body, nil },

@@ -211,7 +211,7 @@ func putRecord(m map[string]*Record, digest string, r *Record) {
 		m[digest] = r
 		return
 	}
-	events := append(old.Events, r.Events...)
+	events := slices.Concat(old.Events, r.Events)
 	if old.Less(r) {
 		m[digest] = r
 	}
