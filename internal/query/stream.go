@@ -1,6 +1,7 @@
 package query
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 )
@@ -86,6 +87,9 @@ func (s *Stream) Answer() (*Answer, error) {
 		return s.groups.answer(s.position), nil
 	}
 	s.cut()
+	if s.behind > 0 && len(s.page) == 0 {
+		return nil, fmt.Errorf("%d tasks are behind the cursor, and none of them is on the page", s.behind)
+	}
 	a := &Answer{Total: s.total, Rows: []map[string]any{}}
 	for _, l := range s.page {
 		a.Rows = append(a.Rows, l.doc.row(s.q.Projection))
@@ -110,4 +114,23 @@ func (s *Stream) IDs() []string {
 func Matches(f Filter, doc map[string]any) bool {
 	m := matcher{patterns: map[string]*regexp.Regexp{}}
 	return m.matches(f, newDocument(doc))
+}
+
+// Group is one group that a store has counted itself.
+type Group struct {
+	Values  []any // of Query.Groups; nil and not present where its tasks have none
+	Present []bool
+	Count   int64
+	Counts  []int64          // per aggregate that counts: tasks that have the field
+	Numbers map[string][]any // by field: numbers with the same aggregates as all of the group's
+}
+
+// AddGroup takes a group in place of its tasks, none of which is added. Nothing may be sorted by a maximum.
+func (s *Stream) AddGroup(c Group) {
+	g := s.groups.newGroup()
+	g.values, g.present, g.count, g.counts = c.Values, c.Present, c.Count, c.Counts
+	if c.Numbers != nil {
+		g.numbers = c.Numbers
+	}
+	s.groups.list = append(s.groups.list, g)
 }

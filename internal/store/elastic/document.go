@@ -220,7 +220,8 @@ func (r *row) promoted(w *objectWriter) (opaque []string) {
 		w.value("@timestamp", at/1e6)
 	}
 	if d.StartedAt != 0 && d.EndedAt != 0 {
-		w.value("elapsed", float64(d.EndedAt-d.StartedAt)/1e9)
+		elapsed, _ := query.Elapsed(object{"started_at": d.StartedAt, "ended_at": d.EndedAt})
+		w.value("elapsed", elapsed)
 	}
 	return opaque
 }

@@ -31,21 +31,14 @@ func (r *reader) addPage(ctx context.Context, stream *query.Stream) (done bool, 
 		}
 		sort = append(sort, object{k.Field.Name: object{"order": order, "missing": "_last"}})
 	}
-	fields := r.evaluated()
-	names := []string{}
-	for _, f := range fields {
-		names = append(names, term(f.Name))
-	}
-	f := newFlat(fields, r.q)
+	f := newFlat(r.evaluated(), r.q)
 	a, err := r.search(ctx, object{
 		"query": r.where.upper, "post_filter": behind, "size": r.q.PageSize(), "_source": f.source, "track_total_hits": false,
 		"sort": append(sort, object{"id": object{"order": "asc"}}),
 		"aggs": object{
 			"total":  object{"filter": all()},
 			"behind": object{"filter": behind},
-			"opaque": object{"global": object{}, "aggs": object{"tasks": object{"filter": object{"bool": object{"should": []object{
-				{"terms": object{"opaque": names}}, {"term": object{"spilled": true}},
-			}}}}}},
+			"opaque": object{"global": object{}, "aggs": object{"tasks": object{"filter": r.opaque()}}},
 		},
 	})
 	if err != nil {

@@ -32,7 +32,7 @@ func (s *Store) Query(ctx context.Context, q *query.Query) (*query.Answer, error
 		return nil, err
 	}
 	defer p.close()
-	r := &reader{snapshot: p, q: q, environments: c.environments, where: c.filter(q.Filter)}
+	r := &reader{snapshot: p, q: q, compiler: c, where: c.filter(q.Filter)}
 	return r.answer(ctx)
 }
 
@@ -63,9 +63,9 @@ func (s *Store) allEnvironments(ctx context.Context) (map[string]map[string]any,
 // reader answers one query in one snapshot.
 type reader struct {
 	*snapshot
-	q            *query.Query
-	environments map[string]map[string]any
-	where        bounds
+	*compiler
+	q     *query.Query
+	where bounds
 }
 
 func (r *reader) answer(ctx context.Context) (*query.Answer, error) {
@@ -78,17 +78,9 @@ func (r *reader) answer(ctx context.Context) (*query.Answer, error) {
 		return nil, err
 	}
 	if whole {
-		err = r.each(ctx, r.where.upper, documentSource, smallPage, func(h hit) error {
-			d, err := documentOf(h)
-			if err == nil {
-				stream.Add(r.withEnvironment(d))
-			}
-			return err
-		})
-	} else if done, perr := r.addPage(ctx, stream); !done {
-		if err = perr; err == nil {
-			err = r.addFlat(ctx, stream)
-		}
+		err = r.addWhole(ctx, stream)
+	} else {
+		err = r.addParts(ctx, stream)
 	}
 	if err != nil {
 		return nil, err
@@ -99,6 +91,27 @@ func (r *reader) answer(ctx context.Context) (*query.Answer, error) {
 	}
 	a.Rows, err = r.rows(ctx, stream.IDs())
 	return a, err
+}
+
+// addParts takes the way that reads the least.
+func (r *reader) addParts(ctx context.Context, stream *query.Stream) error {
+	for _, way := range []func(context.Context, *query.Stream) (bool, error){r.addPage, r.addGroups} {
+		if done, err := way(ctx, stream); done || err != nil {
+			return err
+		}
+	}
+	return r.addFlat(ctx, stream)
+}
+
+// addWhole streams whole documents of the tasks that may match.
+func (r *reader) addWhole(ctx context.Context, stream *query.Stream) error {
+	return r.each(ctx, r.where.upper, documentSource, smallPage, func(h hit) error {
+		d, err := documentOf(h)
+		if err == nil {
+			stream.Add(r.withEnvironment(d))
+		}
+		return err
+	})
 }
 
 // rows reads the documents of a page in its order.
