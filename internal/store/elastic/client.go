@@ -17,6 +17,7 @@ import (
 // client speaks to the cluster, Elasticsearch or OpenSearch.
 type client struct {
 	es        *elasticsearch.BaseClient
+	alive     context.Context // of the store: requests end with it
 	http      *http.Transport
 	timeout   time.Duration
 	endpoints []string
@@ -24,12 +25,12 @@ type client struct {
 	openSearch atomic.Bool
 }
 
-func newClient(o Options) (*client, error) {
+func newClient(alive context.Context, o Options) (*client, error) {
 	transport, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
 		transport = &http.Transport{}
 	}
-	c := &client{http: transport.Clone(), timeout: o.RequestTimeout, endpoints: o.Endpoints}
+	c := &client{alive: alive, http: transport.Clone(), timeout: o.RequestTimeout, endpoints: o.Endpoints}
 	c.http.MaxIdleConnsPerHost = 2 * o.BulkRequests
 	if o.TLS != nil {
 		c.http.TLSClientConfig = o.TLS.Clone()
@@ -95,6 +96,7 @@ type ndjson []byte
 func (c *client) do(ctx context.Context, r request, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
+	defer context.AfterFunc(c.alive, cancel)()
 	var body io.Reader
 	content := "application/json"
 	switch b := r.body.(type) {

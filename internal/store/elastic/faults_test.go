@@ -126,9 +126,17 @@ func TestAServerThatHangs(t *testing.T) {
 		<-entered
 		cancel()
 		require.ErrorIs(t, <-done, context.Canceled)
+		// Nor is the end held up, by writers, readers and those who wait for the indices.
+		reading := make(chan error)
+		go func() {
+			_, err := s.Campaigns(context.Background())
+			reading <- err
+		}()
+		<-entered
 		ended, end := context.WithCancel(t.Context())
 		end()
 		require.NoError(t, s.Close(ended))
+		require.ErrorIs(t, <-reading, context.Canceled)
 	})
 }
 

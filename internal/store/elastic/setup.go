@@ -12,15 +12,19 @@ import (
 
 // setup makes templates and indices at the first call that succeeds, so that a collector starts before its cluster.
 type setup struct {
-	mu    sync.Mutex
+	gate  chan struct{} // holds one token while somebody is at it
 	done  bool
 	quiet bool // that it failed was said
 }
 
 // ready returns once the indices exist.
 func (s *Store) ready(ctx context.Context) error {
-	s.setup.mu.Lock()
-	defer s.setup.mu.Unlock()
+	select {
+	case s.setup.gate <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.setup.gate }()
 	if s.setup.done {
 		return nil
 	}

@@ -26,7 +26,7 @@ type Store struct {
 
 	queue      chan *call
 	writerDone chan struct{}
-	alive      context.Context // of the writer; ends when Close waits no longer
+	alive      context.Context // of all requests; ends when Close waits no longer
 	kill       context.CancelFunc
 
 	mu     sync.RWMutex // guards closed; held for reading while a call runs
@@ -52,16 +52,18 @@ func Open(opts Options) (*Store, error) {
 		return nil, err
 	}
 	opts = opts.withDefaults()
-	c, err := newClient(opts)
+	alive, kill := context.WithCancel(context.Background())
+	c, err := newClient(alive, opts)
 	if err != nil {
+		kill()
 		return nil, err
 	}
 	s := &Store{
+		alive: alive, kill: kill, setup: setup{gate: make(chan struct{}, 1)},
 		opts: opts, client: c, log: opts.Logger, pace: newPace(opts.BulkRequests),
 		queue: make(chan *call, 64), writerDone: make(chan struct{}),
 		states: newStateCache(opts.CacheBytes), seen: map[view.Observer]*observer{},
 	}
-	s.alive, s.kill = context.WithCancel(context.Background())
 	go s.writer()
 	return s, nil
 }
@@ -90,8 +92,7 @@ func (s *Store) enter(ctx context.Context) error {
 
 func (s *Store) leave() { s.mu.RUnlock() }
 
-// Close implements store.Store. It waits for running calls; once ctx ends, it breaks off what the writer does, which its
-// callers then hear.
+// Close implements store.Store. It waits for running calls; once ctx ends, it breaks them off.
 func (s *Store) Close(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, s.kill)
 	defer stop()
