@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -91,6 +92,20 @@ type request struct {
 }
 
 type ndjson []byte
+
+// ask sends a request that only reads, and again for a while when the server is too busy, or a shard has just moved.
+func (c *client) ask(ctx context.Context, r request, out any) error {
+	for try := 0; ; try++ {
+		err := c.do(ctx, r, out)
+		var refused *Error
+		if try == maxBusy || !errors.As(err, &refused) || !(result{err: refused}).busy() {
+			return err
+		}
+		if err := wait(ctx, try, busyFirst, busyMost); err != nil {
+			return err
+		}
+	}
+}
 
 // do sends a request and reads its answer into out, if that is not nil.
 func (c *client) do(ctx context.Context, r request, out any) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -177,19 +178,26 @@ func (s *Store) multiGet(ctx context.Context, entries []*entry, source bool) ([]
 			docs[i]["_source"] = []string{"state"}
 		}
 	}
-	var answer struct{ Docs []storedDocument }
-	if err := s.client.do(ctx, request{method: http.MethodPost, path: "/_mget", body: object{"docs": docs}}, &answer); err != nil {
-		return nil, err
-	}
-	if len(answer.Docs) != len(entries) {
-		return nil, fmt.Errorf("multi-get: %d documents asked for, %d answered", len(entries), len(answer.Docs))
-	}
-	for i, d := range answer.Docs {
-		if d.Error != nil {
-			return nil, fmt.Errorf("read %s of %s: %s: %s", entries[i].id, entries[i].index, d.Error.Type, d.Error.Reason)
+	for try := 0; ; try++ {
+		var answer struct{ Docs []storedDocument }
+		if err := s.client.ask(ctx, request{method: http.MethodPost, path: "/_mget", body: object{"docs": docs}}, &answer); err != nil {
+			return nil, err
+		}
+		if len(answer.Docs) != len(entries) {
+			return nil, fmt.Errorf("multi-get: %d documents asked for, %d answered", len(entries), len(answer.Docs))
+		}
+		i := slices.IndexFunc(answer.Docs, func(d storedDocument) bool { return d.Error != nil })
+		if i < 0 {
+			return answer.Docs, nil
+		}
+		// So it is just after an index was made, and while shards move.
+		if e := answer.Docs[i].Error; e.Type != "no_shard_available_action_exception" || try == maxBusy {
+			return nil, fmt.Errorf("read %s of %s: %s: %s", entries[i].id, entries[i].index, e.Type, e.Reason)
+		}
+		if err := wait(ctx, try, busyFirst, busyMost); err != nil {
+			return nil, err
 		}
 	}
-	return answer.Docs, nil
 }
 
 // missing returns those of the entries whose document does not exist.

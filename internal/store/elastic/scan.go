@@ -35,7 +35,7 @@ func (s *Store) indices(kinds ...string) string {
 // refresh makes what was written visible to searches. It costs next to nothing where nothing was written since the last
 // one, and spares each bulk request to wait for one.
 func (s *Store) refresh(ctx context.Context, index string) error {
-	return s.client.do(ctx, request{method: http.MethodPost, path: "/" + index + "/_refresh"}, nil)
+	return s.client.ask(ctx, request{method: http.MethodPost, path: "/" + index + "/_refresh"}, nil)
 }
 
 // look returns a snapshot for a single search.
@@ -63,7 +63,7 @@ func (p *snapshot) open(ctx context.Context) error {
 		ID  string `json:"id"`
 		PIT string `json:"pit_id"`
 	}
-	err := p.store.client.do(ctx, request{
+	err := p.store.client.ask(ctx, request{
 		method: http.MethodPost, path: "/" + p.index + path, query: url.Values{"keep_alive": {keepAlive}},
 	}, &answer)
 	p.pit = answer.ID + answer.PIT
@@ -117,7 +117,7 @@ func (p *snapshot) search(ctx context.Context, body object) (*searchAnswer, erro
 		r.path = "/" + p.index + "/_search"
 	}
 	a := &searchAnswer{}
-	if err := p.store.client.do(ctx, r, a); err != nil {
+	if err := p.store.client.ask(ctx, r, a); err != nil {
 		return nil, err
 	}
 	if a.TimedOut {

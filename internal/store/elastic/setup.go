@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"sync"
 
 	"go.uber.org/zap"
@@ -52,6 +53,13 @@ func (s *Store) prepareIndices(ctx context.Context) error {
 		return err
 	}
 	if err := s.inParallel(kinds, func(kind string) error { return s.makeIndex(ctx, kind) }); err != nil {
+		return err
+	}
+	// An index that another collector has just made is there before it can be read.
+	if err := s.client.do(ctx, request{
+		method: http.MethodGet, path: "/_cluster/health/" + s.indices(kinds...),
+		query: url.Values{"wait_for_status": {"yellow"}, "timeout": {"30s"}},
+	}, nil); err != nil {
 		return err
 	}
 	return s.fields.load(ctx, s)
