@@ -39,7 +39,9 @@ func BenchmarkPoll(b *testing.B) {
 	r.cancel()
 	r.wg.Wait()
 	defer func() { require.NoError(b, r.Shutdown(context.Background())) }()
-	w, m := r.parts(path, b.TempDir())
+	source, err := cfg.source()
+	require.NoError(b, err)
+	w, m := r.parts(source, b.TempDir())
 	callback := r.callback(m)
 	emit := func(_ context.Context, changes []*run) error {
 		for _, x := range changes {

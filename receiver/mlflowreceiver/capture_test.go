@@ -178,7 +178,7 @@ func TestRunsOfAnActivityAreLeftOut(t *testing.T) {
 	r := start(t, filepath.Join(dir, "absent.db"), v, func(c *Config) { c.Capture.Policy.KeepActivities = []string{"t*"} }, nil)
 	r.cancel()
 	r.wg.Wait()
-	_, m := r.parts(filepath.Join(dir, "absent.db"), dir)
+	_, m := r.parts(&sqliteFile{path: filepath.Join(dir, "absent.db")}, dir)
 	callback := r.callback(m)
 	x := full(t, dir)
 	take := func(source string) int {

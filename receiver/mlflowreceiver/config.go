@@ -3,10 +3,10 @@ package mlflowreceiver
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configopaque"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/capture"
 	"github.com/otelcol-mida/otelcol-mida/internal/glob"
@@ -16,9 +16,11 @@ import (
 type Config struct {
 	// Campaign that the runs belong to; empty leaves them without one, to be assigned later.
 	Campaign string `mapstructure:"campaign"`
-	// TrackingURI is the database as MLflow names it: sqlite:///relative.db (to the collector's working directory) or
-	// sqlite:////absolute.db.
+	// TrackingURI is the database as MLflow names it: sqlite:///relative.db (to the collector's working directory),
+	// sqlite:////absolute.db or postgresql://user@host:5432/database.
 	TrackingURI string `mapstructure:"tracking_uri"`
+	// Password of a PostgreSQL server. Empty takes the one of tracking_uri, PGPASSWORD or PGPASSFILE.
+	Password configopaque.String `mapstructure:"password"`
 	// PollInterval is the pause between two polls, at least 10ms.
 	PollInterval time.Duration `mapstructure:"poll_interval"`
 	// StorageID names the storage extension that keeps the position. Without one everything is read again after a
@@ -26,13 +28,15 @@ type Config struct {
 	StorageID *component.ID `mapstructure:"storage"`
 	// SweepSize is how many runs, models and model versions a poll checks for changes that leave no new row, from 1.
 	SweepSize int `mapstructure:"sweep_size"`
-	// BusyTimeout is how long a read waits for a writer, from 1s to 5s.
+	// BusyTimeout is how long a read waits for a writer, on PostgreSQL for a lock of the whole table, from 1s to 5s.
 	BusyTimeout time.Duration `mapstructure:"busy_timeout"`
-	// BaseDir resolves relative paths in params and artifact locations. Empty means the directory of the database.
+	// BaseDir resolves relative paths in params and artifact locations. Empty means the directory of the database, with
+	// PostgreSQL the working directory.
 	BaseDir string `mapstructure:"base_dir"`
-	// RunsAreLocal says that the runs wrote the database from this machine, so that paths in them mean its files. Set
-	// it to false when a tracking server on this machine takes runs from others.
-	RunsAreLocal bool `mapstructure:"runs_are_local"`
+	// RunsAreLocal says that the runs wrote the database from this machine, or see its files under the same names, so that
+	// paths in them mean these. Nil means so for SQLite and not for PostgreSQL. Set it to false when a tracking server on
+	// this machine takes runs from others.
+	RunsAreLocal *bool `mapstructure:"runs_are_local"`
 	// ActivityTag names a tag whose value is the activity of a run; without that tag a run has the activity described
 	// in README.md.
 	ActivityTag string `mapstructure:"activity_tag"`
@@ -56,7 +60,6 @@ func createDefaultConfig() component.Config {
 		PollInterval: time.Second,
 		SweepSize:    2000,
 		BusyTimeout:  2 * time.Second,
-		RunsAreLocal: true,
 		Capture:      Capture{Policy: policy(capture.NewDefaultConfig()), History: true, Artifacts: 200},
 	}
 }
@@ -64,7 +67,7 @@ func createDefaultConfig() component.Config {
 // Validate names every key that cannot be used, with its value and what would be valid.
 func (c *Config) Validate() error {
 	var errs []error
-	if _, err := databasePath(c.TrackingURI); err != nil {
+	if _, err := c.source(); err != nil {
 		errs = append(errs, err)
 	}
 	if c.PollInterval < 10*time.Millisecond {
@@ -83,27 +86,6 @@ func (c *Config) Validate() error {
 // keeps says whether a name passes.
 func (c Choice) keeps(name string) bool {
 	return (len(c.Include) == 0 || glob.Any(c.Include, name)) && !glob.Any(c.Exclude, name)
-}
-
-// databasePath is the file that a tracking URI names, relative or absolute.
-func databasePath(uri string) (string, error) {
-	const want = "want sqlite:///mlflow.db (relative) or sqlite:////path/to/mlflow.db (absolute)"
-	scheme, rest, ok := strings.Cut(uri, ":")
-	switch {
-	case uri == "":
-		return "", errors.New("tracking_uri: empty; " + want)
-	case ok && (scheme == "sqlite" || strings.HasPrefix(scheme, "sqlite+")):
-	case ok && len(scheme) > 1:
-		return "", fmt.Errorf("tracking_uri: scheme %q of %q is not supported: SQLite databases are; %s", scheme, redactText(uri), want)
-	default:
-		return "", fmt.Errorf("tracking_uri: %q is a directory or a file name, and MLflow's file store is not supported: SQLite databases are; %s", redactText(uri), want)
-	}
-	file, ok := strings.CutPrefix(rest, "///")
-	file, _, _ = strings.Cut(file, "?")
-	if !ok || strings.Trim(file, "/") == "" || file == ":memory:" {
-		return "", fmt.Errorf("tracking_uri: %q names no file; %s", uri, want)
-	}
-	return file, nil
 }
 
 // redactText takes secrets out of a text.

@@ -1,7 +1,9 @@
 package mlflowreceiver
 
 import (
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,7 +34,7 @@ func TestConfigOfTheDocs(t *testing.T) {
 	storage := component.MustNewID("file_storage")
 	assert.Equal(t, &Config{
 		Campaign: "my_campaign_1", TrackingURI: "sqlite:////data/lab/mlflow.db", PollInterval: 2 * time.Second, StorageID: &storage,
-		SweepSize: 500, BusyTimeout: 3 * time.Second, BaseDir: "/data/lab", ActivityTag: "stage",
+		SweepSize: 500, BusyTimeout: 3 * time.Second, BaseDir: "/data/lab", RunsAreLocal: new(bool), ActivityTag: "stage",
 		Experiments: Choice{Include: []string{"defect*"}, Exclude: []string{"*scratch*"}},
 		Capture: Capture{
 			Policy: policy{
@@ -50,7 +52,13 @@ func TestConfigErrorsNameKeyAndValue(t *testing.T) {
 		want   []string
 	}{
 		{func(c *Config) { c.TrackingURI = "" }, []string{"tracking_uri", "sqlite:///"}},
-		{func(c *Config) { c.TrackingURI = "postgresql://ada:geheim@db/mlflow" }, []string{"tracking_uri", `"postgresql"`, "[redacted]@db", "sqlite:///"}},
+		{func(c *Config) { c.TrackingURI = "mysql+pymysql://ada:geheim@db/mlflow" }, []string{"tracking_uri", `"mysql"`, "[redacted]@db", "not supported", "sqlite:///", "postgresql://user@host"}},
+		{func(c *Config) { c.TrackingURI = "postgresql://ada:geheim@db:port/mlflow" }, []string{"tracking_uri", "postgresql://user@host"}},
+		{func(c *Config) { c.TrackingURI = "postgresql://ada:ge/he@geheim@db/mlflow" }, []string{"tracking_uri", "%40", "password"}},
+		{func(c *Config) { c.TrackingURI = "postgresql://ada:geheim@db/mlflow?sslmode=perhaps" }, []string{"tracking_uri", "sslmode"}},
+		{func(c *Config) { c.TrackingURI = "postgresql://ada:geheim@db" }, []string{"tracking_uri", "names no database"}},
+		{func(c *Config) { c.TrackingURI = "postgresql:mlflow" }, []string{"tracking_uri", "postgresql://user@host"}},
+		{func(c *Config) { c.Password = "geheim" }, []string{"password", "SQLite"}},
 		{func(c *Config) { c.TrackingURI = "./mlruns" }, []string{"tracking_uri", "./mlruns", "sqlite:///"}},
 		{func(c *Config) { c.TrackingURI = "sqlite://mlflow.db" }, []string{"tracking_uri", "sqlite://mlflow.db", "names no file"}},
 		{func(c *Config) { c.TrackingURI = "sqlite:///:memory:" }, []string{"names no file"}},
@@ -76,15 +84,44 @@ func TestConfigErrorsNameKeyAndValue(t *testing.T) {
 	}
 }
 
-func TestDatabasePath(t *testing.T) {
+func TestSourceOfTheURI(t *testing.T) {
+	here, err := filepath.Abs(".")
+	require.NoError(t, err)
 	for uri, want := range map[string]string{
-		"sqlite:///mlflow.db": "mlflow.db", "sqlite:////data/m.db": "/data/m.db", "sqlite+pysqlite:///x/m.db?timeout=20": "x/m.db",
-		"sqlite:///C:/m.db": "C:/m.db",
+		"sqlite:///mlflow.db": filepath.Join(here, "mlflow.db"), "sqlite:////data/m.db": "/data/m.db",
+		"sqlite+pysqlite:///x/m.db?timeout=20":                         filepath.Join(here, "x/m.db"),
+		"postgresql://ada:geheim@db.example.org/mlflow":                "postgresql://ada@db.example.org:5432/mlflow",
+		"postgresql+psycopg2://ada@db:6432/runs?sslmode=disable":       "postgresql://ada@db:6432/runs",
+		"postgres://ada@db/mlflow?keepalives=1&connect_timeout=3":      "postgresql://ada@db:5432/mlflow",
+		"postgresql://ada@/mlflow?host=/run/postgresql&gssencmode=off": "postgresql://ada@/run/postgresql:5432/mlflow",
 	} {
-		got, err := databasePath(uri)
-		require.NoError(t, err)
-		assert.Equal(t, want, got)
+		cfg := createDefaultConfig().(*Config)
+		cfg.TrackingURI = uri
+		got, err := cfg.source()
+		require.NoError(t, err, uri)
+		assert.Equal(t, want, got.name())
+		assert.Equal(t, strings.HasPrefix(uri, "sqlite"), cfg.runsAreLocal())
 	}
+}
+
+func TestConnectionIsReadOnlyAndBounded(t *testing.T) {
+	t.Setenv("PGPASSFILE", filepath.Join(t.TempDir(), "pgpass"))
+	require.NoError(t, os.WriteFile(os.Getenv("PGPASSFILE"), []byte("db:*:*:ada:of the file\n"), 0o600))
+	cfg := createDefaultConfig().(*Config)
+	cfg.TrackingURI = "postgresql://ada@db/mlflow?application_name=mine&default_transaction_read_only=off"
+	source, err := cfg.source()
+	require.NoError(t, err)
+	conn := source.(*postgres).conn
+	assert.Equal(t, "of the file", conn.Password)
+	assert.Equal(t, "on", conn.RuntimeParams["default_transaction_read_only"])
+	assert.Equal(t, "mine", conn.RuntimeParams["application_name"])
+	assert.Equal(t, "30000", conn.RuntimeParams["statement_timeout"])
+	assert.Equal(t, "2000", conn.RuntimeParams["lock_timeout"])
+	assert.NotZero(t, conn.ConnectTimeout)
+	cfg.Password = "of the key"
+	source, err = cfg.source()
+	require.NoError(t, err)
+	assert.Equal(t, "of the key", source.(*postgres).conn.Password)
 }
 
 func TestStorageMustBeOne(t *testing.T) {

@@ -30,14 +30,19 @@ type cursor struct {
 	Seq      int64           `json:"seq"`
 	Time     int64           `json:"time"`
 	Marks    map[string]mark `json:"marks"`
-	Sweep    int64           `json:"sweep"`
+	Sweep    string          `json:"sweep_run"` // the last run that the sweep compared
 }
 
-// mark is the last row that was read of a table. Row numbers are used again after deletions, so it keeps what the row
-// held.
+// mark is how far a table was read.
 type mark struct {
+	// Row is SQLite's number of the last row, and Print what it held, because numbers are used again after deletions.
 	Row   int64  `json:"row"`
 	Print uint64 `json:"print"`
+	// PostgreSQL: rows of transactions before Since are known; Row is the block where to look for others first, File
+	// what the table is kept in. The first reading of the runs is behind the run After, until it is nil.
+	Since uint64  `json:"since,omitempty"`
+	File  string  `json:"file,omitempty"`
+	After *string `json:"after,omitempty"`
 }
 
 // seen is what was last read of a run.

@@ -5,76 +5,91 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net/url"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
-
-	"modernc.org/sqlite"
 )
 
 // What can keep a poll from reading. None is final: the next poll tries again.
 var (
-	errAbsent    = errors.New("the database does not exist yet")
-	errNotMLflow = errors.New("this is not an MLflow database yet")
-	errLocked    = errors.New("the database is locked")
-	errReplaced  = errors.New("the database file was replaced by another")
+	errAbsent      = errors.New("the database does not exist yet")
+	errNotMLflow   = errors.New("this is not an MLflow database yet")
+	errLocked      = errors.New("the database is locked")
+	errUnreachable = errors.New("the server cannot be reached")
+	errDenied      = errors.New("access is denied")
+	errReplaced    = errors.New("the database was replaced by another")
 )
 
-// database is one read-only connection. SQLite's data_version counts per connection, so it is kept open between polls;
-// a lock is held only inside read.
+// dialect is what differs between the databases that MLflow writes. It outlives connections, and may keep what it found.
+type dialect interface {
+	// name is the database for messages, without its password.
+	name() string
+	// open prepares read-only connections, of which one is used.
+	open(ctx context.Context) (*sql.DB, error)
+	// current fails when another database took the place of the open one, or none did; errReplaced is the former.
+	current(ctx context.Context, d *database) error
+	// version changes when another connection committed.
+	version(ctx context.Context, d *database) (string, error)
+	// cookie changes with the schema.
+	cookie(ctx context.Context, d *database) (string, error)
+	// columns is a query of all pairs of table and column.
+	columns() string
+	// begin starts a transaction that sees one state of the database.
+	begin() string
+	// placeholders writes the ? of a query as the database wants them.
+	placeholders(query string) string
+	// atMost bounds the time of one transaction; 0 does not.
+	atMost() time.Duration
+	// classify wraps what the database said into one of the errors above.
+	classify(err error) error
+	// local is the file of a database that is one, else empty.
+	local() string
+
+	// tails reads what was inserted since the marks were made. Tables without a mark begin at their end, except runs:
+	// whole runs are read anyway, and what they hold is in them.
+	tails(ctx context.Context, d *database, version string, r *reader, old map[string]mark) (tailed, error)
+	// pending says that tails has work though nothing was committed.
+	pending() bool
+	// advance reads points of a run that its history lacks, about limit, and says how many there were.
+	advance(tx rows, h *history, id string, limit int) (int, error)
+	// reset forgets what was found, because everything is read again.
+	reset()
+}
+
+// database is one read-only connection, kept open between polls. Nothing is locked outside read.
 type database struct {
-	path   string
-	file   os.FileInfo
+	dialect
 	pool   *sql.DB
 	conn   *sql.Conn
 	schema schema
-	cookie int64 // schema_version of SQLite when schema was read
+	made   string // the cookie when schema was read
 
-	held func(time.Duration) // told how long each transaction held its lock
+	held func(time.Duration) // told how long each transaction took
 }
 
-// openDatabase opens the file read-only, never as immutable and never changing its journal mode: writers of both
-// rollback journal and WAL go on as if nobody read.
-func openDatabase(ctx context.Context, path string, busy time.Duration, held func(time.Duration)) (*database, error) {
-	file, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && file.Size() == 0 {
-		return nil, errAbsent
-	}
-	if err != nil {
-		return nil, err
-	}
-	if file.IsDir() {
-		return nil, fmt.Errorf("%s is a directory; want the file of an SQLite database", path)
-	}
-	pool, err := sql.Open("sqlite", dsn(path, busy))
+func openDatabase(ctx context.Context, from dialect, held func(time.Duration)) (*database, error) {
+	pool, err := from.open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	pool.SetMaxOpenConns(1)
-	d := &database{path: path, file: file, pool: pool, held: held}
-	if d.conn, err = pool.Conn(ctx); err == nil {
-		err = d.loadSchema(ctx)
-	}
-	if err != nil {
+	d := &database{dialect: from, pool: pool, held: held}
+	if err = d.connect(ctx); err != nil {
 		d.close()
-		return nil, classify(err)
+		return nil, err
 	}
 	return d, nil
 }
 
-func dsn(path string, busy time.Duration) string {
-	parts := strings.Split(filepath.ToSlash(path), "/")
-	for i, p := range parts {
-		parts[i] = url.PathEscape(p)
+func (d *database) connect(ctx context.Context) error {
+	within, cancel := d.bounded(ctx)
+	defer cancel()
+	var err error
+	if d.conn, err = d.pool.Conn(within); err != nil {
+		return d.classify(err)
 	}
-	name := strings.Join(parts, "/")
-	if !strings.HasPrefix(name, "/") { // a Windows drive
-		name = "/" + name
+	if d.made, err = d.cookie(ctx, d); err != nil {
+		return err
 	}
-	return fmt.Sprintf("file://%s?mode=ro&_pragma=busy_timeout(%d)&_pragma=query_only(1)", name, busy.Milliseconds())
+	return d.classify(d.loadSchema(ctx))
 }
 
 func (d *database) close() {
@@ -84,63 +99,61 @@ func (d *database) close() {
 	d.pool.Close()
 }
 
-// current fails when another file took the place of the one that is open, or none did.
-func (d *database) current() error {
-	file, err := os.Stat(d.path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return errAbsent
-	case err != nil:
-		return err
-	case !os.SameFile(file, d.file):
-		return errReplaced
-	}
-	return nil
-}
-
-// dataVersion changes when another connection committed.
-func (d *database) dataVersion(ctx context.Context) (int64, error) {
-	var v int64
-	err := d.conn.QueryRowContext(ctx, "PRAGMA data_version").Scan(&v)
-	return v, classify(err)
-}
-
 // migrated says that tables changed since the schema was read, and reads it again.
 func (d *database) migrated(ctx context.Context) (bool, error) {
-	var cookie int64
-	if err := d.conn.QueryRowContext(ctx, "PRAGMA schema_version").Scan(&cookie); err != nil {
-		return false, classify(err)
+	now, err := d.cookie(ctx, d)
+	if err != nil || now == d.made {
+		return false, err
 	}
-	if cookie == d.cookie {
-		return false, nil
+	if err := d.loadSchema(ctx); err != nil {
+		return true, d.classify(err)
 	}
-	return true, classify(d.loadSchema(ctx))
+	d.made = now
+	return true, nil
+}
+
+// one reads one row outside a transaction.
+func (d *database) one(ctx context.Context, query string, dest ...any) error {
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
+	return d.classify(d.conn.QueryRowContext(ctx, query).Scan(dest...))
+}
+
+func (d *database) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if n := d.atMost(); n > 0 {
+		return context.WithTimeout(ctx, n)
+	}
+	return ctx, func() {}
 }
 
 // rows is one open read transaction.
 type rows struct {
 	ctx   context.Context
-	conn  *sql.Conn
+	db    *database
 	count func(table string, n int)
 }
 
-// read runs fn in one transaction, so that what it reads belongs together. fn must be short: while it runs, writers of a
-// rollback journal wait at their commit.
+// read runs fn in one transaction, so that what it reads belongs together. fn must be short: while it runs, writers of an
+// SQLite rollback journal wait at their commit, and PostgreSQL keeps what it could clean up.
 func (d *database) read(ctx context.Context, count func(string, int), fn func(rows) error) error {
 	start := time.Now()
-	if _, err := d.conn.ExecContext(ctx, "BEGIN"); err != nil {
-		return classify(err)
+	within, cancel := d.bounded(ctx)
+	defer cancel()
+	if _, err := d.conn.ExecContext(within, d.begin()); err != nil {
+		return d.classify(err)
 	}
-	err := fn(rows{ctx: ctx, conn: d.conn, count: count})
+	err := fn(rows{ctx: within, db: d, count: count})
 	// The end must come even when ctx is over, or the lock would stay.
-	_, rerr := d.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+	end, cancelEnd := d.bounded(context.WithoutCancel(ctx))
+	defer cancelEnd()
+	_, rerr := d.conn.ExecContext(end, "ROLLBACK")
 	d.held(time.Since(start))
-	return classify(errors.Join(err, rerr))
+	return d.classify(errors.Join(err, rerr))
 }
 
 // each calls fn for every row of a query.
 func (r rows) each(table, query string, args []any, fn func(scan func(...any) error) error) error {
-	res, err := r.conn.QueryContext(r.ctx, query, args...)
+	res, err := r.db.conn.QueryContext(r.ctx, r.db.placeholders(query), args...)
 	if err != nil {
 		return fmt.Errorf("table %s: %w", table, err)
 	}
@@ -157,31 +170,4 @@ func (r rows) each(table, query string, args []any, fn func(scan func(...any) er
 		return fmt.Errorf("table %s: %w", table, err)
 	}
 	return nil
-}
-
-// SQLite's primary result codes that have a meaning of their own here.
-const (
-	sqliteBusy     = 5
-	sqliteLocked   = 6
-	sqliteReadOnly = 8 // a hot journal that only a writer may roll back
-	sqliteCantOpen = 14
-	sqliteSchema   = 17
-	sqliteNotADB   = 26
-)
-
-func classify(err error) error {
-	if err == nil {
-		return nil
-	}
-	var se *sqlite.Error
-	if !errors.As(err, &se) {
-		return err
-	}
-	switch se.Code() & 0xff {
-	case sqliteBusy, sqliteLocked, sqliteReadOnly, sqliteCantOpen, sqliteSchema:
-		return fmt.Errorf("%w: %w", errLocked, err)
-	case sqliteNotADB:
-		return fmt.Errorf("%w: %w", errNotMLflow, err)
-	}
-	return err
 }

@@ -78,7 +78,7 @@ func (m *mapper) event(x *run) (*task.Event, withheld, error) {
 // local says whether the run's paths mean files of this machine. Runs whose artifacts go through a tracking server may
 // come from anywhere.
 func (m *mapper) local(x *run) bool {
-	return m.cfg.RunsAreLocal && !strings.HasPrefix(x.artifactURI, "mlflow-artifacts:")
+	return m.cfg.runsAreLocal() && !strings.HasPrefix(x.artifactURI, "mlflow-artifacts:")
 }
 
 // workflow of a nested run is its root run, of any other its experiment.

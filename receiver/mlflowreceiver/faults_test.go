@@ -152,11 +152,11 @@ func (l *logged) replaced(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("this is no database, but long enough to be one: "+strings.Repeat("x", 2000)), 0o600))
 	eventually(t, "a wrong file is explained", func() bool { return x.logs.FilterMessageSnippet("no MLflow tracking database").Len() == 1 })
 	other := path + ".new"
-	copyFile(t, l.db, other)
+	copyFile(t, fileOf(l.db), other)
 	require.NoError(t, os.Rename(other, path))
 	l.complete(t, v)
 	n := v.count()
-	copyFile(t, l.db, other)
+	copyFile(t, fileOf(l.db), other)
 	db := writer(t, other)
 	fresh := strings.Repeat("b", 32)
 	do(t, db, "INSERT INTO runs (run_uuid, name, status, start_time, lifecycle_stage, experiment_id) VALUES (?, 'fresh', 'FINISHED', 5, 'active', 0)", fresh)
@@ -170,10 +170,14 @@ func (l *logged) replaced(t *testing.T) {
 
 func (l *logged) older(t *testing.T) {
 	path, db := l.copyTo(t)
-	do(t, db, "PRAGMA foreign_keys = OFF")
+	cascade := " CASCADE"
+	if !l.onServer() {
+		do(t, db, "PRAGMA foreign_keys = OFF")
+		cascade = ""
+	}
 	for _, table := range []string{"logged_model_metrics", "logged_model_params", "logged_model_tags", "logged_models", "inputs", "input_tags",
 		"datasets", "registered_model_aliases", "model_version_tags", "model_versions", "registered_models"} {
-		do(t, db, "DROP TABLE "+table)
+		do(t, db, "DROP TABLE "+table+cascade)
 	}
 	do(t, db, "ALTER TABLE runs DROP COLUMN deleted_time")
 	do(t, db, "DROP INDEX IF EXISTS idx_experiments_workspace_creation_time")
@@ -208,42 +212,56 @@ func (l *logged) plan(t *testing.T) {
 	assert.Contains(t, detail, "index_metrics_run_uuid (run_uuid=? AND rowid>?)")
 }
 
-// writers log at full speed while we poll as fast as allowed, and see no error; afterwards nothing is missing.
+// written is what testdata/writer.py says it did.
+type written struct {
+	Run     string   `json:"run"`
+	Written int64    `json:"written"`
+	Errors  []string `json:"errors"`
+	Slowest float64  `json:"slowest"`
+	Took    float64  `json:"took"`
+}
+
+// writeWhile polls as fast as allowed while another process writes at full speed: no writer sees an error, and afterwards
+// nothing is missing.
+func (l *logged) writeWhile(t *testing.T, how, database string) {
+	v := newView()
+	x := start(t, database, v, func(c *Config) { c.PollInterval = 10 * time.Millisecond }, nil)
+	l.complete(t, v)
+	var w written
+	require.NoError(t, json.Unmarshal([]byte(lastLine(script(t, t.TempDir(), "writer.py", how, database, "3", "21"))), &w))
+	assert.Empty(t, w.Errors)
+	assert.Greater(t, w.Written, int64(20))
+	eventually(t, "the last point", func() bool {
+		d := v.doc(w.Run)
+		if d == nil || d.Status != task.StatusFinished || d.Generated["x"] != float64(w.Written-1) {
+			return false
+		}
+		h := d.Generated["metrics_history"].(map[string]any)["x"].(map[string]any)
+		return h["count"] == w.Written && h["min"] == 0.0
+	})
+	t.Logf("%s: %d points in %.1f s, slowest %.3f s, %d snapshots, %d polls", how, w.Written, w.Took, w.Slowest,
+		len(v.of(w.Run)), x.sum(t, "otelcol_receiver_mlflow_polls"))
+}
+
+func (l *logged) writerOnServer(t *testing.T) {
+	uri, _ := l.copyTo(t)
+	l.writeWhile(t, "mlflow", uri)
+}
+
 func (l *logged) writers(t *testing.T, mode string) {
 	for _, how := range []string{"sqlite3", "mlflow"} {
 		t.Run(how, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "mlflow.db") // MLflow itself cannot open every name
-			copyFile(t, l.db, path)
+			copyFile(t, fileOf(l.db), path)
 			db := writer(t, path)
 			var now string
 			require.NoError(t, db.QueryRow("PRAGMA journal_mode = "+mode).Scan(&now))
 			require.Equal(t, mode, now)
 			require.NoError(t, db.Close())
-			v := newView()
-			x := start(t, path, v, func(c *Config) { c.PollInterval = 10 * time.Millisecond }, nil)
-			l.complete(t, v)
-			var result struct {
-				Run     string   `json:"run"`
-				Written int64    `json:"written"`
-				Errors  []string `json:"errors"`
-				Slowest float64  `json:"slowest"`
-				Took    float64  `json:"took"`
-			}
-			require.NoError(t, json.Unmarshal([]byte(lastLine(script(t, t.TempDir(), "writer.py", how, path, "3", "21"))), &result))
-			assert.Empty(t, result.Errors)
-			assert.Greater(t, result.Written, int64(20))
-			eventually(t, "the last point", func() bool {
-				d := v.doc(result.Run)
-				return d != nil && d.Status == task.StatusFinished && d.Generated["x"] == float64(result.Written-1)
-			})
-			h := v.doc(result.Run).Generated["metrics_history"].(map[string]any)["x"].(map[string]any)
-			assert.Equal(t, result.Written, h["count"])
-			assert.Equal(t, 0.0, h["min"])
+			l.writeWhile(t, how, path)
 			db = writer(t, path)
 			require.NoError(t, db.QueryRow("PRAGMA journal_mode").Scan(&now))
 			assert.Equal(t, mode, now, "the journal mode is the writer's")
-			t.Logf("%s, %s: %d points in %.1f s, slowest %.3f s, %d snapshots, %d polls", how, mode, result.Written, result.Took, result.Slowest,
-				len(v.of(result.Run)), x.sum(t, "otelcol_receiver_mlflow_polls"))
 		})
 	}
 }

@@ -184,7 +184,10 @@ func start(t testing.TB, db string, next consumer.Logs, with func(*Config), exte
 	t.Helper()
 	cfg := createDefaultConfig().(*Config)
 	cfg.Campaign = "test"
-	cfg.TrackingURI = "sqlite:///" + db
+	cfg.TrackingURI = db
+	if !strings.Contains(db, "://") {
+		cfg.TrackingURI = "sqlite:///" + db
+	}
 	cfg.PollInterval = 20 * time.Millisecond
 	if with != nil {
 		with(cfg)

@@ -52,10 +52,11 @@ func (s series) add(p point) series {
 	return s
 }
 
-// history is what was read of a run's metrics so far. Points are only ever inserted, with growing row numbers, as long
-// as the table is not rewritten; then histories are forgotten.
+// history is what was read of a run's metrics so far. Points are only ever inserted; when rows went away, histories are
+// forgotten.
 type history struct {
-	mark   int64
+	mark   int64 // SQLite: the row number that was read last
+	whole  bool  // PostgreSQL: all points were read once, and new ones are added as they are found
 	series map[string]series
 }
 
@@ -82,29 +83,4 @@ func (h histories) trim(open func(id string) bool) {
 			}
 		}
 	}
-}
-
-// advance reads points of a run behind its mark, at most limit, and says how many there were.
-func (h *history) advance(r rows, id string, limit int) (int, error) {
-	n := 0
-	err := r.each("metrics",
-		`SELECT rowid, "key", value, timestamp, step, is_nan FROM metrics WHERE run_uuid = ? AND rowid > ? ORDER BY rowid LIMIT ?`,
-		[]any{id, h.mark, limit}, func(scan func(...any) error) error {
-			var (
-				rowid int64
-				key   string
-				value float64
-				p     point
-				isNaN bool
-			)
-			if err := scan(&rowid, &key, &value, &p.time, &p.step, &isNaN); err != nil {
-				return err
-			}
-			p.value = decodeMetric(value, isNaN)
-			h.series[key] = h.series[key].add(p)
-			h.mark = rowid
-			n++
-			return nil
-		})
-	return n, err
 }

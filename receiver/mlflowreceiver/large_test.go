@@ -17,8 +17,10 @@ func byHand(t *testing.T, path string) (w *watcher, delivered map[string]*run, p
 	r.cancel()
 	r.wg.Wait()
 	r.keeper.forgetRuns() // the receiver may have polled before
-	r.keeper.cursor.Marks, r.keeper.cursor.Sweep = map[string]mark{}, 0
-	w, _ = r.parts(path, t.TempDir())
+	r.keeper.cursor.Marks, r.keeper.cursor.Sweep = map[string]mark{}, ""
+	source, err := r.cfg.source()
+	require.NoError(t, err)
+	w, _ = r.parts(source, t.TempDir())
 	t.Cleanup(w.closeDatabase)
 	delivered = map[string]*run{}
 	emit := func(_ context.Context, runs []*run) error {

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"hash/fnv"
 	"maps"
-	"slices"
 	"sort"
 	"strings"
 )
@@ -75,7 +74,7 @@ func (r *reader) readHistories(ctx context.Context, d *database, ids []string) (
 	err := d.read(ctx, r.count, func(tx rows) error {
 		left := metricChunk
 		for _, id := range ids {
-			n, err := r.histories.of(id).advance(tx, id, left)
+			n, err := d.advance(tx, r.histories.of(id), id, left)
 			if err != nil {
 				return err
 			}
@@ -92,12 +91,11 @@ func (r *reader) readHistories(ctx context.Context, d *database, ids []string) (
 var runColumns = []string{"run_uuid", "name", "user_id", "status", "lifecycle_stage", "artifact_uri", "source_name",
 	"source_version", "start_time", "end_time", "deleted_time", "experiment_id"}
 
-func scanRun(scan func(...any) error, more ...any) (*run, error) {
+func scanRun(scan func(...any) error) (*run, error) {
 	var text [7]sql.NullString
 	var number [4]whole
 	x := &run{}
-	dest := slices.Concat(more, []any{&x.id, &text[0], &text[1], &text[2], &text[3], &text[4], &text[5], &text[6], &number[0], &number[1], &number[2], &number[3]})
-	if err := scan(dest...); err != nil {
+	if err := scan(&x.id, &text[0], &text[1], &text[2], &text[3], &text[4], &text[5], &text[6], &number[0], &number[1], &number[2], &number[3]); err != nil {
 		return nil, err
 	}
 	x.name, x.user, x.status, x.stage = text[0].String, text[1].String, text[2].String, text[3].String
@@ -311,7 +309,7 @@ func (r *reader) details(tx rows, s schema, runs []*run) error {
 		if r.withHistory {
 			// What was logged since readHistories: the summary then agrees with latest_metrics of this transaction.
 			h := r.histories.of(x.id)
-			n, err := h.advance(tx, x.id, max(left, 1))
+			n, err := tx.db.advance(tx, h, x.id, max(left, 1))
 			if err != nil {
 				return err
 			}
@@ -333,7 +331,7 @@ func readInputs(tx rows, s schema, byID map[string]*run, ids []any, in string) e
 	}
 	return tx.each("inputs", `SELECT i.destination_id, d.name, d.digest, d.dataset_source_type, d.dataset_source, `+contextOf+`
 		FROM inputs AS i JOIN datasets AS d ON d.dataset_uuid = i.source_id
-		WHERE i.destination_type = 'RUN' AND i.source_type = 'DATASET' AND i.destination_id IN `+in+` ORDER BY i.rowid`, ids,
+		WHERE i.destination_type = 'RUN' AND i.source_type = 'DATASET' AND i.destination_id IN `+in+` ORDER BY d.name, d.digest, i.input_uuid`, ids,
 		func(scan func(...any) error) error {
 			var id string
 			var text [5]sql.NullString

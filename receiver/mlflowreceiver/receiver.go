@@ -53,18 +53,16 @@ func newReceiver(set receiver.Settings, cfg *Config, next consumer.Logs) (*mlflo
 
 // Start begins to poll. A database that does not exist yet is no error: the first script may not have run.
 func (r *mlflowReceiver) Start(ctx context.Context, host component.Host) error {
-	path, err := databasePath(r.cfg.TrackingURI)
+	source, err := r.cfg.source()
 	if err != nil {
 		return err
 	}
-	if path, err = filepath.Abs(path); err != nil {
-		return fmt.Errorf("tracking_uri: %w", err)
+	baseDir := r.cfg.BaseDir
+	if baseDir == "" && source.local() != "" {
+		baseDir = filepath.Dir(source.local())
 	}
-	baseDir := filepath.Dir(path)
-	if r.cfg.BaseDir != "" {
-		if baseDir, err = filepath.Abs(r.cfg.BaseDir); err != nil {
-			return fmt.Errorf("base_dir: %w", err)
-		}
+	if baseDir, err = filepath.Abs(baseDir); err != nil {
+		return fmt.Errorf("base_dir: %w", err)
 	}
 	client, err := storageClient(ctx, host, r.cfg.StorageID, r.set.ID)
 	if err != nil {
@@ -78,14 +76,14 @@ func (r *mlflowReceiver) Start(ctx context.Context, host component.Host) error {
 		r.set.Logger.Info("no storage is configured: after a restart every run is read and sent again, which changes nothing in the view; " +
 			"set storage to keep the position")
 	}
-	r.resume(ctx, path)
+	r.resume(ctx, source)
 	r.sender = observer.NewSender(observer.Settings{
 		ID: r.keeper.cursor.Observer, Campaign: r.cfg.Campaign, Next: r.next, Logger: r.set.Logger, LastSeq: r.keeper.cursor.Seq,
 		Dropped: func(n int, _ error) {
 			r.tel.ReceiverMlflowDropped.Add(context.Background(), int64(n), metric.WithAttributes(reasonAttr("refused")))
 		},
 	})
-	w, m := r.parts(path, baseDir)
+	w, m := r.parts(source, baseDir)
 	ctx, r.cancel = context.WithCancel(context.Background())
 	r.wg.Add(1)
 	go func() {
@@ -96,9 +94,9 @@ func (r *mlflowReceiver) Start(ctx context.Context, host component.Host) error {
 }
 
 // resume decides what of a saved position still holds.
-func (r *mlflowReceiver) resume(ctx context.Context, path string) {
+func (r *mlflowReceiver) resume(ctx context.Context, source dialect) {
 	c := &r.keeper.cursor
-	settings := r.settings(path)
+	settings := r.settings(source.name())
 	if c.Observer != "" && c.Campaign != r.cfg.Campaign {
 		// Numbers count per observer and campaign, and every run is news to the other campaign.
 		r.set.Logger.Info("the campaign changed; every run is sent again", zap.String("from", c.Campaign), zap.String("to", r.cfg.Campaign))
@@ -110,15 +108,15 @@ func (r *mlflowReceiver) resume(ctx context.Context, path string) {
 	}
 	if c.Settings != "" && c.Settings != settings {
 		r.tel.ReceiverMlflowRestarts.Add(ctx, 1, metric.WithAttributes(reasonAttr("settings")))
-		c.Marks, c.Sweep = map[string]mark{}, 0
+		c.Marks, c.Sweep = map[string]mark{}, ""
 	}
 	c.Version, c.Campaign, c.Settings = cursorVersion, r.cfg.Campaign, settings
 }
 
 // settings is a digest of what decides how a run becomes an event.
-func (r *mlflowReceiver) settings(path string) string {
+func (r *mlflowReceiver) settings(database string) string {
 	c := r.cfg
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q %q %v %q %q %#v", mapping, path, c.BaseDir, c.RunsAreLocal, c.ActivityTag, []any{c.Experiments.Include, c.Experiments.Exclude}, c.Capture))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %q %q %v %q %q %#v", mapping, database, c.BaseDir, c.runsAreLocal(), c.ActivityTag, []any{c.Experiments.Include, c.Experiments.Exclude}, c.Capture))
 	return hex.EncodeToString(sum[:8])
 }
 
@@ -133,12 +131,12 @@ func newObserverID(id component.ID) string {
 	return fmt.Sprintf("%s@%s-%x", id, host, random)
 }
 
-func (r *mlflowReceiver) parts(path, baseDir string) (*watcher, *mapper) {
+func (r *mlflowReceiver) parts(source dialect, baseDir string) (*watcher, *mapper) {
 	resolver := entity.NewResolver()
 	m := &mapper{cfg: r.cfg, baseDir: baseDir, files: &files{resolver: resolver}, limiter: newLimiter(r.cfg.Capture)}
 	w := &watcher{
-		cfg: r.cfg, path: path, log: r.set.Logger, tel: r.tel, keeper: r.keeper, touched: map[string]struct{}{}, seq: r.sender.LastSeq,
-		opened: func(*database) { m.host = hostOf(resolver, path) },
+		cfg: r.cfg, source: source, log: r.set.Logger, tel: r.tel, keeper: r.keeper, touched: map[string]struct{}{}, seq: r.sender.LastSeq,
+		opened: func() { m.host = hostOf(resolver, source.local()) },
 	}
 	w.reader = &reader{histories: histories{}, registry: newRegistry(), choice: r.cfg.Experiments, withHistory: r.cfg.Capture.History, count: w.count}
 	return w, m
@@ -146,6 +144,9 @@ func (r *mlflowReceiver) parts(path, baseDir string) (*watcher, *mapper) {
 
 // hostOf is this host when the database lies on a file system of its own: then only its processes can have written it.
 func hostOf(resolver *entity.Resolver, path string) string {
+	if path == "" {
+		return ""
+	}
 	info, err := resolver.Resolve(path, "")
 	if err != nil || info.FS != "" {
 		return ""

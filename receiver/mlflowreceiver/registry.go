@@ -1,12 +1,16 @@
 package mlflowreceiver
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"sort"
+	"strconv"
+	"strings"
 )
 
 // registry knows which logged models and model versions belong to which run: neither table has an index by run, and
@@ -16,12 +20,18 @@ type registry struct {
 	versions shelf // model_versions, by run_id
 }
 
-// shelf is one of the two tables, by row number.
+// shelf is one of the two tables, by primary key.
 type shelf struct {
-	items map[int64]item
-	byRun map[string]map[int64]string // run → row → key
-	at    int64                       // the sweep has read up to this row
+	items map[modelKey]item
+	byRun map[string]map[modelKey]struct{}
+	at    modelKey // the sweep has read up to this one
 	pass  int
+}
+
+// modelKey is the primary key of a row: the id of a logged model, or name and version of a registered one.
+type modelKey struct {
+	name    string
+	version int64
 }
 
 type item struct {
@@ -35,7 +45,7 @@ func newRegistry() registry {
 }
 
 func newShelf() shelf {
-	return shelf{items: map[int64]item{}, byRun: map[string]map[int64]string{}}
+	return shelf{items: map[modelKey]item{}, byRun: map[string]map[modelKey]struct{}{}}
 }
 
 // sweep reads the next part of both tables and returns the runs whose models changed. done says that both sweeps are at
@@ -45,9 +55,9 @@ func (g *registry) sweep(ctx context.Context, d *database, size int, count func(
 	note := func(run string) { touched = append(touched, run) }
 	if d.schema.has("logged_models") {
 		err = d.read(ctx, count, func(tx rows) error {
-			query := "SELECT " + d.schema.columns("logged_models", "m", "rowid", "source_run_id", "model_id", "name", "artifact_location",
-				"model_type", "status", "lifecycle_stage", "last_updated_timestamp_ms") + " FROM logged_models AS m WHERE m.rowid > ? ORDER BY m.rowid LIMIT ?"
-			ended, err := g.models.sweep(tx, "logged_models", query, size, nil, note)
+			query := "SELECT " + d.schema.columns("logged_models", "m", "model_id", "source_run_id", "name", "artifact_location",
+				"model_type", "status", "lifecycle_stage", "last_updated_timestamp_ms") + " FROM logged_models AS m WHERE m.model_id > ? ORDER BY m.model_id LIMIT ?"
+			ended, err := g.models.sweep(tx, "logged_models", query, []any{g.models.at.name}, size, nil, note)
 			done = done && ended
 			return err
 		})
@@ -61,9 +71,9 @@ func (g *registry) sweep(ctx context.Context, d *database, size int, count func(
 			if err != nil {
 				return err
 			}
-			query := "SELECT " + d.schema.columns("model_versions", "m", "rowid", "run_id", "version", "name", "source",
-				"current_stage", "status", "creation_time", "last_updated_time") + " FROM model_versions AS m WHERE m.rowid > ? ORDER BY m.rowid LIMIT ?"
-			ended, err := g.versions.sweep(tx, "model_versions", query, size, aliases, note)
+			query := "SELECT " + d.schema.columns("model_versions", "m", "name", "run_id", "version", "source",
+				"current_stage", "status", "creation_time", "last_updated_time") + " FROM model_versions AS m WHERE (m.name, m.version) > (?, ?) ORDER BY m.name, m.version LIMIT ?"
+			ended, err := g.versions.sweep(tx, "model_versions", query, []any{g.versions.at.name, g.versions.at.version}, size, aliases, note)
 			done = done && ended
 			return err
 		})
@@ -71,18 +81,27 @@ func (g *registry) sweep(ctx context.Context, d *database, size int, count func(
 	return touched, done, err
 }
 
-// sweep reads columns row, run, key, name and more; extra is what else belongs to "name/key".
-func (s *shelf) sweep(tx rows, table, query string, size int, extra map[string][]string, touched func(string)) (bool, error) {
+// sweep reads rows behind the last ones: name or id, run, and more, of versions the number first. aliases is what else
+// belongs to a version.
+func (s *shelf) sweep(tx rows, table, query string, behind []any, size int, aliases map[modelKey][]string, touched func(string)) (bool, error) {
 	n := 0
-	err := tx.each(table, query, []any{s.at, size}, func(scan func(...any) error) error {
-		var row int64
+	versioned := len(behind) > 1
+	err := tx.each(table, query, append(behind, size), func(scan func(...any) error) error {
+		var row modelKey
 		var text [8]sql.NullString
-		if err := scan(&row, &text[0], &text[1], &text[2], &text[3], &text[4], &text[5], &text[6], &text[7]); err != nil {
+		if err := scan(&text[0], &text[1], &text[2], &text[3], &text[4], &text[5], &text[6], &text[7]); err != nil {
 			return err
+		}
+		row.name = text[0].String
+		if versioned {
+			var err error
+			if row.version, err = strconv.ParseInt(text[2].String, 10, 64); err != nil {
+				return err
+			}
 		}
 		n++
 		s.at = row
-		it := item{run: text[0].String, pass: s.pass, digest: digestOf(text[:], extra[text[2].String+"/"+text[1].String])}
+		it := item{run: text[1].String, pass: s.pass, digest: digestOf(text[:], aliases[row])}
 		old, known := s.items[row]
 		s.items[row] = it
 		if known && old.digest == it.digest {
@@ -93,9 +112,9 @@ func (s *shelf) sweep(tx rows, table, query string, size int, extra map[string][
 		}
 		if it.run != "" {
 			if s.byRun[it.run] == nil {
-				s.byRun[it.run] = map[int64]string{}
+				s.byRun[it.run] = map[modelKey]struct{}{}
 			}
-			s.byRun[it.run][row] = text[1].String
+			s.byRun[it.run][row] = struct{}{}
 			touched(it.run)
 		}
 		return nil
@@ -110,13 +129,13 @@ func (s *shelf) sweep(tx rows, table, query string, size int, extra map[string][
 				s.forget(row, it.run, touched)
 			}
 		}
-		s.at = 0
+		s.at = modelKey{}
 		s.pass++
 	}
 	return n < size, nil
 }
 
-func (s *shelf) forget(row int64, run string, touched func(string)) {
+func (s *shelf) forget(row modelKey, run string, touched func(string)) {
 	if run == "" {
 		return
 	}
@@ -138,18 +157,18 @@ func digestOf(text []sql.NullString, more []string) uint64 {
 	return h.Sum64()
 }
 
-// readAliases maps "name/version" to its aliases.
-func readAliases(tx rows, s schema) (map[string][]string, error) {
+// readAliases maps versions to their aliases.
+func readAliases(tx rows, s schema) (map[modelKey][]string, error) {
 	if !s.has("registered_model_aliases") {
 		return nil, nil
 	}
-	out := map[string][]string{}
+	out := map[modelKey][]string{}
 	err := tx.each("registered_model_aliases", "SELECT name, version, alias FROM registered_model_aliases ORDER BY alias", nil, func(scan func(...any) error) error {
-		var name, version, alias string
-		if err := scan(&name, &version, &alias); err != nil {
+		var key modelKey
+		var alias string
+		if err := scan(&key.name, &key.version, &alias); err != nil {
 			return err
 		}
-		key := name + "/" + version
 		out[key] = append(out[key], alias)
 		return nil
 	})
@@ -160,13 +179,9 @@ func readAliases(tx rows, s schema) (map[string][]string, error) {
 const modelsAtOnce = 1000
 
 // eachOf calls fn for every row of a query over ids; %s is their place in it.
-func eachOf[T any](tx rows, table, query string, ids []T, fn func(scan func(...any) error) error) error {
+func eachOf(tx rows, table, query string, ids []string, fn func(scan func(...any) error) error) error {
 	for part := range slices.Chunk(ids, modelsAtOnce) {
-		args := make([]any, len(part))
-		for i, id := range part {
-			args[i] = id
-		}
-		if err := tx.each(table, fmt.Sprintf(query, marks(len(part))), args, fn); err != nil {
+		if err := tx.each(table, fmt.Sprintf(query, marks(len(part))), anys(part), fn); err != nil {
 			return err
 		}
 	}
@@ -183,35 +198,65 @@ func (g *registry) readModels(tx rows, s schema, byID map[string]*run) error {
 	if !s.has("model_versions") {
 		return nil
 	}
-	var ids []int64
+	var want []modelKey
 	for id := range byID {
-		for row := range g.versions.byRun[id] {
-			ids = append(ids, row)
-		}
+		want = slices.AppendSeq(want, maps.Keys(g.versions.byRun[id]))
 	}
-	if len(ids) == 0 {
+	if len(want) == 0 {
 		return nil
 	}
 	aliases, err := readAliases(tx, s)
 	if err != nil {
 		return err
 	}
-	slices.Sort(ids)
+	slices.SortFunc(want, func(a, b modelKey) int {
+		return cmp.Or(strings.Compare(a.name, b.name), cmp.Compare(a.version, b.version))
+	})
+	for part := range slices.Chunk(want, modelsAtOnce) {
+		if err := readVersions(tx, s, part, aliases, byID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readVersions asks for all names with all numbers, which the index answers, and leaves out what else exists of these.
+func readVersions(tx rows, s schema, want []modelKey, aliases map[modelKey][]string, byID map[string]*run) error {
+	found := make(map[modelKey]*modelVersion, len(want))
+	owner := make(map[modelKey]*run, len(want))
+	names, numbers := map[string]struct{}{}, map[int64]struct{}{}
+	for _, k := range want {
+		found[k] = nil
+		names[k.name], numbers[k.version] = struct{}{}, struct{}{}
+	}
+	args := make([]any, 0, len(names)+len(numbers))
+	for name := range names {
+		args = append(args, name)
+	}
+	for number := range numbers {
+		args = append(args, number)
+	}
 	query := "SELECT " + s.columns("model_versions", "m", "run_id", "name", "version", "current_stage", "status", "source") +
-		" FROM model_versions AS m WHERE m.rowid IN (%s) ORDER BY m.rowid"
-	return eachOf(tx, "model_versions", query, ids, func(scan func(...any) error) error {
+		" FROM model_versions AS m WHERE m.name IN (" + marks(len(names)) + ") AND m.version IN (" + marks(len(numbers)) + ")"
+	err := tx.each("model_versions", query, args, func(scan func(...any) error) error {
 		var id, name, stage, status, source sql.NullString
-		v := modelVersion{}
+		v := &modelVersion{}
 		if err := scan(&id, &name, &v.version, &stage, &status, &source); err != nil {
 			return err
 		}
-		if x := byID[id.String]; x != nil {
-			v.name, v.stage, v.status, v.source = name.String, stage.String, status.String, source.String
-			v.aliases = aliases[fmt.Sprintf("%s/%d", v.name, v.version)]
-			x.versions = append(x.versions, v)
+		k := modelKey{name.String, v.version}
+		if _, ok := found[k]; ok {
+			v.name, v.stage, v.status, v.source, v.aliases = name.String, stage.String, status.String, source.String, aliases[k]
+			found[k], owner[k] = v, byID[id.String]
 		}
 		return nil
 	})
+	for _, k := range want {
+		if x := owner[k]; x != nil {
+			x.versions = append(x.versions, *found[k])
+		}
+	}
+	return err
 }
 
 func (g *registry) readLogged(tx rows, s schema, byID map[string]*run) error {
@@ -230,8 +275,8 @@ func (g *registry) readLogged(tx rows, s schema, byID map[string]*run) error {
 		m[model] = append(m[model], x)
 	}
 	for id, x := range byID {
-		for _, model := range g.models.byRun[id] {
-			note(made, model, x)
+		for model := range g.models.byRun[id] {
+			note(made, model.name, x)
 		}
 	}
 	if s.has("inputs") {

@@ -14,11 +14,9 @@ type schema map[string]map[string]bool
 var needed = []string{"experiments", "runs", "params", "metrics", "latest_metrics", "tags"}
 
 func (d *database) loadSchema(ctx context.Context) error {
-	if err := d.conn.QueryRowContext(ctx, "PRAGMA schema_version").Scan(&d.cookie); err != nil {
-		return err
-	}
-	res, err := d.conn.QueryContext(ctx,
-		"SELECT m.name, p.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS p WHERE m.type = 'table'")
+	ctx, cancel := d.bounded(ctx)
+	defer cancel()
+	res, err := d.conn.QueryContext(ctx, d.columns())
 	if err != nil {
 		return err
 	}
@@ -57,7 +55,7 @@ func (s schema) columns(table, alias string, names ...string) string {
 	out := make([]string, len(names))
 	for i, n := range names {
 		switch {
-		case n == "rowid" || s[table][n]:
+		case s[table][n]:
 			out[i] = alias + `."` + n + `"`
 		default:
 			out[i] = "NULL"

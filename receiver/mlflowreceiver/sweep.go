@@ -18,35 +18,36 @@ const (
 // whole pass saw no commit of others, and rests until the next.
 type sweep struct {
 	busy bool
-	full bool  // the pass began at the first run
-	from int64 // the data version at its begin
+	full bool   // the pass began at the first run
+	from string // the data version at its begin
 }
 
 // begin starts a pass unless one is under way.
-func (s *sweep) begin(version int64) {
+func (s *sweep) begin(version string) {
 	if !s.busy {
 		s.busy, s.full, s.from = true, true, version
 	}
 }
 
 // step compares the next runs and returns those that changed.
-func (w *watcher) step(ctx context.Context, version int64) ([]string, error) {
+func (w *watcher) step(ctx context.Context, version string) ([]string, error) {
 	var changed []string
 	at := &w.keeper.cursor.Sweep
-	last := w.keeper.cursor.Marks["runs"].Row
-	query := "SELECT " + w.db.schema.columns("runs", "r", append([]string{"rowid"}, runColumns...)...) +
-		" FROM runs AS r WHERE r.rowid > ? AND r.rowid <= ? ORDER BY r.rowid LIMIT ?"
+	query := "SELECT " + w.db.schema.columns("runs", "r", runColumns...) + " FROM runs AS r WHERE r.run_uuid > ? ORDER BY r.run_uuid LIMIT ?"
 	begin := time.Now()
 	for left := w.cfg.SweepSize; left > 0 && (left == w.cfg.SweepSize || time.Since(begin) < sweepFor); {
 		n, limit := 0, min(left, lightAtOnce)
 		position := *at
 		err := w.db.read(ctx, w.count, func(tx rows) error {
 			var runs []*run
-			err := tx.each("runs", query, []any{position, last, limit}, func(scan func(...any) error) error {
-				x, err := scanRun(scan, &position)
-				runs = append(runs, x)
+			err := tx.each("runs", query, []any{position, limit}, func(scan func(...any) error) error {
+				x, err := scanRun(scan)
+				if err != nil {
+					return err
+				}
+				runs, position = append(runs, x), x.id
 				n++
-				return err
+				return nil
 			})
 			if err != nil {
 				return err
@@ -61,7 +62,7 @@ func (w *watcher) step(ctx context.Context, version int64) ([]string, error) {
 		*at = position
 		left -= n
 		if n < limit {
-			*at = 0
+			*at = ""
 			if w.sweep.full && w.sweep.from == version {
 				w.sweep.busy = false
 			} else {

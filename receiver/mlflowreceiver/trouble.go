@@ -29,7 +29,9 @@ func reasonOf(err error) string {
 		return "not_mlflow"
 	case errors.Is(err, errLocked):
 		return "locked"
-	case errors.Is(err, os.ErrPermission):
+	case errors.Is(err, errUnreachable):
+		return "unreachable"
+	case errors.Is(err, errDenied), errors.Is(err, os.ErrPermission):
 		return "denied"
 	}
 	return "read"
@@ -42,28 +44,30 @@ func (w *watcher) report(ctx context.Context, err error) {
 		w.tel.ReceiverMlflowErrors.Add(ctx, 1, metric.WithAttributes(reasonAttr(reason)))
 	}
 	t := &w.trouble
-	if reason == "read" || reason == "locked" && t.times >= patience {
+	if reason == "read" || reason == "unreachable" || reason == "locked" && t.times >= patience {
 		w.closeDatabase() // a new connection starts from a clean state
 	}
 	if reason != t.reason {
 		if reason == "" && t.reason != "" && (t.reason != "locked" || t.times >= patience) {
-			w.log.Info("the MLflow database can be read again", zap.String("path", w.path), zap.Int("failed polls", t.times))
+			w.log.Info("the MLflow database can be read again", w.named(), zap.Int("failed polls", t.times))
 		}
 		*t = trouble{reason: reason}
 	}
 	t.times++
-	path := zap.String("path", w.path)
+	db := w.named()
 	switch {
 	case reason == "":
 		t.times = 0
 	case reason == "absent" && t.times == 1:
-		w.log.Info("the MLflow database does not exist yet; waiting for it (tracking_uri names it; a relative one starts at the working directory)", path)
+		w.log.Info("the MLflow database does not exist yet; waiting for it (tracking_uri names it; a relative file starts at the working directory)", db)
 	case reason == "not_mlflow" && t.times == 1:
-		w.log.Info("the file is no MLflow tracking database yet; waiting until it is", path, zap.Error(err))
+		w.log.Info("this is no MLflow tracking database yet; waiting until it is", db, zap.Error(err))
 	case reason == "locked" && t.times == patience:
-		w.log.Warn("the MLflow database stays locked; trying on, nothing is lost", path, zap.Error(err))
+		w.log.Warn("the MLflow database stays locked; trying on, nothing is lost", db, zap.Error(err))
+	case reason == "unreachable" && t.times == 1:
+		w.log.Warn("the server of the MLflow database cannot be reached; trying on, nothing is lost", db, zap.Error(err))
 	case (reason == "read" || reason == "denied") && t.times == 1:
-		w.log.Error("the MLflow database cannot be read; trying on", path, zap.Error(err))
+		w.log.Error("the MLflow database cannot be read; trying on", db, zap.Error(err))
 	}
 }
 

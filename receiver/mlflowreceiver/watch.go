@@ -23,18 +23,18 @@ const (
 // watcher is the source: it polls the database and emits the runs that are new or touched.
 type watcher struct {
 	cfg    *Config
-	path   string
+	source dialect
 	log    *zap.Logger
 	tel    *metadata.TelemetryBuilder
 	keeper *keeper
 	reader *reader
-	opened func(*database) // told about each new connection
-	seq    func() int64    // the last sequence number given
+	opened func()       // told about each new connection
+	seq    func() int64 // the last sequence number given
 
 	db      *database
-	version int64 // data version of the last complete poll
-	known   bool  // version is of this connection
-	behind  bool  // a tail was longer than one poll reads
+	version string // data version of the last complete poll
+	known   bool   // version is of this connection
+	behind  bool   // a tail was longer than one poll reads
 	touched map[string]struct{}
 	sweep   sweep
 	swept   time.Time
@@ -82,6 +82,9 @@ func (w *watcher) closeDatabase() {
 	w.known = false
 }
 
+// named says in the log which database it is.
+func (w *watcher) named() zap.Field { return zap.String("database", w.source.name()) }
+
 func (w *watcher) count(table string, n int) {
 	if n > 0 {
 		w.tel.ReceiverMlflowRowsRead.Add(context.Background(), int64(n), metric.WithAttributes(tableAttr(table)))
@@ -94,13 +97,13 @@ func (w *watcher) poll(ctx context.Context, emit func(context.Context, []*run) e
 		return err
 	}
 	// Asked before anything is read: what is committed later has another version.
-	version, err := w.db.dataVersion(ctx)
+	version, err := w.db.version(ctx, w.db)
 	if err != nil {
 		return err
 	}
 	changed := !w.known || version != w.version
 	listOpen := len(w.keeper.open) > 0 && len(w.keeper.open) <= listOpenAtMost && time.Since(w.listed) >= listOpenEvery
-	if !changed && !w.behind && !w.sweep.busy && !listOpen && len(w.touched) == 0 {
+	if !changed && !w.behind && !w.sweep.busy && !w.source.pending() && !listOpen && len(w.touched) == 0 {
 		w.tel.ReceiverMlflowUnchangedPolls.Add(ctx, 1)
 		if w.unsaved {
 			w.save(ctx, true)
@@ -112,24 +115,23 @@ func (w *watcher) poll(ctx context.Context, emit func(context.Context, []*run) e
 			return err
 		}
 	}
-	found, err := readTails(ctx, w.db, w.keeper.cursor.Marks, w.count)
+	found, err := w.db.tails(ctx, w.db, version, w.reader, w.keeper.cursor.Marks)
 	if err != nil {
 		return err
 	}
-	if found.rewritten != "" {
-		w.log.Info("rows were deleted from the MLflow database; everything is read again, and what did not change is not sent again",
-			zap.String("table", found.rewritten))
-		w.restart(ctx, "rewritten")
+	if why := found.again; why != nil {
+		w.log.Info(why.what+"; everything is read again, and what did not change is not sent again", w.named(), zap.String("table", why.table))
+		w.restart(ctx, why.reason)
 		w.behind = true
 		return nil
 	}
 	w.touch(found.runs)
 	if found.tags {
 		w.sweep = sweep{}
-		w.keeper.cursor.Sweep = 0
+		w.keeper.cursor.Sweep = ""
 		w.sweep.begin(version)
 	}
-	if w.sweep.busy && time.Since(w.swept) >= w.cfg.PollInterval {
+	if w.sweep.busy && !found.first && time.Since(w.swept) >= w.cfg.PollInterval {
 		ids, err := w.step(ctx, version)
 		w.touch(ids)
 		if err != nil {
@@ -157,7 +159,7 @@ func (w *watcher) poll(ctx context.Context, emit func(context.Context, []*run) e
 // connect opens the database, again when another file took its place.
 func (w *watcher) connect(ctx context.Context) error {
 	if w.db != nil {
-		err := w.db.current()
+		err := w.db.current(ctx, w.db)
 		if err == nil {
 			return nil
 		}
@@ -165,10 +167,10 @@ func (w *watcher) connect(ctx context.Context) error {
 		if !errors.Is(err, errReplaced) {
 			return err
 		}
-		w.log.Info("the MLflow database was replaced by another file; everything is read again", zap.String("path", w.path))
+		w.log.Info("the MLflow database was replaced by another file; everything is read again", w.named())
 		w.restart(ctx, "replaced")
 	}
-	db, err := openDatabase(ctx, w.path, w.cfg.BusyTimeout, func(d time.Duration) {
+	db, err := openDatabase(ctx, w.source, func(d time.Duration) {
 		w.held += d
 		w.tel.ReceiverMlflowReadDuration.Record(ctx, d.Seconds())
 	})
@@ -176,20 +178,20 @@ func (w *watcher) connect(ctx context.Context) error {
 		return err
 	}
 	w.db = db
-	w.opened(db)
+	w.opened()
 	// What happened while nobody looked left no new version: compare everything once.
 	w.sweep = sweep{busy: true}
 	return nil
 }
 
 // look reads what is read whole after every commit: the schema, experiments, models, and the runs that are open.
-func (w *watcher) look(ctx context.Context, version int64) error {
+func (w *watcher) look(ctx context.Context, version string) error {
 	migrated, err := w.db.migrated(ctx)
 	if err != nil {
 		return err
 	}
 	if migrated {
-		w.log.Info("the tables of the MLflow database changed; everything is read again", zap.String("path", w.path))
+		w.log.Info("the tables of the MLflow database changed; everything is read again", w.named())
 		w.restart(ctx, "schema")
 	}
 	if err := w.reader.readExperiments(ctx, w.db); err != nil {
@@ -214,9 +216,10 @@ func (w *watcher) look(ctx context.Context, version int64) error {
 func (w *watcher) restart(ctx context.Context, reason string) {
 	w.tel.ReceiverMlflowRestarts.Add(ctx, 1, metric.WithAttributes(reasonAttr(reason)))
 	w.keeper.cursor.Marks = map[string]mark{}
-	w.keeper.cursor.Sweep = 0
+	w.keeper.cursor.Sweep = ""
 	w.reader.histories = histories{}
 	w.reader.registry = newRegistry()
+	w.source.reset()
 	w.sweep = sweep{busy: true}
 	w.known = false
 }

@@ -1,6 +1,6 @@
 """Log runs of every kind with the real MLflow; print what was logged as JSON: {name: {...}}.
 
-usage: runs.py DATABASE ARTIFACTS
+usage: runs.py TRACKING_URI ARTIFACTS
 """
 
 import json
@@ -15,7 +15,7 @@ import numpy as np  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 
 database, artifacts = sys.argv[1:]
-mlflow.set_tracking_uri(f"sqlite:///{database}")
+mlflow.set_tracking_uri(database)
 client = MlflowClient()
 experiment = client.create_experiment("demo runs", artifact_location=artifacts)
 mlflow.set_experiment("demo runs")

@@ -3,6 +3,8 @@
 A slow disk gets more time, until LEAST points are written.
 
 usage: writer.py mlflow|sqlite3 DATABASE SECONDS LEAST
+
+DATABASE is a file, or a URI for MLflow.
 """
 
 import json
@@ -23,7 +25,7 @@ def with_mlflow():
     """Return a function that logs one point through MLflow's own store."""
     from mlflow.tracking import MlflowClient
 
-    client = MlflowClient(f"sqlite:///{database}")
+    client = MlflowClient(database if "://" in database else f"sqlite:///{database}")
     run = client.create_run("0", run_name="writer").info.run_id
     return run, lambda n: client.log_metric(run, "x", n, step=n), lambda: client.set_terminated(run)
 
