@@ -1,6 +1,7 @@
 package mlflowreceiver
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,6 +32,9 @@ func TestConfigOfTheDocs(t *testing.T) {
 		return cfg
 	}
 	assert.Equal(t, createDefaultConfig(), load("mlflow"))
+	onServer := load("mlflow/postgresql")
+	assert.Equal(t, "of the environment", string(onServer.Password))
+	assert.NotContains(t, fmt.Sprintf("%+v", onServer), "of the environment")
 	storage := component.MustNewID("file_storage")
 	assert.Equal(t, &Config{
 		Campaign: "my_campaign_1", TrackingURI: "sqlite:////data/lab/mlflow.db", PollInterval: 2 * time.Second, StorageID: &storage,

@@ -55,6 +55,9 @@ func TestRealMLflow(t *testing.T) {
 		real := logWithMLflow(t, startServer(t))
 		real.everywhere(t)
 		t.Run("writer at full speed", real.writerOnServer)
+		t.Run("locked", real.tableLocked)
+		t.Run("who may read", real.access)
+		t.Run("server that goes and comes", real.serverGone)
 	})
 }
 

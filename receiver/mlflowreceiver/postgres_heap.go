@@ -74,8 +74,9 @@ func (h *heap) start(from uint64, block int64) {
 func (h *heap) step(tx rows, s *scan, now snapshot, blocks int64) ([]arrival, bool, error) {
 	until := min(s.at+blocks, h.blocks)
 	var found []arrival
-	if now.next > s.since && s.at < until {
-		err := tx.each(h.table, h.query(), []any{tid(s.at), tid(until), int64(uint32(s.since)), int64(now.next - s.since)}, func(scan func(...any) error) error {
+	from := max(s.since, h.since) // another scan may have ended meanwhile
+	if now.next > from && s.at < until {
+		err := tx.each(h.table, h.query(), []any{tid(s.at), tid(until), int64(uint32(from)), int64(now.next - from)}, func(scan func(...any) error) error {
 			a, err := h.arrival(scan, now.next)
 			found = append(found, a)
 			return err

@@ -76,10 +76,10 @@ var databases atomic.Int64
 // startServer starts one that ends with the test, and with this process at the latest.
 func startServer(t testing.TB) *server {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "mida-postgresql-")
+	dir, err := os.MkdirTemp("", "mida-postgresql-") //nolint:usetesting // started by root, the server is another user's, who cannot enter t.TempDir
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	require.NoError(t, os.Chmod(dir, 0o755)) // started by root, the server is another user's
+	require.NoError(t, os.Chmod(dir, 0o755))
 	s := &server{dir: dir}
 	if err := s.start(t); err != nil {
 		if os.Getenv("CI") != "" {

@@ -66,6 +66,8 @@ func (w *watcher) report(ctx context.Context, err error) {
 		w.log.Warn("the MLflow database stays locked; trying on, nothing is lost", db, zap.Error(err))
 	case reason == "unreachable" && t.times == 1:
 		w.log.Warn("the server of the MLflow database cannot be reached; trying on, nothing is lost", db, zap.Error(err))
+	case reason == "denied" && t.times == 1 && w.source.local() == "":
+		w.log.Error("the MLflow database cannot be read; trying on (the user needs the right password, and GRANT SELECT on MLflow's tables)", db, zap.Error(err))
 	case (reason == "read" || reason == "denied") && t.times == 1:
 		w.log.Error("the MLflow database cannot be read; trying on", db, zap.Error(err))
 	}

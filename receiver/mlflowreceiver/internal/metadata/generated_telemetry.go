@@ -86,7 +86,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverMlflowErrors, err = builder.meter.Int64Counter(
 		"otelcol_receiver_mlflow_errors",
-		metric.WithDescription("Polls that failed and were repeated, by reason (absent, denied, locked, not_mlflow, read), and positions that could not be saved (store). [Alpha]"),
+		metric.WithDescription("Polls that failed and were repeated, by reason (absent, denied, locked, not_mlflow, read, unreachable), and positions that could not be saved (store). [Alpha]"),
 		metric.WithUnit("{poll}"),
 	)
 	errs = errors.Join(errs, err)
@@ -123,7 +123,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ReceiverMlflowReadDuration, err = builder.meter.Float64Histogram(
 		"otelcol_receiver_mlflow_read_duration",
-		metric.WithDescription("Time one read transaction held its lock on the database. [Alpha]"),
+		metric.WithDescription("Time one read transaction took, in which it held its lock on an SQLite database. [Alpha]"),
 		metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries([]float64{0.0001, 0.0005, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1}...),
 	)

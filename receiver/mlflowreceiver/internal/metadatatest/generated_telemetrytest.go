@@ -56,7 +56,7 @@ func AssertEqualReceiverMlflowDropped(t *testing.T, tt *componenttest.Telemetry,
 func AssertEqualReceiverMlflowErrors(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_mlflow_errors",
-		Description: "Polls that failed and were repeated, by reason (absent, denied, locked, not_mlflow, read), and positions that could not be saved (store). [Alpha]",
+		Description: "Polls that failed and were repeated, by reason (absent, denied, locked, not_mlflow, read, unreachable), and positions that could not be saved (store). [Alpha]",
 		Unit:        "{poll}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -147,7 +147,7 @@ func AssertEqualReceiverMlflowPolls(t *testing.T, tt *componenttest.Telemetry, d
 func AssertEqualReceiverMlflowReadDuration(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.HistogramDataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_receiver_mlflow_read_duration",
-		Description: "Time one read transaction held its lock on the database. [Alpha]",
+		Description: "Time one read transaction took, in which it held its lock on an SQLite database. [Alpha]",
 		Unit:        "s",
 		Data: metricdata.Histogram[float64]{
 			Temporality: metricdata.CumulativeTemporality,
