@@ -27,11 +27,21 @@ func benchRuns() int {
 // BenchmarkPoll measures what one poll costs beside many runs that have ended. MIDA_BENCH_RUNS says
 // how many they are.
 func BenchmarkPoll(b *testing.B) {
-	path := filepath.Join(b.TempDir(), "mlflow.db")
+	b.Run("SQLite", func(b *testing.B) {
+		path := filepath.Join(b.TempDir(), "mlflow.db")
+		db := fill(b, path, benchRuns())
+		benchmarkPoll(b, "sqlite:///"+path, db)
+	})
+	b.Run("PostgreSQL", func(b *testing.B) {
+		uri, db := fillServer(b, startServer(b), benchRuns())
+		benchmarkPoll(b, uri, db)
+	})
+}
+
+func benchmarkPoll(b *testing.B, uri string, db *sql.DB) {
 	runs := benchRuns()
-	db := fill(b, path, runs)
 	cfg := createDefaultConfig().(*Config)
-	cfg.TrackingURI = "sqlite:///" + path
+	cfg.TrackingURI = uri
 	r, err := newReceiver(receivertest.NewNopSettings(NewFactory().Type()), cfg, consumertest.NewNop())
 	require.NoError(b, err)
 	cfg.PollInterval = time.Hour // the benchmark polls by itself
@@ -61,7 +71,7 @@ func BenchmarkPoll(b *testing.B) {
 	w.held = 0
 	polls := 0
 	begin = time.Now()
-	for ; w.sweep.busy; poll() {
+	for ; w.sweep.busy || w.source.pending(); poll() {
 		polls++
 	}
 	b.Logf("sweep over all: %d polls of %.1f ms", polls, float64(time.Since(begin).Milliseconds())/float64(max(polls, 1)))
@@ -80,7 +90,7 @@ func BenchmarkPoll(b *testing.B) {
 			require.NoError(b, err)
 			for range 1000 {
 				n++
-				_, err := tx.Exec("INSERT INTO metrics VALUES ('bench', ?, ?, ?, ?, 0)", n, n, runID(1), n)
+				_, err := tx.Exec(forDriver(db, "INSERT INTO metrics VALUES ('bench', ?, ?, ?, ?, false)"), n, n, runID(1), n)
 				require.NoError(b, err)
 			}
 			require.NoError(b, tx.Commit())
@@ -92,7 +102,7 @@ func BenchmarkPoll(b *testing.B) {
 		for b.Loop() {
 			b.StopTimer()
 			n++
-			_, err := db.Exec("UPDATE runs SET end_time = ? WHERE run_uuid = ?", n, runID(2))
+			_, err := db.Exec(forDriver(db, "UPDATE runs SET end_time = ? WHERE run_uuid = ?"), n, runID(2))
 			require.NoError(b, err)
 			b.StartTimer()
 			poll()
@@ -103,7 +113,7 @@ func BenchmarkPoll(b *testing.B) {
 		for b.Loop() {
 			b.StopTimer()
 			n++
-			_, err := db.Exec("UPDATE runs SET end_time = ? WHERE run_uuid = ?", n, runID(2))
+			_, err := db.Exec(forDriver(db, "UPDATE runs SET end_time = ? WHERE run_uuid = ?"), n, runID(2))
 			require.NoError(b, err)
 			b.StartTimer()
 			poll()

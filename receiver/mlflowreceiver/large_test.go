@@ -81,3 +81,26 @@ func TestRunWithVeryManyModels(t *testing.T) {
 		require.Equal(t, int64(i+1), v.version)
 	}
 }
+
+// A change of one of many models is found though nothing else is committed after it.
+func TestChangeAmongManyModels(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mlflow.db")
+	db := fill(t, path, 1)
+	do(t, db, "CREATE TABLE logged_models (model_id VARCHAR(500) PRIMARY KEY, name VARCHAR(500), status INTEGER, source_run_id VARCHAR(32))")
+	do(t, db, "WITH RECURSIVE c(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM c WHERE i < 199) INSERT INTO logged_models SELECT 'm-' || i, 'net', 1, ? FROM c", runID(1))
+	w, delivered, poll := byHand(t, path)
+	w.cfg.SweepSize = 30
+	for poll(); w.behind || len(w.touched) > 0; poll() {
+	}
+	require.Len(t, delivered[runID(1)].models, 100)
+	do(t, db, "UPDATE logged_models SET status = 2 WHERE model_id = 'm-199'")
+	eventually(t, "the new status", func() bool {
+		poll()
+		return delivered[runID(1)].models[99].status == "READY"
+	})
+	do(t, db, "DELETE FROM logged_models WHERE model_id = 'm-150'")
+	eventually(t, "a model that is gone", func() bool {
+		poll()
+		return len(delivered[runID(1)].models) == 99
+	})
+}

@@ -38,6 +38,8 @@ type postgres struct {
 	heaps    map[string]*heap
 	next     uint64    // of the last snapshot: the first transaction that it does not know
 	stepped  time.Time // when a pass last went on
+	hurried  time.Time // when passes began to hurry, zero when they do not
+	calm     time.Time // none hurries before
 	left     int64     // runs of the first reading, roughly
 }
 

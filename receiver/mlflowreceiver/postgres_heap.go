@@ -24,8 +24,9 @@ const (
 // heap is what is known of the rows of one table.
 type heap struct {
 	tail
-	file   string // what it is kept in, and by which server
-	blocks int64  // its size at the last look
+	file   string // what it was kept in when reading began, and by which server
+	seen   string // the same at the last look
+	blocks int64  // its size then
 
 	since   uint64 // every row of an older transaction is known
 	horizon uint64 // the same for rows at the end of the table
@@ -64,7 +65,7 @@ type snapshot struct {
 }
 
 func (h *heap) start(from uint64, block int64) {
-	h.since, h.horizon = from, from
+	h.file, h.since, h.horizon = h.seen, from, from
 	h.ends = []end{{from, block}}
 	h.known = map[int64]uint64{}
 	h.last, h.pass = scan{}, pass{}

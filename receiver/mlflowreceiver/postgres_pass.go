@@ -10,19 +10,24 @@ import (
 // than were found, the pass hurries.
 type pass struct {
 	scan
-	version string // of the database when it began
-	counter int64  // of the server
-	counted int64  // inserted rows since the first look
-	found   int64  // rows found since then
-	allowed int64  // how much less may be found, because a whole pass found no more
+	version  string // of the database when it began
+	counting bool   // counter was read
+	counter  int64  // of the server
+	counted  int64  // inserted rows since the first look
+	found    int64  // rows found since then
+	allowed  int64  // how much less may be found, because a whole pass found no more
 }
+
+// calmFor is how many times as long as a hurried pass took none hurries, for rows that are rolled back count as well.
+const calmFor = 10
 
 // hasPass leaves out runs and their tags: the sweep compares all of them.
 func (h *heap) hasPass() bool { return h.table != "runs" && h.table != "tags" }
 
 func (p *pass) count(counter int64) {
 	switch {
-	case p.counter == 0:
+	case !p.counting:
+		p.counting = true
 	case counter < p.counter: // the server lost its count
 		p.counted, p.found, p.allowed = 0, 0, 0
 	default:
@@ -60,10 +65,14 @@ func (p *postgres) passes(ctx context.Context, d *database, version string, r *r
 		}
 		hurry = hurry || h.pass.busy && h.pass.behind()
 	}
+	hurry = hurry && time.Now().After(p.calm)
 	if !hurry && time.Since(p.stepped) < p.settings.PollInterval {
 		return false, nil
 	}
 	p.stepped = time.Now()
+	if hurry && p.hurried.IsZero() {
+		p.hurried = p.stepped
+	}
 	for _, h := range p.heaps {
 		for h.hasPass() && h.pass.busy {
 			if time.Since(p.stepped) >= sweepFor {
@@ -74,17 +83,20 @@ func (p *postgres) passes(ctx context.Context, d *database, version string, r *r
 			}
 		}
 	}
-	return hurry && p.pending(), nil
+	if !p.hurried.IsZero() {
+		p.calm, p.hurried = time.Now().Add(calmFor*time.Since(p.hurried)), time.Time{}
+	}
+	return false, nil
 }
 
 // goOn reads the next blocks of a pass.
 func (p *postgres) goOn(ctx context.Context, d *database, h *heap, r *reader, touched map[string]struct{}) error {
-	s, file := h.pass.scan, h.file
+	s := h.pass.scan
 	var found []arrival
 	var end bool
 	err := d.read(ctx, r.count, func(tx rows) error {
 		now, err := p.look(tx)
-		if err != nil || h.file != file { // then tails begins anew
+		if err != nil || h.seen != h.file { // then tails begins anew
 			return err
 		}
 		if s.begin == 0 {
@@ -98,7 +110,7 @@ func (p *postgres) goOn(ctx context.Context, d *database, h *heap, r *reader, to
 	}
 	h.add(found, r.histories, touched)
 	h.pass.scan = s
-	if h.file != file {
+	if h.seen != h.file {
 		h.pass.busy = false
 	} else if end {
 		h.since = s.begin

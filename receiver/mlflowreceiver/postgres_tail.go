@@ -3,6 +3,7 @@ package mlflowreceiver
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -51,7 +52,10 @@ func (p *postgres) tails(ctx context.Context, d *database, version string, r *re
 			done = append(done, func() {
 				h.add(found, r.histories, touched)
 				h.ended(s, now, end, whole && end, version)
-				out.more = out.more || !end
+				if !end {
+					out.more = true
+					out.behind += (h.blocks - s.at) * int64(len(found)) / tailBlocks
+				}
 			})
 			if t.table == "runs" {
 				m.After, err = p.first(tx, m.After, !known, touched)
@@ -79,7 +83,7 @@ func (p *postgres) tails(ctx context.Context, d *database, version string, r *re
 		out.marks[table] = m
 	}
 	out.runs = slices.Collect(maps.Keys(touched))
-	out.behind = p.left
+	out.behind += p.left
 	return out, err
 }
 
@@ -113,7 +117,7 @@ func (p *postgres) look(tx rows) (snapshot, error) {
 				h = &heap{tail: tails[slices.IndexFunc(tails, func(t tail) bool { return t.table == table })]}
 				p.heaps[table] = h
 			}
-			h.file, h.blocks = fmt.Sprintf("%s/%d", p.identity, file), blocks
+			h.seen, h.blocks = fmt.Sprintf("%s/%d", p.identity, file), blocks
 			h.pass.count(inserted.Int64)
 			seen++
 			return nil
@@ -128,7 +132,7 @@ func (p *postgres) look(tx rows) (snapshot, error) {
 // resume begins where the mark says, and says why it cannot.
 func (p *postgres) resume(h *heap, m mark, known bool, now snapshot) *again {
 	switch {
-	case known && m.File != h.file:
+	case known && m.File != h.seen:
 		return &again{"replaced", h.table, "a table of the MLflow database was rewritten, or the database restored or moved"}
 	case known && (now.next < m.Since || now.next-m.Since > farBehind):
 		return &again{"replaced", h.table, "the transactions of the MLflow database are not those after the last reading"}
@@ -208,8 +212,8 @@ func (p *postgres) advance(tx rows, h *history, id string, _ int) (int, error) {
 		return 0, nil
 	}
 	of := p.heaps["metrics"]
-	if of == nil {
-		return 0, nil // the tables are not yet looked at
+	if of == nil || of.known == nil { // tails comes first
+		return 0, errors.New("table metrics: its end was not looked at")
 	}
 	series := map[string]series{}
 	var found []arrival

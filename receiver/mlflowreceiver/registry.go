@@ -26,6 +26,7 @@ type shelf struct {
 	byRun map[string]map[modelKey]struct{}
 	at    modelKey // the sweep has read up to this one
 	pass  int
+	ended bool // a sweep came to its end since restart
 }
 
 // modelKey is the primary key of a row: the id of a logged model, or name and version of a registered one.
@@ -48,18 +49,23 @@ func newShelf() shelf {
 	return shelf{items: map[modelKey]item{}, byRun: map[string]map[modelKey]struct{}{}}
 }
 
-// sweep reads the next part of both tables and returns the runs whose models changed. done says that both sweeps are at
-// their end.
+// restart begins both sweeps anew.
+func (g *registry) restart() {
+	for _, s := range []*shelf{&g.models, &g.versions} {
+		s.at, s.ended = modelKey{}, false
+		s.pass++
+	}
+}
+
+// sweep reads the next part of both tables and returns the runs whose models changed. done says that both sweeps came to
+// their end since restart; a short table is compared each time.
 func (g *registry) sweep(ctx context.Context, d *database, size int, count func(string, int)) (touched []string, done bool, err error) {
-	done = true
 	note := func(run string) { touched = append(touched, run) }
 	if d.schema.has("logged_models") {
 		err = d.read(ctx, count, func(tx rows) error {
 			query := "SELECT " + d.schema.columns("logged_models", "m", "model_id", "source_run_id", "name", "artifact_location",
 				"model_type", "status", "lifecycle_stage", "last_updated_timestamp_ms") + " FROM logged_models AS m WHERE m.model_id > ? ORDER BY m.model_id LIMIT ?"
-			ended, err := g.models.sweep(tx, "logged_models", query, []any{g.models.at.name}, size, nil, note)
-			done = done && ended
-			return err
+			return g.models.sweep(tx, "logged_models", query, []any{g.models.at.name}, size, nil, note)
 		})
 		if err != nil {
 			return nil, false, err
@@ -73,17 +79,16 @@ func (g *registry) sweep(ctx context.Context, d *database, size int, count func(
 			}
 			query := "SELECT " + d.schema.columns("model_versions", "m", "name", "run_id", "version", "source",
 				"current_stage", "status", "creation_time", "last_updated_time") + " FROM model_versions AS m WHERE (m.name, m.version) > (?, ?) ORDER BY m.name, m.version LIMIT ?"
-			ended, err := g.versions.sweep(tx, "model_versions", query, []any{g.versions.at.name, g.versions.at.version}, size, aliases, note)
-			done = done && ended
-			return err
+			return g.versions.sweep(tx, "model_versions", query, []any{g.versions.at.name, g.versions.at.version}, size, aliases, note)
 		})
 	}
+	done = (g.models.ended || !d.schema.has("logged_models")) && (g.versions.ended || !d.schema.has("model_versions"))
 	return touched, done, err
 }
 
 // sweep reads rows behind the last ones: name or id, run, and more, of versions the number first. aliases is what else
 // belongs to a version.
-func (s *shelf) sweep(tx rows, table, query string, behind []any, size int, aliases map[modelKey][]string, touched func(string)) (bool, error) {
+func (s *shelf) sweep(tx rows, table, query string, behind []any, size int, aliases map[modelKey][]string, touched func(string)) error {
 	n := 0
 	versioned := len(behind) > 1
 	err := tx.each(table, query, append(behind, size), func(scan func(...any) error) error {
@@ -120,9 +125,10 @@ func (s *shelf) sweep(tx rows, table, query string, behind []any, size int, alia
 		return nil
 	})
 	if err != nil {
-		return false, err
+		return err
 	}
 	if n < size {
+		s.ended = true
 		for row, it := range s.items {
 			if it.pass != s.pass {
 				delete(s.items, row)
@@ -132,7 +138,7 @@ func (s *shelf) sweep(tx rows, table, query string, behind []any, size int, alia
 		s.at = modelKey{}
 		s.pass++
 	}
-	return n < size, nil
+	return nil
 }
 
 func (s *shelf) forget(row modelKey, run string, touched func(string)) {

@@ -74,6 +74,22 @@ func (w *watcher) step(ctx context.Context, version string) ([]string, error) {
 	return changed, nil
 }
 
+// lookAtModels compares the next models and versions with what was seen of them.
+func (w *watcher) lookAtModels(ctx context.Context, version string) error {
+	ids, done, err := w.reader.registry.sweep(ctx, w.db, w.cfg.SweepSize, w.count)
+	w.touch(ids)
+	if err != nil || !done {
+		return err
+	}
+	again := w.models.from != version
+	w.models = sweep{}
+	if again {
+		w.models.begin(version)
+		w.reader.registry.restart()
+	}
+	return nil
+}
+
 // differing are the runs that are not as they were last read.
 func (w *watcher) differing(runs []*run) []string {
 	var out []string

@@ -37,7 +37,9 @@ type watcher struct {
 	behind  bool   // a tail was longer than one poll reads
 	touched map[string]struct{}
 	sweep   sweep
+	models  sweep // of logged models and model versions
 	swept   time.Time
+	looked  time.Time // at models
 	listed  time.Time
 	held    time.Duration
 	trouble trouble
@@ -103,7 +105,7 @@ func (w *watcher) poll(ctx context.Context, emit func(context.Context, []*run) e
 	}
 	changed := !w.known || version != w.version
 	listOpen := len(w.keeper.open) > 0 && len(w.keeper.open) <= listOpenAtMost && time.Since(w.listed) >= listOpenEvery
-	if !changed && !w.behind && !w.sweep.busy && !w.source.pending() && !listOpen && len(w.touched) == 0 {
+	if !changed && !w.behind && !w.sweep.busy && !w.models.busy && !w.source.pending() && !listOpen && len(w.touched) == 0 {
 		w.tel.ReceiverMlflowUnchangedPolls.Add(ctx, 1)
 		if w.unsaved {
 			w.save(ctx, true)
@@ -114,6 +116,11 @@ func (w *watcher) poll(ctx context.Context, emit func(context.Context, []*run) e
 		if err := w.look(ctx, version); err != nil {
 			return err
 		}
+	} else if w.models.busy && time.Since(w.looked) >= w.cfg.PollInterval {
+		if err := w.lookAtModels(ctx, version); err != nil {
+			return err
+		}
+		w.looked = time.Now()
 	}
 	found, err := w.db.tails(ctx, w.db, version, w.reader, w.keeper.cursor.Marks)
 	if err != nil {
@@ -197,14 +204,17 @@ func (w *watcher) look(ctx context.Context, version string) error {
 	if err := w.reader.readExperiments(ctx, w.db); err != nil {
 		return err
 	}
-	for done := false; !done; {
-		var ids []string
-		ids, done, err = w.reader.registry.sweep(ctx, w.db, w.cfg.SweepSize, w.count)
-		w.touch(ids)
-		if err != nil {
+	if !w.models.busy {
+		w.models.begin(version)
+		w.reader.registry.restart()
+	}
+	if err := w.lookAtModels(ctx, version); err != nil {
+		return err
+	}
+	for !w.known && w.models.busy { // the first time all is read, so that runs come with their models
+		if err := w.lookAtModels(ctx, version); err != nil {
 			return err
 		}
-		done = done || w.known // the first time all is read, so that runs come with their models
 	}
 	ids, err := w.lookAtOpen(ctx)
 	w.touch(ids)
@@ -218,7 +228,7 @@ func (w *watcher) restart(ctx context.Context, reason string) {
 	w.keeper.cursor.Marks = map[string]mark{}
 	w.keeper.cursor.Sweep = ""
 	w.reader.histories = histories{}
-	w.reader.registry = newRegistry()
+	w.reader.registry, w.models = newRegistry(), sweep{}
 	w.source.reset()
 	w.sweep = sweep{busy: true}
 	w.known = false
