@@ -33,6 +33,9 @@ func (s *sweep) begin(version string) {
 func (w *watcher) step(ctx context.Context, version string) ([]string, error) {
 	var changed []string
 	at := &w.keeper.cursor.Sweep
+	if *at == "" && !w.sweep.full {
+		w.sweep.full, w.sweep.from = true, version
+	}
 	query := "SELECT " + w.db.schema.columns("runs", "r", runColumns...) + " FROM runs AS r WHERE r.run_uuid > ? ORDER BY r.run_uuid LIMIT ?"
 	begin := time.Now()
 	for left := w.cfg.SweepSize; left > 0 && (left == w.cfg.SweepSize || time.Since(begin) < sweepFor); {
