@@ -36,6 +36,7 @@ type postgres struct {
 
 	identity string // of the database behind the open connection: a restored or promoted one has another
 	heaps    map[string]*heap
+	unseen   unseen    // by snapshots from the last question on
 	next     uint64    // of the last snapshot: the first transaction that it does not know
 	stepped  time.Time // when a pass last went on
 	hurried  time.Time // when passes began to hurry, zero when they do not
@@ -95,7 +96,7 @@ func (p *postgres) name() string { return p.label }
 func (p *postgres) local() string { return "" }
 
 func (p *postgres) open(context.Context) (*sql.DB, error) {
-	p.identity = ""
+	p.identity, p.unseen = "", unseen{}
 	return stdlib.OpenDB(*p.conn), nil
 }
 

@@ -8,9 +8,9 @@ import (
 
 // PostgreSQL has no row numbers. What tells a new row from an old one is the transaction that wrote it, xmin: a row that
 // a snapshot sees and an earlier one did not is from a transaction that was under way or not yet begun at the earlier
-// one, so from the earlier one's oldest transaction under way (its xmin) or a later. No index finds such rows. Most lie
-// at the end of the table, which each poll looks at; some lie in places that became free, which a pass over the whole
-// table finds, a few milliseconds of it at each poll. That a row was seen before is known by its place and transaction.
+// one. No index finds such rows. Most lie at the end of the table, which each poll looks at; some lie in places that
+// became free, which a pass over the whole table finds, a few milliseconds of it at each poll. What one of these scans
+// found, the other may meet: that a row was seen before is known by its place and transaction.
 const (
 	// slack is how many blocks before the end new rows are looked for: those that had some space left.
 	slack = 32
@@ -32,7 +32,8 @@ type heap struct {
 	horizon uint64 // the same for rows at the end of the table
 	ends    []end  // where the table ended when, the first at or before horizon
 	known   map[int64]uint64
-	last    scan // of the end of the table
+	unseen  unseen // by the last scan of the end
+	last    scan   // of the end of the table
 	pass    pass
 }
 
@@ -42,12 +43,13 @@ type end struct {
 	block int64
 }
 
-// scan goes over blocks and finds rows of the transaction since and later ones.
+// scan goes over blocks and finds rows of transactions that an earlier one could not see.
 type scan struct {
 	busy  bool
 	at    int64
-	since uint64
+	of    unseen // by the earlier one
 	begin uint64 // the oldest transaction under way when it began: what this scan could not see is of that or a later one
+	then  unseen // by this one
 }
 
 // arrival is a row that was found.
@@ -66,18 +68,20 @@ type snapshot struct {
 
 func (h *heap) start(from uint64, block int64) {
 	h.file, h.since, h.horizon = h.seen, from, from
+	h.unseen = unseen{next: from}
 	h.ends = []end{{from, block}}
 	h.known = map[int64]uint64{}
-	h.last, h.pass = scan{}, pass{}
+	h.last, h.pass = scan{}, pass{unseen: h.unseen}
 }
 
 // step reads the next blocks of a scan and says whether it is at its end.
 func (h *heap) step(tx rows, s *scan, now snapshot, blocks int64) ([]arrival, bool, error) {
 	until := min(s.at+blocks, h.blocks)
 	var found []arrival
-	from := max(s.since, h.since) // another scan may have ended meanwhile
+	from := max(s.of.oldest(), h.since) // another scan may have ended meanwhile
 	if now.next > from && s.at < until {
-		err := tx.each(h.table, h.query(), []any{tid(s.at), tid(until), int64(uint32(from)), int64(now.next - from)}, func(scan func(...any) error) error {
+		next := int64(max(s.of.next, from) - from)
+		err := tx.each(h.table, h.query(), []any{int64(uint32(from)), tid(s.at), tid(until), int64(now.next - from), next, s.of.list()}, func(scan func(...any) error) error {
 			a, err := h.arrival(scan, now.next)
 			found = append(found, a)
 			return err
@@ -90,10 +94,10 @@ func (h *heap) step(tx rows, s *scan, now snapshot, blocks int64) ([]arrival, bo
 	return found, until >= h.blocks, nil
 }
 
-// query finds the rows between two places from a number of transactions on. Numbers of transactions go in a circle.
+// query finds the rows between two places of transactions from a number on, or of those listed. Numbers go in a circle.
 func (h *heap) query() string {
-	return "SELECT " + h.columns() + " FROM " + h.table + " AS t WHERE t.ctid >= ?::text::tid AND t.ctid < ?::text::tid" +
-		" AND (t.xmin::text::bigint - ?::bigint + 4294967296) % 4294967296 < ?::bigint"
+	return "SELECT " + h.columns() + " FROM " + h.table + " AS t, LATERAL (SELECT (t.xmin::text::bigint - ?::bigint + 4294967296) % 4294967296) AS a(age)" +
+		" WHERE t.ctid >= ?::text::tid AND t.ctid < ?::text::tid AND age < ?::bigint AND (age >= ?::bigint OR t.xmin = ANY(?::text::xid[]))"
 }
 
 func (h *heap) columns() string {

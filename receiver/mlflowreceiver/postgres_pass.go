@@ -10,6 +10,7 @@ import (
 // than were found, the pass hurries.
 type pass struct {
 	scan
+	unseen   unseen // by the last one
 	version  string // of the database when it began
 	counting bool   // counter was read
 	counter  int64  // of the server
@@ -61,7 +62,7 @@ func (p *postgres) passes(ctx context.Context, d *database, version string, r *r
 			continue
 		}
 		if !h.pass.busy && h.pass.version != version {
-			h.pass.scan, h.pass.version = scan{busy: true, since: h.since}, version
+			h.pass.scan, h.pass.version = scan{busy: true, of: h.pass.unseen, then: p.unseen}, version
 		}
 		hurry = hurry || h.pass.busy && h.pass.behind()
 	}
@@ -115,6 +116,7 @@ func (p *postgres) goOn(ctx context.Context, d *database, h *heap, r *reader, to
 	} else if end {
 		h.since = s.begin
 		h.pass.covered(h.pass.version)
+		h.pass.unseen = s.then
 		h.forget()
 	}
 	return nil

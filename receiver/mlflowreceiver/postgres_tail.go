@@ -24,6 +24,9 @@ func (p *postgres) tails(ctx context.Context, d *database, version string, r *re
 			return out, err
 		}
 	}
+	if err := p.ask(ctx, d); err != nil { // before the snapshot
+		return out, err
+	}
 	touched := map[string]struct{}{}
 	var done []func()
 	err := d.read(ctx, r.count, func(tx rows) error {
@@ -42,9 +45,9 @@ func (p *postgres) tails(ctx context.Context, d *database, version string, r *re
 			}
 			s := h.last
 			if !s.busy {
-				s = scan{busy: true, at: h.first(), since: h.horizon, begin: now.oldest}
+				s = scan{busy: true, at: h.first(), of: h.unseen, begin: now.oldest, then: p.unseen}
 			}
-			whole := s.at == 0 && s.since == h.since
+			whole := s.at == 0 && h.since == h.horizon
 			found, end, err := h.step(tx, &s, now, tailBlocks)
 			if err != nil {
 				return err
@@ -198,10 +201,11 @@ func (h *heap) ended(s scan, now snapshot, done, whole bool, version string) {
 		return
 	}
 	h.last.busy = false
-	h.horizon = s.begin
+	h.horizon, h.unseen = s.begin, s.then
 	if whole || !h.hasPass() {
 		h.since = s.begin
 		h.pass.covered(version)
+		h.pass.unseen = s.then
 	}
 	h.forget()
 }

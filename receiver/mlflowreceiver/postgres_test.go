@@ -244,7 +244,7 @@ func onlyTheEnd(t *testing.T, s *server) {
 	h := f.source.(*postgres).heaps["metrics"]
 	query := (&postgres{}).placeholders("EXPLAIN " + h.query())
 	var plan string
-	require.NoError(t, f.db.QueryRow(query, tid(5), tid(9), int64(1), int64(2)).Scan(&plan))
+	require.NoError(t, f.db.QueryRow(query, int64(1), tid(5), tid(9), int64(2), int64(0), "{}").Scan(&plan))
 	assert.Contains(t, plan, "Tid Range Scan")
 }
 
