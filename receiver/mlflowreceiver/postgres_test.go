@@ -94,6 +94,7 @@ func TestPostgreSQL(t *testing.T) {
 	t.Run("places that became free", func(t *testing.T) { freePlaces(t, s) })
 	t.Run("a rewritten table", func(t *testing.T) { rewritten(t, s) })
 	t.Run("restart during an open transaction", func(t *testing.T) { restartWhileOpen(t, s) })
+	t.Run("any order", func(t *testing.T) { anyOrder(t, s) })
 	t.Run("only the end of a table is read", func(t *testing.T) { onlyTheEnd(t, s) })
 	t.Run("numbers of transactions go round", numbersGoRound)
 }
