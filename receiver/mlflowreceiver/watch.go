@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/observer"
 	"github.com/otelcol-mida/otelcol-mida/receiver/mlflowreceiver/internal/metadata"
 )
 
@@ -23,6 +24,7 @@ const (
 // watcher is the source: it polls the database and emits the runs that are new or touched.
 type watcher struct {
 	cfg    *Config
+	pace   *observer.Pace
 	path   string
 	log    *zap.Logger
 	tel    *metadata.TelemetryBuilder
@@ -67,9 +69,12 @@ func (w *watcher) Observe(ctx context.Context, emit func(context.Context, []*run
 		switch {
 		case err == nil && (w.behind || len(w.touched) > 0):
 			// Writers get at least as much time as the reads took.
-			timer.Reset(max(breath, min(w.held, w.cfg.PollInterval)))
+			timer.Reset(max(breath, min(w.held, w.pace.Longest())))
+		case err != nil:
+			timer.Reset(w.pace.Rest())
 		default:
-			timer.Reset(w.cfg.PollInterval)
+			// As above, also after a look that took long.
+			timer.Reset(max(w.pace.After(time.Since(start), 0), w.held))
 		}
 	}
 }
@@ -129,7 +134,7 @@ func (w *watcher) poll(ctx context.Context, emit func(context.Context, []*run) e
 		w.keeper.cursor.Sweep = 0
 		w.sweep.begin(version)
 	}
-	if w.sweep.busy && time.Since(w.swept) >= w.cfg.PollInterval {
+	if w.sweep.busy && time.Since(w.swept) >= w.pace.Longest() {
 		ids, err := w.step(ctx, version)
 		w.touch(ids)
 		if err != nil {
