@@ -79,8 +79,9 @@ demo: build venv ## observe the microscopy campaign; ONCE=1 ends when it has
 	$(MIDA_VENV)/bin/python examples/microscopy/demo.py $(if $(ONCE),--once)
 
 .PHONY: bench
-bench: build venv ## measure the overhead on Dask, the speed into SQLite and the idle cost
+bench: build venv ## measure the idle cost, freshness, the overhead on Dask and the speed into SQLite
 	$(MIDA_VENV)/bin/python tools/footprint.py bin/otelcol-mida distributions/otelcol-mida/laptop.yaml
+	$(MIDA_VENV)/bin/python bench/freshness.py
 	$(MIDA_VENV)/bin/python bench/dask_overhead.py $(BENCH_ARGS)
 	$(GO) test -run '^$$' -bench . -benchtime 3x -timeout 20m $(BENCH_PACKAGES)
 

@@ -52,6 +52,7 @@ func (w *writer) consume(ctx context.Context, logs plog.Logs) error {
 		return fmt.Errorf("write %d events: %w", len(events), err)
 	}
 	w.telemetry.ExporterTaskstoreWriteDuration.Record(ctx, time.Since(started).Seconds())
+	w.telemetry.ExporterTaskstoreBatchEvents.Record(ctx, int64(len(events)))
 	if err := w.putAside(ctx, broken, rejected); err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/observer"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -43,13 +44,9 @@ type Options struct {
 	Read func(records, events int64)
 	// Fault is called for every fault, after its place was passed; may be nil.
 	Fault func(f Fault, n int64)
-	// Poll is the time between two looks at the directory, unless one look left something to read. Zero: 400 ms.
-	Poll time.Duration
+	// Pace is how long to pause between two looks at the directory, unless one left something to read.
+	Pace *observer.Pace
 }
-
-// defaultPoll is what keeps a change visible within a second (a writer holds it for 100 ms, a commit takes some more) and
-// lets as much as possible go on together: a start and its end in one transaction cost half of what they cost in two.
-const defaultPoll = 400 * time.Millisecond
 
 const (
 	roundBytes    = 4 << 20  // what one round reads of all segments together
@@ -110,8 +107,8 @@ func NewReader(opt Options) (*Reader, error) {
 	if opt.Fault == nil {
 		opt.Fault = func(Fault, int64) {}
 	}
-	if opt.Poll == 0 {
-		opt.Poll = defaultPoll
+	if opt.Pace == nil {
+		opt.Pace = observer.NewPace(observer.DefaultBatch())
 	}
 	return &Reader{
 		opt: opt, dir: filepath.Join(opt.Directory, HostDirectory(opt.Host)),
@@ -133,7 +130,11 @@ func (r *Reader) Observe(ctx context.Context, emit func(context.Context, []*task
 			return nil
 		case <-timer.C:
 		}
-		progress, more, err := r.round(ctx, emit)
+		began, delivery := time.Now(), time.Duration(0)
+		progress, more, err := r.round(ctx, func(ctx context.Context, events []*task.Event) error {
+			defer func(began time.Time) { delivery = time.Since(began) }(time.Now())
+			return emit(ctx, events)
+		})
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -142,7 +143,7 @@ func (r *Reader) Observe(ctx context.Context, emit func(context.Context, []*task
 		case progress && more:
 			timer.Reset(0)
 		default:
-			timer.Reset(r.opt.Poll)
+			timer.Reset(r.opt.Pace.After(time.Since(began)-delivery, delivery))
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	pace "github.com/otelcol-mida/otelcol-mida/internal/observer"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -27,6 +28,8 @@ func TestMain(m *testing.M) {
 	}
 	goleak.VerifyTestMain(m)
 }
+
+var quick = pace.NewPace(pace.Batch{}.Fixed(2 * time.Millisecond))
 
 // harness runs a reader and collects what it hands over.
 type harness struct {
@@ -49,7 +52,7 @@ func (h *harness) reader() *Reader {
 	core, logs := observer.New(zap.WarnLevel)
 	h.logs = logs
 	r, err := NewReader(Options{
-		Directory: h.dir, Host: testHost, Poll: 2 * time.Millisecond,
+		Directory: h.dir, Host: testHost, Pace: quick,
 		Logger: zap.New(core),
 		Read: func(_, n int64) {
 			h.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sort"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/collector/consumer"
@@ -17,8 +18,6 @@ import (
 )
 
 const (
-	// maxRequest is the number of events in one request: speed needs large requests, memory bounded ones.
-	maxRequest = 2000
 	minBackoff = 100 * time.Millisecond
 	maxBackoff = 30 * time.Second
 	// CheckpointInterval is how often an observer says how far it is.
@@ -34,6 +33,9 @@ type Settings struct {
 	// LastSeq continues the numbering of an observer that keeps its position (a poller): the number that was stored with
 	// the position.
 	LastSeq int64
+	// MaxEvents is how many events one request has at most: speed needs large requests, memory bounded ones. Zero: as
+	// DefaultBatch says.
+	MaxEvents int
 	// Numbered says that the events come with numbers of their own (a journal): the sender numbers nothing and makes no
 	// checkpoints.
 	Numbered bool
@@ -46,6 +48,8 @@ type Settings struct {
 type Sender struct {
 	set Settings
 
+	request atomic.Int64 // events in the last request that the pipeline accepted
+
 	mu      sync.Mutex
 	seq     int64
 	dropped []dropped
@@ -56,6 +60,9 @@ type Sender struct {
 func NewSender(set Settings) *Sender {
 	if set.Logger == nil {
 		set.Logger = zap.NewNop()
+	}
+	if set.MaxEvents == 0 {
+		set.MaxEvents = DefaultBatch().MaxEvents
 	}
 	return &Sender{set: set, seq: set.LastSeq}
 }
@@ -78,6 +85,9 @@ func (s *Sender) LastSeq() int64 {
 	return s.seq
 }
 
+// LastRequest is how many events the request had that the pipeline accepted last.
+func (s *Sender) LastRequest() int64 { return s.request.Load() }
+
 // Send returns nil when every event was accepted, or refused for good (then it is counted and named in the next
 // checkpoint). It retries for ever and returns an error only when ctx ended first.
 func (s *Sender) Send(ctx context.Context, events []*task.Event) error {
@@ -86,10 +96,11 @@ func (s *Sender) Send(ctx context.Context, events []*task.Event) error {
 	}
 	s.number(events)
 	for len(events) > 0 {
-		n := min(len(events), maxRequest)
+		n := min(len(events), s.set.MaxEvents)
 		if err := s.deliver(ctx, events[:n]); err != nil {
 			return err
 		}
+		s.request.Store(int64(n))
 		events = events[n:]
 	}
 	return nil

@@ -43,19 +43,21 @@ func received(t *testing.T, sink *consumertest.LogsSink) []*task.Event {
 }
 
 func TestSendNumbersAndCuts(t *testing.T) {
+	const most = 20
 	sink := new(consumertest.LogsSink)
-	s := NewSender(Settings{ID: "me", Campaign: "c", Next: sink, LastSeq: 41})
-	require.NoError(t, s.Send(t.Context(), newEvents(maxRequest+5)))
+	s := NewSender(Settings{ID: "me", Campaign: "c", Next: sink, LastSeq: 41, MaxEvents: most})
+	require.NoError(t, s.Send(t.Context(), newEvents(most+5)))
 	require.Len(t, sink.AllLogs(), 2)
+	require.Equal(t, int64(5), s.LastRequest())
 	got := received(t, sink)
-	require.Len(t, got, maxRequest+5)
+	require.Len(t, got, most+5)
 	for i, e := range got {
 		require.Equal(t, int64(42+i), e.Seq)
 		require.Equal(t, "me", e.ObserverID)
 		require.Equal(t, "c", e.Campaign)
 		require.NotZero(t, e.Observed)
 	}
-	require.Equal(t, int64(41+maxRequest+5), s.LastSeq())
+	require.Equal(t, int64(41+most+5), s.LastSeq())
 }
 
 func TestSendOfAJournalKeepsItsNumbers(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/otelcol-mida/otelcol-mida/internal/capture"
 	"github.com/otelcol-mida/otelcol-mida/internal/journal"
+	"github.com/otelcol-mida/otelcol-mida/internal/observer"
 )
 
 // Config of the Dask receiver. With the defaults it reads the journals of plugins that others bring (a scheduler
@@ -31,6 +32,8 @@ type Config struct {
 	WorkflowName string `mapstructure:"workflow_name"`
 	// Journal is what plugins on this node write and this receiver reads.
 	Journal JournalConfig `mapstructure:"journal"`
+	// Batch bounds how often the journals are looked at, and how much is sent on at once.
+	Batch observer.Batch `mapstructure:"batch"`
 	// Capture says what of the tasks is recorded. Plugins of attached clusters apply it in the observed processes; what
 	// other journals hold it is applied to when they are read. Secrets are always taken out.
 	Capture capture.Config `mapstructure:"capture"`
@@ -66,6 +69,7 @@ type AttachConfig struct {
 func createDefaultConfig() component.Config {
 	return &Config{
 		Journal: JournalConfig{Directory: journal.DefaultDirectory()},
+		Batch:   observer.DefaultBatch(),
 		Capture: capture.NewDefaultConfig(),
 		Attach:  AttachConfig{RetryInterval: time.Second, CheckInterval: 5 * time.Second, Timeout: 5 * time.Second},
 	}

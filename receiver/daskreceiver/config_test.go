@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/confmaptest"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/observer"
 )
 
 func load(t *testing.T, name string) *Config {
@@ -34,6 +36,7 @@ func TestConfig(t *testing.T) {
 	cfg = load(t, "dask/all")
 	require.NoError(t, confmap.Validate(cfg))
 	assert.Equal(t, AttachConfig{RetryInterval: 2 * time.Second, CheckInterval: 20 * time.Second, Timeout: 10 * time.Second}, cfg.Attach)
+	assert.Equal(t, observer.Batch{MinInterval: 50 * time.Millisecond, MaxInterval: 2 * time.Second, MaxEvents: 1000}, cfg.Batch)
 	assert.Equal(t, map[string]any{
 		"drop_activities": []string{"getitem*"}, "keep_fields": []string{"used.*", "generated.loss"}, "values": "numbers",
 	}, pluginPolicy(cfg.Capture))
@@ -58,6 +61,9 @@ func TestConfigErrorsNameKeyValueAndWhatIsValid(t *testing.T) {
 		`schedulers[6]: "tcp://a:1" is listed twice`,
 		`scheduler_files[0]: "[": syntax error in pattern; want a file or a glob`,
 		`scheduler_files[1]: empty`,
+		`batch: min_interval: 1ms; want 10ms to 1m0s`,
+		`max_interval: 1h0m0s; want min_interval (1ms) to 1m0s`,
+		`max_events: 0; want 1 to 100000`,
 		`journal::directory: empty`,
 		`journal::segment_bytes: 100; want at least 65536`,
 		`journal::directory_bytes: 5; want at least 65536`,
@@ -70,5 +76,5 @@ func TestConfigErrorsNameKeyValueAndWhatIsValid(t *testing.T) {
 	} {
 		assert.ErrorContains(t, err, want)
 	}
-	assert.Len(t, strings.Split(err.Error(), "\n"), 17)
+	assert.Len(t, strings.Split(err.Error(), "\n"), 20)
 }

@@ -29,6 +29,7 @@ type daskReceiver struct {
 	logger *zap.Logger
 	tel    *metadata.TelemetryBuilder
 	sender *observer.Sender
+	pace   *observer.Pace
 	health *health
 	guard  *guard
 
@@ -45,7 +46,7 @@ func newReceiver(set receiver.Settings, cfg *Config, next consumer.Logs) (*daskR
 	if err != nil {
 		return nil, err
 	}
-	r := &daskReceiver{cfg: cfg, set: set, logger: set.Logger, tel: tel}
+	r := &daskReceiver{cfg: cfg, set: set, logger: set.Logger, tel: tel, pace: observer.NewPace(cfg.Batch)}
 	if r.health, err = newHealth(set.Logger, tel); err != nil {
 		return nil, err
 	}
@@ -53,7 +54,7 @@ func newReceiver(set receiver.Settings, cfg *Config, next consumer.Logs) (*daskR
 		return nil, err
 	}
 	r.sender = observer.NewSender(observer.Settings{
-		ID: observer.NewID(set.ID.String()), Campaign: cfg.Campaign, Next: next, Logger: set.Logger, Numbered: true,
+		ID: observer.NewID(set.ID.String()), Campaign: cfg.Campaign, Next: next, Logger: set.Logger, Numbered: true, MaxEvents: cfg.Batch.MaxEvents,
 		Dropped: func(events int, _ error) { tel.ReceiverDaskEventsDropped.Add(context.Background(), int64(events)) },
 	})
 	return r, nil
@@ -81,7 +82,7 @@ func (r *daskReceiver) Start(ctx context.Context, _ component.Host) error {
 
 func (r *daskReceiver) startReader(directory string) error {
 	reader, err := journal.NewReader(journal.Options{
-		Directory: directory, AllowForeignOwner: r.cfg.AllowForeignOwner, Logger: r.logger,
+		Directory: directory, AllowForeignOwner: r.cfg.AllowForeignOwner, Logger: r.logger, Pace: r.pace,
 		Read: func(records, events int64) {
 			r.tel.ReceiverDaskJournalRecords.Add(context.Background(), records)
 			r.tel.ReceiverDaskJournalEvents.Add(context.Background(), events)
@@ -147,6 +148,20 @@ func (r *daskReceiver) startTargets(ctx context.Context, directory string) error
 func (r *daskReceiver) observeMetrics() error {
 	err := r.tel.RegisterReceiverDaskJournalLagCallback(func(_ context.Context, o metric.Int64Observer) error {
 		o.Observe(r.reader.Lag())
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = r.tel.RegisterReceiverDaskBatchIntervalCallback(func(_ context.Context, o metric.Float64Observer) error {
+		o.Observe(r.pace.Interval().Seconds())
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = r.tel.RegisterReceiverDaskBatchEventsCallback(func(_ context.Context, o metric.Int64Observer) error {
+		o.Observe(r.sender.LastRequest())
 		return nil
 	})
 	if r.targets == nil || err != nil {

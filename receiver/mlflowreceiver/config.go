@@ -10,6 +10,7 @@ import (
 
 	"github.com/otelcol-mida/otelcol-mida/internal/capture"
 	"github.com/otelcol-mida/otelcol-mida/internal/glob"
+	"github.com/otelcol-mida/otelcol-mida/internal/observer"
 )
 
 // Config of one observed tracking database.
@@ -21,7 +22,9 @@ type Config struct {
 	TrackingURI string `mapstructure:"tracking_uri"`
 	// Password of a PostgreSQL server. Empty takes the one of tracking_uri, PGPASSWORD or PGPASSFILE.
 	Password configopaque.String `mapstructure:"password"`
-	// PollInterval is the pause between two polls, at least 10ms.
+	// Batch bounds the pauses between polls, and how much is sent on at once.
+	Batch observer.Batch `mapstructure:"batch"`
+	// PollInterval is one pause instead of the two bounds of Batch, at least 10ms. Zero: none.
 	PollInterval time.Duration `mapstructure:"poll_interval"`
 	// StorageID names the storage extension that keeps the position. Without one everything is read again after a
 	// restart, which is harmless but slower.
@@ -56,13 +59,16 @@ type Choice struct {
 
 func createDefaultConfig() component.Config {
 	return &Config{
-		TrackingURI:  "sqlite:///mlflow.db",
-		PollInterval: time.Second,
-		SweepSize:    2000,
-		BusyTimeout:  2 * time.Second,
-		Capture:      Capture{Policy: policy(capture.NewDefaultConfig()), History: true, Artifacts: 200},
+		TrackingURI: "sqlite:///mlflow.db",
+		Batch:       observer.DefaultBatch(),
+		SweepSize:   2000,
+		BusyTimeout: 2 * time.Second,
+		Capture:     Capture{Policy: policy(capture.NewDefaultConfig()), History: true, Artifacts: 200},
 	}
 }
+
+// bounds are those of the pauses between polls.
+func (c *Config) bounds() observer.Batch { return c.Batch.Fixed(c.PollInterval) }
 
 // Validate names every key that cannot be used, with its value and what would be valid.
 func (c *Config) Validate() error {
@@ -70,8 +76,8 @@ func (c *Config) Validate() error {
 	if _, err := c.source(); err != nil {
 		errs = append(errs, err)
 	}
-	if c.PollInterval < 10*time.Millisecond {
-		errs = append(errs, fmt.Errorf("poll_interval: %v is too short; want at least 10ms, for example 1s", c.PollInterval))
+	if c.PollInterval != 0 && c.PollInterval < 10*time.Millisecond {
+		errs = append(errs, fmt.Errorf("poll_interval: %v is too short; want at least 10ms, for example 1s, or none, so that it follows batch", c.PollInterval))
 	}
 	if c.SweepSize < 1 {
 		errs = append(errs, fmt.Errorf("sweep_size: %d; want at least 1, for example 2000", c.SweepSize))

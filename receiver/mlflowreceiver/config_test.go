@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/collector/receiver/receivertest"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/capture"
+	"github.com/otelcol-mida/otelcol-mida/internal/observer"
 )
 
 func TestConfigOfTheDocs(t *testing.T) {
@@ -37,7 +38,7 @@ func TestConfigOfTheDocs(t *testing.T) {
 	assert.NotContains(t, fmt.Sprintf("%+v", onServer), "of the environment")
 	storage := component.MustNewID("file_storage")
 	assert.Equal(t, &Config{
-		Campaign: "my_campaign_1", TrackingURI: "sqlite:////data/lab/mlflow.db", PollInterval: 2 * time.Second, StorageID: &storage,
+		Campaign: "my_campaign_1", TrackingURI: "sqlite:////data/lab/mlflow.db", Batch: observer.DefaultBatch(), PollInterval: 2 * time.Second, StorageID: &storage,
 		SweepSize: 500, BusyTimeout: 3 * time.Second, BaseDir: "/data/lab", RunsAreLocal: new(bool), ActivityTag: "stage",
 		Experiments: Choice{Include: []string{"defect*"}, Exclude: []string{"*scratch*"}},
 		Capture: Capture{
@@ -66,7 +67,8 @@ func TestConfigErrorsNameKeyAndValue(t *testing.T) {
 		{func(c *Config) { c.TrackingURI = "./mlruns" }, []string{"tracking_uri", "./mlruns", "sqlite:///"}},
 		{func(c *Config) { c.TrackingURI = "sqlite://mlflow.db" }, []string{"tracking_uri", "sqlite://mlflow.db", "names no file"}},
 		{func(c *Config) { c.TrackingURI = "sqlite:///:memory:" }, []string{"names no file"}},
-		{func(c *Config) { c.PollInterval = 0 }, []string{"poll_interval", "0s", "10ms"}},
+		{func(c *Config) { c.PollInterval = time.Millisecond }, []string{"poll_interval", "1ms", "10ms"}},
+		{func(c *Config) { c.Batch.MaxInterval = time.Millisecond }, []string{"batch: max_interval: 1ms; want min_interval (100ms) to 1m0s"}},
 		{func(c *Config) { c.SweepSize = -1 }, []string{"sweep_size", "-1"}},
 		{func(c *Config) { c.BusyTimeout = time.Minute }, []string{"busy_timeout", "1m0s", "5s"}},
 		{func(c *Config) { c.Capture.Artifacts = -5 }, []string{"capture: artifacts: -5"}},

@@ -67,7 +67,7 @@ func (p *postgres) passes(ctx context.Context, d *database, version string, r *r
 		hurry = hurry || h.pass.busy && h.pass.behind()
 	}
 	hurry = hurry && time.Now().After(p.calm)
-	if !hurry && time.Since(p.stepped) < p.settings.PollInterval {
+	if !hurry && time.Since(p.stepped) < p.settings.bounds().MaxInterval {
 		return false, nil
 	}
 	p.stepped = time.Now()

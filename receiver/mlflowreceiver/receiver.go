@@ -79,11 +79,15 @@ func (r *mlflowReceiver) Start(ctx context.Context, host component.Host) error {
 	r.resume(ctx, source)
 	r.sender = observer.NewSender(observer.Settings{
 		ID: r.keeper.cursor.Observer, Campaign: r.cfg.Campaign, Next: r.next, Logger: r.set.Logger, LastSeq: r.keeper.cursor.Seq,
+		MaxEvents: r.cfg.Batch.MaxEvents,
 		Dropped: func(n int, _ error) {
 			r.tel.ReceiverMlflowDropped.Add(context.Background(), int64(n), metric.WithAttributes(reasonAttr("refused")))
 		},
 	})
 	w, m := r.parts(source, baseDir)
+	if err := r.observeBatches(w.pace); err != nil {
+		return errors.Join(err, r.keeper.close(ctx))
+	}
 	ctx, r.cancel = context.WithCancel(context.Background())
 	r.wg.Add(1)
 	go func() {
@@ -91,6 +95,19 @@ func (r *mlflowReceiver) Start(ctx context.Context, host component.Host) error {
 		_ = observer.Run(ctx, w, r.callback(m), r.sender, r.drop) // only its context can end it
 	}()
 	return nil
+}
+
+func (r *mlflowReceiver) observeBatches(pace *observer.Pace) error {
+	return errors.Join(
+		r.tel.RegisterReceiverMlflowBatchIntervalCallback(func(_ context.Context, o metric.Float64Observer) error {
+			o.Observe(pace.Interval().Seconds())
+			return nil
+		}),
+		r.tel.RegisterReceiverMlflowBatchEventsCallback(func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(r.sender.LastRequest())
+			return nil
+		}),
+	)
 }
 
 // resume decides what of a saved position still holds.
@@ -135,7 +152,7 @@ func (r *mlflowReceiver) parts(source dialect, baseDir string) (*watcher, *mappe
 	resolver := entity.NewResolver()
 	m := &mapper{cfg: r.cfg, baseDir: baseDir, files: &files{resolver: resolver}, limiter: newLimiter(r.cfg.Capture)}
 	w := &watcher{
-		cfg: r.cfg, source: source, log: r.set.Logger, tel: r.tel, keeper: r.keeper, touched: map[string]struct{}{}, seq: r.sender.LastSeq,
+		cfg: r.cfg, pace: observer.NewPace(r.cfg.bounds()), source: source, log: r.set.Logger, tel: r.tel, keeper: r.keeper, touched: map[string]struct{}{}, seq: r.sender.LastSeq,
 		opened: func() { m.host = hostOf(resolver, source.local()) },
 	}
 	w.reader = &reader{histories: histories{}, registry: newRegistry(), choice: r.cfg.Experiments, withHistory: r.cfg.Capture.History, count: w.count}

@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/observer"
 	"github.com/otelcol-mida/otelcol-mida/receiver/mlflowreceiver/internal/metadata"
 )
 
@@ -24,6 +25,7 @@ const (
 type watcher struct {
 	cfg    *Config
 	source dialect
+	pace   *observer.Pace
 	log    *zap.Logger
 	tel    *metadata.TelemetryBuilder
 	keeper *keeper
@@ -69,9 +71,12 @@ func (w *watcher) Observe(ctx context.Context, emit func(context.Context, []*run
 		switch {
 		case err == nil && (w.behind || len(w.touched) > 0):
 			// Writers get at least as much time as the reads took.
-			timer.Reset(max(breath, min(w.held, w.cfg.PollInterval)))
+			timer.Reset(max(breath, min(w.held, w.pace.Longest())))
+		case err != nil:
+			timer.Reset(w.pace.Rest())
 		default:
-			timer.Reset(w.cfg.PollInterval)
+			// As above, also after a look that took long.
+			timer.Reset(max(w.pace.After(time.Since(start), 0), w.held))
 		}
 	}
 }
@@ -116,7 +121,7 @@ func (w *watcher) poll(ctx context.Context, emit func(context.Context, []*run) e
 		if err := w.look(ctx, version); err != nil {
 			return err
 		}
-	} else if w.models.busy && time.Since(w.looked) >= w.cfg.PollInterval {
+	} else if w.models.busy && time.Since(w.looked) >= w.cfg.bounds().MaxInterval {
 		if err := w.lookAtModels(ctx, version); err != nil {
 			return err
 		}
@@ -138,7 +143,7 @@ func (w *watcher) poll(ctx context.Context, emit func(context.Context, []*run) e
 		w.keeper.cursor.Sweep = ""
 		w.sweep.begin(version)
 	}
-	if w.sweep.busy && !found.first && time.Since(w.swept) >= w.cfg.PollInterval {
+	if w.sweep.busy && !found.first && time.Since(w.swept) >= w.cfg.bounds().MaxInterval {
 		ids, err := w.step(ctx, version)
 		w.touch(ids)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/capture"
+	"github.com/otelcol-mida/otelcol-mida/internal/observer"
 	"github.com/otelcol-mida/otelcol-mida/internal/rules"
 )
 
@@ -25,7 +26,9 @@ type Config struct {
 	// Storage is the extension that keeps how far each log was read, and its open tasks. Without it logs are read again
 	// from the beginning at every start, which gives the same tasks.
 	Storage *component.ID `mapstructure:"storage"`
-	// PollInterval is how often logs are looked at.
+	// Batch bounds how often logs are looked at, and how much is sent on at once.
+	Batch observer.Batch `mapstructure:"batch"`
+	// PollInterval is one pause instead of the two bounds of Batch, at least 10ms. Zero: none.
 	PollInterval time.Duration `mapstructure:"poll_interval"`
 	// SettleAfter is how long the last entry of a log that has several lines must be quiet before it is shown, though
 	// more lines of it may follow.
@@ -43,17 +46,16 @@ type Config struct {
 }
 
 const (
-	defaultPollInterval = 200 * time.Millisecond
-	defaultSettleAfter  = time.Second
-	defaultMaxLineSize  = 1 << 20
-	minLineSize         = 1 << 10
-	maxLineSize         = 64 << 20
-	minPollInterval     = 10 * time.Millisecond
+	defaultSettleAfter = time.Second
+	defaultMaxLineSize = 1 << 20
+	minLineSize        = 1 << 10
+	maxLineSize        = 64 << 20
+	minPollInterval    = 10 * time.Millisecond
 )
 
 func createDefaultConfig() component.Config {
 	return &Config{
-		PollInterval: defaultPollInterval, SettleAfter: defaultSettleAfter, MaxLineSize: defaultMaxLineSize, Capture: capture.NewDefaultConfig(),
+		Batch: observer.DefaultBatch(), SettleAfter: defaultSettleAfter, MaxLineSize: defaultMaxLineSize, Capture: capture.NewDefaultConfig(),
 	}
 }
 
@@ -65,8 +67,8 @@ func (c *Config) Validate() error {
 	} else if _, err := c.matcher(); err != nil {
 		errs = append(errs, err)
 	}
-	if c.PollInterval < minPollInterval {
-		errs = append(errs, fmt.Errorf("poll_interval: %s is too short; at least %s", c.PollInterval, minPollInterval))
+	if c.PollInterval != 0 && c.PollInterval < minPollInterval {
+		errs = append(errs, fmt.Errorf("poll_interval: %s is too short; at least %s, or none, so that it follows batch", c.PollInterval, minPollInterval))
 	}
 	if c.SettleAfter < 0 {
 		errs = append(errs, fmt.Errorf("settle_after: %s is negative", c.SettleAfter))

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/confmap/confmaptest"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/capture"
+	"github.com/otelcol-mida/otelcol-mida/internal/observer"
 )
 
 func loadConfig(t *testing.T, id string) *Config {
@@ -29,6 +30,7 @@ func TestConfig(t *testing.T) {
 	id := component.MustNewID("file_storage")
 	assert.Equal(t, &id, cfg.Storage)
 	assert.Equal(t, 5*time.Second, cfg.PollInterval)
+	assert.Equal(t, observer.Batch{MinInterval: 100 * time.Millisecond, MaxInterval: 400 * time.Millisecond, MaxEvents: 500}, cfg.Batch)
 	assert.Equal(t, capture.Config{KeepFields: []string{"used.*"}, Values: capture.Numbers, MaxString: 8192, MaxEvent: 1 << 20}, cfg.Capture)
 	assert.Equal(t, "sem", cfg.Spec.Workflow)
 	assert.Equal(t, map[string]any{"x.y": "{n}", "list": []any{"{n}", 3}}, cfg.Spec.Rules[0].Used)
@@ -41,6 +43,7 @@ func TestConfigErrors(t *testing.T) {
 	for _, want := range []string{
 		`include: missing; list the logs, for example ["logs/*.log"]`,
 		`poll_interval: 1ms is too short; at least 10ms`,
+		`batch: max_interval: 400ms; want min_interval (1s) to 1m0s`,
 		`settle_after: -1s is negative`,
 		`max_line_size: 5 bytes; valid are 1024 to 67108864`,
 		`rules: rule 1 (a): task: {m} is not captured here; did you mean "n"?`,

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/capture"
@@ -59,7 +60,8 @@ func (r *logReceiver) Start(ctx context.Context, host component.Host) error {
 	}
 	r.sender = observer.NewSender(observer.Settings{
 		ID: r.store.observer.ID, Campaign: r.cfg.Campaign, Next: r.next, Logger: r.set.Logger, LastSeq: r.store.observer.Seq,
-		Dropped: func(n int, _ error) { r.tb.ReceiverTasklogRefused.Add(context.Background(), int64(n)) },
+		MaxEvents: r.cfg.Batch.MaxEvents,
+		Dropped:   func(n int, _ error) { r.tb.ReceiverTasklogRefused.Add(context.Background(), int64(n)) },
 	})
 	r.store.seq = r.sender.LastSeq
 	files, refused, err := r.store.files(ctx, r.rules)
@@ -68,8 +70,11 @@ func (r *logReceiver) Start(ctx context.Context, host component.Host) error {
 	}
 	rep := newReport(r.tb, r.set.Logger)
 	t := &tail{
-		cfg: r.cfg, rules: r.rules, matcher: match, store: r.store, report: rep, resolver: entity.NewResolver(), host: hostName(),
-		logger: r.set.Logger, files: files, refused: refused,
+		cfg: r.cfg, pace: observer.NewPace(r.cfg.Batch.Fixed(r.cfg.PollInterval)), rules: r.rules, matcher: match, store: r.store,
+		report: rep, resolver: entity.NewResolver(), host: hostName(), logger: r.set.Logger, files: files, refused: refused,
+	}
+	if err := r.observeBatches(t.pace); err != nil {
+		return errors.Join(err, r.store.close(ctx))
 	}
 	p := &paths{resolver: t.resolver, policy: capture.New(r.cfg.Capture)}
 	run, cancel := context.WithCancel(context.Background())
@@ -85,6 +90,19 @@ func (r *logReceiver) Start(ctx context.Context, host component.Host) error {
 		}
 	}()
 	return nil
+}
+
+func (r *logReceiver) observeBatches(pace *observer.Pace) error {
+	return errors.Join(
+		r.tb.RegisterReceiverTasklogBatchIntervalCallback(func(_ context.Context, o metric.Float64Observer) error {
+			o.Observe(pace.Interval().Seconds())
+			return nil
+		}),
+		r.tb.RegisterReceiverTasklogBatchEventsCallback(func(_ context.Context, o metric.Int64Observer) error {
+			o.Observe(r.sender.LastRequest())
+			return nil
+		}),
+	)
 }
 
 // Shutdown waits for what Start began. What was not accepted is read again at the next start.

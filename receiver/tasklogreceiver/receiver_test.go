@@ -24,6 +24,7 @@ import (
 	"go.opentelemetry.io/collector/extension/extensiontest"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/receiver/receivertest"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/zap"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
@@ -122,6 +123,7 @@ func TestRefusedThenAccepted(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, r.Start(t.Context(), withStorage(t, t.TempDir())))
 	require.Eventually(t, func() bool { return finished(view(eventsOf(t, sink.AllLogs()))) == 2 }, patience, 10*time.Millisecond)
+	metadatatest.AssertEqualReceiverTasklogBatchInterval(t, tel, []metricdata.DataPoint[float64]{{Value: minPollInterval.Seconds()}}, ignoreTime)
 	require.NoError(t, r.Shutdown(t.Context()))
 	got, err := tel.GetMetric("otelcol_receiver_tasklog_records") // counted behind the sink's answer
 	require.NoError(t, err)

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/entity"
+	"github.com/otelcol-mida/otelcol-mida/internal/observer"
 	"github.com/otelcol-mida/otelcol-mida/internal/rules"
 )
 
@@ -31,6 +32,7 @@ type emitFunc = func(context.Context, []*change) error
 // A log whose state a newer version stored is refused: what this one would store in its place, that one could not use.
 type tail struct {
 	cfg      *Config
+	pace     *observer.Pace
 	rules    *rules.Set
 	matcher  *matcher.Matcher
 	store    *stateStore
@@ -53,17 +55,19 @@ func (t *tail) Observe(ctx context.Context, emit func(context.Context, []*change
 			f.close()
 		}
 	}()
-	ticker := time.NewTicker(t.cfg.PollInterval)
-	defer ticker.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
-		if err := t.poll(ctx, emit); err != nil || ctx.Err() != nil {
-			return ctx.Err()
-		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-ticker.C:
+		case <-timer.C:
 		}
+		began := time.Now()
+		if err := t.poll(ctx, emit); err != nil || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		timer.Reset(t.pace.After(time.Since(began), 0))
 	}
 }
 

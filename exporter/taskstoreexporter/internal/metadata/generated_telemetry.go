@@ -26,6 +26,7 @@ type TelemetryBuilder struct {
 	meter                           metric.Meter
 	mu                              sync.Mutex
 	registrations                   []metric.Registration
+	ExporterTaskstoreBatchEvents    metric.Int64Gauge
 	ExporterTaskstoreEventsRejected metric.Int64Counter
 	ExporterTaskstoreEventsWritten  metric.Int64Counter
 	ExporterTaskstoreWriteDuration  metric.Float64Histogram
@@ -61,6 +62,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ExporterTaskstoreBatchEvents, err = builder.meter.Int64Gauge(
+		"otelcol_exporter_taskstore_batch_events",
+		metric.WithDescription("Events of the last write that the store committed. A transaction holds those of all writes that met. [Alpha]"),
+		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ExporterTaskstoreEventsRejected, err = builder.meter.Int64Counter(
 		"otelcol_exporter_taskstore_events_rejected",
 		metric.WithDescription("Records that can never be stored; they are dead letters now. [Alpha]"),

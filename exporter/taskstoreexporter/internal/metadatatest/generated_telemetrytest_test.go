@@ -19,10 +19,14 @@ func TestSetupTelemetry(t *testing.T) {
 	tb, err := metadata.NewTelemetryBuilder(testTel.NewTelemetrySettings())
 	require.NoError(t, err)
 	defer tb.Shutdown()
+	tb.ExporterTaskstoreBatchEvents.Record(context.Background(), 1)
 	tb.ExporterTaskstoreEventsRejected.Add(context.Background(), 1)
 	tb.ExporterTaskstoreEventsWritten.Add(context.Background(), 1)
 	tb.ExporterTaskstoreWriteDuration.Record(context.Background(), 1)
 	tb.ExporterTaskstoreWriteFailures.Add(context.Background(), 1)
+	AssertEqualExporterTaskstoreBatchEvents(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualExporterTaskstoreEventsRejected(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())

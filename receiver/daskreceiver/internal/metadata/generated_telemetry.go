@@ -30,6 +30,8 @@ type TelemetryBuilder struct {
 	registrations              []metric.Registration
 	ReceiverDaskAttachFailures metric.Int64Counter
 	ReceiverDaskAttached       metric.Int64ObservableGauge
+	ReceiverDaskBatchEvents    metric.Int64ObservableGauge
+	ReceiverDaskBatchInterval  metric.Float64ObservableGauge
 	ReceiverDaskEventsDropped  metric.Int64Counter
 	ReceiverDaskJournalEvents  metric.Int64Counter
 	ReceiverDaskJournalFaults  metric.Int64Counter
@@ -67,6 +69,36 @@ func (builder *TelemetryBuilder) RegisterReceiverDaskAttachedCallback(cb metric.
 	return nil
 }
 
+// RegisterReceiverDaskBatchEventsCallback sets callback for observable ReceiverDaskBatchEvents metric.
+func (builder *TelemetryBuilder) RegisterReceiverDaskBatchEventsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverDaskBatchEvents, obs: o})
+		return nil
+	}, builder.ReceiverDaskBatchEvents)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverDaskBatchIntervalCallback sets callback for observable ReceiverDaskBatchInterval metric.
+func (builder *TelemetryBuilder) RegisterReceiverDaskBatchIntervalCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ReceiverDaskBatchInterval, obs: o})
+		return nil
+	}, builder.ReceiverDaskBatchInterval)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
 // RegisterReceiverDaskJournalLagCallback sets callback for observable ReceiverDaskJournalLag metric.
 func (builder *TelemetryBuilder) RegisterReceiverDaskJournalLagCallback(cb metric.Int64Callback) error {
 	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
@@ -90,6 +122,16 @@ type observerInt64 struct {
 
 func (oi *observerInt64) Observe(value int64, opts ...metric.ObserveOption) {
 	oi.obs.ObserveInt64(oi.inst, value, opts...)
+}
+
+type observerFloat64 struct {
+	embedded.Float64Observer
+	inst metric.Float64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerFloat64) Observe(value float64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveFloat64(oi.inst, value, opts...)
 }
 
 // Shutdown unregister all registered callbacks for async instruments.
@@ -120,6 +162,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_dask_attached",
 		metric.WithDescription("1 for a scheduler that carries our plugin, 0 for one that is waited for or refused. [Alpha]"),
 		metric.WithUnit("1"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDaskBatchEvents, err = builder.meter.Int64ObservableGauge(
+		"otelcol_receiver_dask_batch_events",
+		metric.WithDescription("Events of the last request that the pipeline accepted. [Alpha]"),
+		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverDaskBatchInterval, err = builder.meter.Float64ObservableGauge(
+		"otelcol_receiver_dask_batch_interval",
+		metric.WithDescription("The present pause between two looks at the journals. [Alpha]"),
+		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverDaskEventsDropped, err = builder.meter.Int64Counter(

@@ -3,10 +3,12 @@
 package metadata
 
 import (
+	"context"
 	"errors"
 	"sync"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/embedded"
 	"go.opentelemetry.io/otel/trace"
 
 	"go.opentelemetry.io/collector/component"
@@ -27,6 +29,8 @@ type TelemetryBuilder struct {
 	mu                             sync.Mutex
 	registrations                  []metric.Registration
 	ReceiverMlflowArtifactsOmitted metric.Int64Counter
+	ReceiverMlflowBatchEvents      metric.Int64ObservableGauge
+	ReceiverMlflowBatchInterval    metric.Float64ObservableGauge
 	ReceiverMlflowDropped          metric.Int64Counter
 	ReceiverMlflowErrors           metric.Int64Counter
 	ReceiverMlflowLag              metric.Int64Gauge
@@ -54,6 +58,56 @@ func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
 }
 
+// RegisterReceiverMlflowBatchEventsCallback sets callback for observable ReceiverMlflowBatchEvents metric.
+func (builder *TelemetryBuilder) RegisterReceiverMlflowBatchEventsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverMlflowBatchEvents, obs: o})
+		return nil
+	}, builder.ReceiverMlflowBatchEvents)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverMlflowBatchIntervalCallback sets callback for observable ReceiverMlflowBatchInterval metric.
+func (builder *TelemetryBuilder) RegisterReceiverMlflowBatchIntervalCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ReceiverMlflowBatchInterval, obs: o})
+		return nil
+	}, builder.ReceiverMlflowBatchInterval)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+type observerInt64 struct {
+	embedded.Int64Observer
+	inst metric.Int64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerInt64) Observe(value int64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveInt64(oi.inst, value, opts...)
+}
+
+type observerFloat64 struct {
+	embedded.Float64Observer
+	inst metric.Float64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerFloat64) Observe(value float64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveFloat64(oi.inst, value, opts...)
+}
+
 // Shutdown unregister all registered callbacks for async instruments.
 func (builder *TelemetryBuilder) Shutdown() {
 	builder.mu.Lock()
@@ -76,6 +130,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_receiver_mlflow_artifacts_omitted",
 		metric.WithDescription("Artifact files of runs that were sent that were not listed because a limit was reached. [Alpha]"),
 		metric.WithUnit("{file}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverMlflowBatchEvents, err = builder.meter.Int64ObservableGauge(
+		"otelcol_receiver_mlflow_batch_events",
+		metric.WithDescription("Events of the last request that the pipeline accepted. [Alpha]"),
+		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverMlflowBatchInterval, err = builder.meter.Float64ObservableGauge(
+		"otelcol_receiver_mlflow_batch_interval",
+		metric.WithDescription("The present pause between two looks at the database. [Alpha]"),
+		metric.WithUnit("s"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ReceiverMlflowDropped, err = builder.meter.Int64Counter(

@@ -3,10 +3,12 @@
 package metadata
 
 import (
+	"context"
 	"errors"
 	"sync"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/embedded"
 	"go.opentelemetry.io/otel/trace"
 
 	"go.opentelemetry.io/collector/component"
@@ -23,19 +25,21 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                     metric.Meter
-	mu                        sync.Mutex
-	registrations             []metric.Registration
-	ReceiverTasklogBytes      metric.Int64Counter
-	ReceiverTasklogFileFaults metric.Int64Counter
-	ReceiverTasklogFiles      metric.Int64Gauge
-	ReceiverTasklogLeftOut    metric.Int64Counter
-	ReceiverTasklogMatched    metric.Int64Counter
-	ReceiverTasklogProblems   metric.Int64Counter
-	ReceiverTasklogRecords    metric.Int64Counter
-	ReceiverTasklogRedacted   metric.Int64Counter
-	ReceiverTasklogRefused    metric.Int64Counter
-	ReceiverTasklogUnmatched  metric.Int64Counter
+	meter                        metric.Meter
+	mu                           sync.Mutex
+	registrations                []metric.Registration
+	ReceiverTasklogBatchEvents   metric.Int64ObservableGauge
+	ReceiverTasklogBatchInterval metric.Float64ObservableGauge
+	ReceiverTasklogBytes         metric.Int64Counter
+	ReceiverTasklogFileFaults    metric.Int64Counter
+	ReceiverTasklogFiles         metric.Int64Gauge
+	ReceiverTasklogLeftOut       metric.Int64Counter
+	ReceiverTasklogMatched       metric.Int64Counter
+	ReceiverTasklogProblems      metric.Int64Counter
+	ReceiverTasklogRecords       metric.Int64Counter
+	ReceiverTasklogRedacted      metric.Int64Counter
+	ReceiverTasklogRefused       metric.Int64Counter
+	ReceiverTasklogUnmatched     metric.Int64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -47,6 +51,56 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterReceiverTasklogBatchEventsCallback sets callback for observable ReceiverTasklogBatchEvents metric.
+func (builder *TelemetryBuilder) RegisterReceiverTasklogBatchEventsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ReceiverTasklogBatchEvents, obs: o})
+		return nil
+	}, builder.ReceiverTasklogBatchEvents)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterReceiverTasklogBatchIntervalCallback sets callback for observable ReceiverTasklogBatchInterval metric.
+func (builder *TelemetryBuilder) RegisterReceiverTasklogBatchIntervalCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.ReceiverTasklogBatchInterval, obs: o})
+		return nil
+	}, builder.ReceiverTasklogBatchInterval)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+type observerInt64 struct {
+	embedded.Int64Observer
+	inst metric.Int64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerInt64) Observe(value int64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveInt64(oi.inst, value, opts...)
+}
+
+type observerFloat64 struct {
+	embedded.Float64Observer
+	inst metric.Float64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerFloat64) Observe(value float64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveFloat64(oi.inst, value, opts...)
 }
 
 // Shutdown unregister all registered callbacks for async instruments.
@@ -67,6 +121,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.ReceiverTasklogBatchEvents, err = builder.meter.Int64ObservableGauge(
+		"otelcol_receiver_tasklog_batch_events",
+		metric.WithDescription("Events of the last request that the pipeline accepted. [Alpha]"),
+		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ReceiverTasklogBatchInterval, err = builder.meter.Float64ObservableGauge(
+		"otelcol_receiver_tasklog_batch_interval",
+		metric.WithDescription("The present pause between two looks at the logs. [Alpha]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
 	builder.ReceiverTasklogBytes, err = builder.meter.Int64Counter(
 		"otelcol_receiver_tasklog_bytes",
 		metric.WithDescription("Bytes of logs that were read and accepted. [Alpha]"),

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 
@@ -19,6 +20,14 @@ func TestSetupTelemetry(t *testing.T) {
 	tb, err := metadata.NewTelemetryBuilder(testTel.NewTelemetrySettings())
 	require.NoError(t, err)
 	defer tb.Shutdown()
+	require.NoError(t, tb.RegisterReceiverTasklogBatchEventsCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
+	require.NoError(t, tb.RegisterReceiverTasklogBatchIntervalCallback(func(_ context.Context, observer metric.Float64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
 	tb.ReceiverTasklogBytes.Add(context.Background(), 1)
 	tb.ReceiverTasklogFileFaults.Add(context.Background(), 1)
 	tb.ReceiverTasklogFiles.Record(context.Background(), 1)
@@ -29,6 +38,12 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ReceiverTasklogRedacted.Add(context.Background(), 1)
 	tb.ReceiverTasklogRefused.Add(context.Background(), 1)
 	tb.ReceiverTasklogUnmatched.Add(context.Background(), 1)
+	AssertEqualReceiverTasklogBatchEvents(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualReceiverTasklogBatchInterval(t, testTel,
+		[]metricdata.DataPoint[float64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
 	AssertEqualReceiverTasklogBytes(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
