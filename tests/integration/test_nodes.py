@@ -1,0 +1,123 @@
+"""Nodes that send to one another, over OTLP and over Kafka: the view equals the ground truth, whoever is killed."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from support import journals
+from support.campaign import start_campaign
+from support.collector import Collector, free_port
+from support.faults import Killer
+from support.nodes import READY, Agent, Broker, demo_receivers, gateway_files
+from support.observed import readable, settle
+from support.poll import until
+from support.view import read_view
+
+
+@pytest.fixture
+def seed():
+    value = int(os.environ.get("MIDA_FAULT_SEED") or random.randrange(10**6))
+    print(f"MIDA_FAULT_SEED={value}")
+    return value
+
+
+def place(tmp_path: Path, name: str) -> Path:
+    """Make a directory for what runs on one node."""
+    path = tmp_path / name
+    path.mkdir()
+    return path
+
+
+def test_agent_and_gateway(tmp_path, seed):
+    """A token that is wrong at first, a gateway that is killed three times, an agent that is killed once."""
+    env = gateway_files(tmp_path / "files")
+    port = free_port()
+    token = tmp_path / "files" / "token-of-the-agent"
+    token.write_text("not the gateway's")
+    campaign_dir = place(tmp_path, "node")
+    agent = Agent(
+        campaign_dir,
+        [READY / "agent-otlp.yaml", demo_receivers()],
+        env={**env, "MIDA_GATEWAY_ENDPOINT": f"127.0.0.1:{port}", "MIDA_GATEWAY_TOKEN_FILE": str(token)},
+    )
+    gateway = Collector(
+        place(tmp_path, "gateway"), [READY / "gateway-otlp.yaml"], env={**env, "MIDA_OTLP_PORT": str(port)}
+    )
+    with gateway, agent, start_campaign(campaign_dir, agent.data / "journal") as campaign:
+        # A refusal that is nobody's fault: it waits until somebody sets things right.
+        until(lambda: "Unauthenticated" in agent.log, 60, "the gateway refuses the token")
+        assert not read_view(gateway.client()).tasks
+        token.write_text(Path(env["MIDA_GATEWAY_TOKEN_FILE"]).read_text())
+        until(lambda: read_view(gateway.client()).tasks, 60, "tasks of the agent's in the gateway's view")
+        killer = Killer(gateway, seed, (1, 8), kills=3)
+        killer.start()
+        killer.finish(120)
+        agent.kill()
+        agent.start()
+        campaign.finish(400)
+        left = settle(gateway, campaign_dir)
+        assert not left, f"kills at {killer.moments}\n{readable(left)}"
+
+
+def test_agent_kafka_and_integrator(tmp_path, seed):
+    """An agent without a broker at first, a broker and integrators that are killed."""
+    broker = Broker(tmp_path / "kafka", "num.partitions=3", "message.max.bytes=16777216")
+    env = {"MIDA_KAFKA_BROKERS": broker.address}
+    campaign_dir = place(tmp_path, "node")
+    agent = Agent(campaign_dir, [READY / "agent-kafka.yaml", demo_receivers()], env=env)
+    integrator = Collector(place(tmp_path, "integrator"), [READY / "integrator-kafka.yaml"], env=env)
+    # The broker ends last: an agent that waits for it does not end before it (docs/deployment.md).
+    with broker, agent, integrator, start_campaign(campaign_dir, agent.data / "journal") as campaign:
+        until(lambda: "connection refused" in agent.log, 60, "the agent looks for the broker")
+        broker.start()
+        until(lambda: read_view(integrator.client()).tasks, 120, "tasks of the agent's in the integrator's view")
+        killer = Killer(integrator, seed, (1, 8), kills=3)
+        killer.start()
+        broker.kill()
+        broker.start()
+        killer.finish(120)
+        agent.kill()
+        agent.start()
+        campaign.finish(400)
+        left = settle(integrator, campaign_dir, timeout=120)
+        assert not left, f"kills at {killer.moments}\n{readable(left)}"
+
+
+def test_large_events_and_foreign_messages_in_kafka(tmp_path):
+    """Tasks near the cap of an event, in messages far above Kafka's default limit; what is no OTLP stops nothing."""
+    with Broker(tmp_path / "kafka", "num.partitions=1", "message.max.bytes=16777216") as broker:
+        env = {"MIDA_KAFKA_BROKERS": broker.address}
+        broker.start()
+        strange = {"exporters": {"kafka": {"logs": {"encoding": "otlp_json"}}}}
+        foreigner = Agent(
+            place(tmp_path, "foreigner"), [READY / "agent-kafka.yaml", demo_receivers(), strange], env=env
+        )
+        agent = Agent(place(tmp_path, "node"), [READY / "agent-kafka.yaml", demo_receivers()], env=env)
+        integrator = Collector(place(tmp_path, "integrator"), [READY / "integrator-kafka.yaml"], env=env)
+        with integrator:
+            with foreigner:
+                journals.write_binary(
+                    journals.host_directory(foreigner.data / "journal"), "x", [journals.finished("x")]
+                )
+                until(lambda: "failed to unmarshal message" in integrator.log, 120, "the integrator names the message")
+            texts = random.Random(1)
+            events = [
+                journals.finished(
+                    f"large-{i}", i + 1, used={f"text{k}": texts.randbytes(4000).hex() for k in range(120)}
+                )
+                for i in range(30)
+            ]
+            journals.write_binary(journals.host_directory(agent.data / "journal"), "large", events)
+            with agent:
+                rows = until(lambda: found(integrator, len(events)), 120, "all tasks in the view")
+            assert {r["task_id"]: r["used"] for r in rows} == {e["key"]: e["used"] for e in events}
+
+
+def found(collector: Collector, n: int) -> list[dict]:
+    """Return all tasks of the view once there are `n`."""
+    rows = collector.client().query()
+    return rows if len(rows) >= n else []
