@@ -26,7 +26,7 @@ VALID = [
     ["agent-otlp"],
     ["agent-otlp", "logs", "metrics"],
     ["gateway-otlp"],
-    ["gateway-otlp", "metrics"],
+    ["gateway-otlp", "gateway-journal", "metrics"],
     ["agent-kafka"],
     ["agent-kafka", "logs", "metrics"],
     ["integrator-kafka"],

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 from pathlib import Path
 
 import pytest
 
 from support import journals
-from support.campaign import start_campaign
+from support.campaign import start_campaign, start_script
 from support.collector import Collector, free_port
+from support.compare import compare_tasks
 from support.faults import Killer
+from support.hosts import Hosts
 from support.nodes import READY, Agent, Broker, demo_receivers, gateway_files
-from support.observed import readable, settle
-from support.poll import until
-from support.view import read_view
+from support.observed import readable, settle, unfinished
+from support.poll import until, until_none
+from support.truth import read_truth
+from support.view import read_links, read_view
 
 
 @pytest.fixture
@@ -121,3 +125,86 @@ def found(collector: Collector, n: int) -> list[dict]:
     """Return all tasks of the view once there are `n`."""
     rows = collector.client().query()
     return rows if len(rows) >= n else []
+
+
+@pytest.mark.namespaces
+def test_dask_on_a_node_without_a_collector(tmp_path, seed):
+    """Its processes send their journals themselves, to a gateway that is killed three times."""
+    campaign_dir = place(tmp_path, "node")
+    with Hosts() as hosts:
+        env = gateway_files(tmp_path / "files", hosts.here)
+        ports = {"MIDA_JOURNAL_PORT": str(free_port()), "MIDA_OTLP_PORT": str(free_port())}
+        receivers = demo_receivers()["receivers"]
+        # The rest of the campaign is seen through the shared file system.
+        here = {
+            "extensions": {"file_storage": {"directory": "${env:MIDA_DATA}/state", "create_directory": True}},
+            "receivers": {
+                "tasklog": {**receivers["tasklog"], "campaign": "microscopy"},
+                "mlflow": {"campaign": "microscopy", "tracking_uri": "sqlite:///mlflow.db", "storage": "file_storage"},
+            },
+            "service": {
+                "extensions": ["file_storage", "taskstore", "taskquery", "bearertokenauth/gateway"],
+                "pipelines": {"logs/journal": {"receivers": ["journal", "mlflow", "tasklog"]}},
+            },
+        }
+        gateway = Collector(
+            campaign_dir,
+            [READY / "gateway-otlp.yaml", READY / "gateway-journal.yaml", here],
+            data=tmp_path / "gateway",
+            env={**env, **ports, "MIDA_JOURNAL_HOST": hosts.here},
+        )
+        node = hosts.add(socket.gethostname())
+        journal = tmp_path / "journal"
+        to_gateway = {"MIDA_GATEWAY": f"https://{hosts.here}:{ports['MIDA_JOURNAL_PORT']}", **env}
+        with gateway, start_campaign(campaign_dir, journal, host=node, **to_gateway) as campaign:
+            until(lambda: read_view(gateway.client(), {"kind": "dask"}).tasks, 120, "Dask tasks in the gateway's view")
+            killer = Killer(gateway, seed, (1, 8), kills=3)
+            killer.start()
+            killer.finish(120)
+            campaign.finish(400)
+            left = settle(gateway, campaign_dir)
+            assert not left, f"kills at {killer.moments}\n{readable(left)}"
+            assert not [p for p in journal.rglob("*") if p.is_file()], "what was sent is deleted"
+
+
+@pytest.mark.namespaces
+def test_three_hosts(tmp_path):
+    """Dask on one host, the rest on another, the view on a third; equal paths of two hosts are two files."""
+    work = place(tmp_path, "work")  # a path that both hosts have
+    with Hosts() as hosts:
+        env = gateway_files(tmp_path / "files", hosts.here)
+        port = str(free_port())
+        gateway = Collector(
+            place(tmp_path, "gateway"),
+            [READY / "gateway-otlp.yaml"],
+            env={**env, "MIDA_OTLP_PORT": port, "MIDA_OTLP_HOST": hosts.here},
+        )
+        to_gateway = {**env, "MIDA_GATEWAY_ENDPOINT": f"{hosts.here}:{port}"}
+        alpha, beta = hosts.add("alpha"), hosts.add("beta")
+        both = demo_receivers()
+        dask, rest = (
+            {**both, "service": {"pipelines": {"logs": {"receivers": names}}}}
+            for names in (["dask"], ["mlflow", "tasklog"])
+        )
+        config = READY / "agent-otlp.yaml"
+        on_alpha = Agent(work, [config, dask], data=tmp_path / "alpha", env=to_gateway, host=alpha)
+        on_beta = Agent(work, [config, rest], data=tmp_path / "beta", env=to_gateway, host=beta)
+        with gateway, on_alpha, on_beta:
+            for script, host in (("acquire", beta), ("search", alpha), ("evaluate", beta)):
+                with start_script(script, work, on_alpha.data / "journal", host) as running:
+                    running.finish(200)
+            truth = read_truth(work)
+            left = until_none(
+                lambda: compare_tasks(truth, read_view(gateway.client()), "microscopy") + unfinished(gateway), 60
+            )
+            assert not left, readable(left)
+            tasks = read_view(gateway.client()).tasks
+            where = {id: task.get("host") for id, task in tasks.items()}
+            assert {t["kind"]: where[t["id"]] for t in tasks.values()} == {
+                "dask": "alpha",
+                "mlflow": "beta",
+                "log": "beta",
+            }
+            links = read_links(gateway.client(), list(tasks))
+            assert [link for link in links if link.evidence == "path"]
+            assert not [link for link in links if where[link.source] != where[link.target] and link.evidence == "path"]
