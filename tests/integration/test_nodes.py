@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import socket
+import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from support import journals
 from support.campaign import start_campaign, start_script
 from support.collector import Collector, free_port
 from support.compare import compare_tasks
-from support.faults import Killer
+from support.faults import Killer, refusing_writes
 from support.hosts import Hosts
 from support.nodes import READY, Agent, Broker, demo_receivers, gateway_files
 from support.observed import readable, settle, unfinished
@@ -119,6 +122,109 @@ def test_large_events_and_foreign_messages_in_kafka(tmp_path):
             with agent:
                 rows = until(lambda: found(integrator, len(events)), 120, "all tasks in the view")
             assert {r["task_id"]: r["used"] for r in rows} == {e["key"]: e["used"] for e in events}
+
+
+@pytest.mark.parametrize("way", ["otlp", "kafka"])
+def test_an_agent_that_is_killed_before_the_answer(tmp_path, way):
+    """Nobody answers, so nothing is read for good: the next agent sends it."""
+    files = gateway_files(tmp_path / "files")
+    port = str(free_port())
+    with Broker(tmp_path / "kafka") if way == "kafka" else contextlib.nullcontext() as broker:
+        if broker:
+            names, env, sign = ("agent-kafka", "integrator-kafka"), {"MIDA_KAFKA_BROKERS": broker.address}, "refused"
+        else:
+            names, sign = ("agent-otlp", "gateway-otlp"), "Exporting failed. Will retry"
+            env = {**files, "MIDA_OTLP_PORT": port, "MIDA_GATEWAY_ENDPOINT": f"127.0.0.1:{port}"}
+        agent = Agent(place(tmp_path, "node"), [READY / f"{names[0]}.yaml", demo_receivers()], env=env)
+        store = Collector(place(tmp_path, "store"), [READY / f"{names[1]}.yaml"], env=env)
+        segment = journals.write_binary(
+            journals.host_directory(agent.data / "journal"), "one", [journals.finished("first")]
+        )
+        agent.start()
+        try:
+            until(lambda: sign in agent.log, 60, "the agent finds nobody")
+            began = time.monotonic()
+            until(lambda: time.monotonic() - began > 2, 10, "time to do what it must not")
+        finally:
+            agent.kill()
+        assert segment.exists()
+        if broker:
+            broker.start()
+        with store, agent:
+            until(lambda: found(store, 1), 120, "the task in the view")
+            until(lambda: not segment.exists(), 60, "the journal is read for good")
+
+
+def test_a_message_counts_after_the_commit(tmp_path):
+    """An integrator that is killed with a message in hand, longer than offsets take to be committed, gets it again."""
+    with Broker(tmp_path / "kafka", "num.partitions=1") as broker:
+        broker.start()
+        env = {"MIDA_KAFKA_BROKERS": broker.address}
+        agent = Agent(place(tmp_path, "node"), [READY / "agent-kafka.yaml", demo_receivers()], env=env)
+        integrator = Collector(place(tmp_path, "integrator"), [READY / "integrator-kafka.yaml"], env=env)
+        with agent, integrator:
+            write = journals.host_directory(agent.data / "journal")
+            journals.write_binary(write, "one", [journals.finished("first")])
+            until(lambda: found(integrator, 1), 120, "the first task in the view")
+            with refusing_writes(integrator.data / "mida.db"):
+                journals.write_binary(write, "two", [journals.finished("second")])
+                until(lambda: "Exporting failed. Will retry" in integrator.log, 120, "the store refuses the message")
+                began = time.monotonic()
+                until(lambda: time.monotonic() - began > 4, 10, "time for offsets to be committed")
+                integrator.kill()
+            integrator.start()
+            rows = until(lambda: found(integrator, 2), 120, "both tasks in the view")
+            assert sorted(r["task_id"] for r in rows) == ["first", "second"]
+
+
+def test_integrators_that_send_on(tmp_path):
+    """Two of one group before one gateway: parts of one task take different ways, one integrator is killed."""
+    files = gateway_files(tmp_path / "files")
+    port = str(free_port())
+    with Broker(tmp_path / "kafka", "num.partitions=4") as broker:
+        broker.start()
+        env = {**files, "MIDA_KAFKA_BROKERS": broker.address, "MIDA_GATEWAY_ENDPOINT": f"127.0.0.1:{port}"}
+        # Without keys each request goes to any partition.
+        spread = {"exporters": {"kafka": {"partition_logs_by_trace_id": False, "producer": {"linger": "0s"}}}}
+        agent = Agent(place(tmp_path, "node"), [READY / "agent-kafka.yaml", demo_receivers(), spread], env=env)
+        both = [
+            Agent(place(tmp_path, name), [READY / "agent-otlp.yaml", forwarding()], env=env) for name in ("one", "two")
+        ]
+        gateway = Collector(
+            place(tmp_path, "gateway"), [READY / "gateway-otlp.yaml"], env={**files, "MIDA_OTLP_PORT": port}
+        )
+        with gateway, agent, both[0], both[1]:
+            write = journals.host_directory(agent.data / "journal")
+            names = [f"task-{i}" for i in range(200)]
+            for part in range(20):
+                # Of each task one observer sees what went in, another what came out.
+                few = names[part * 10 : part * 10 + 10]
+                seen = [journals.finished(n, i + 1, facet="in", generated={}) for i, n in enumerate(few)]
+                done = [journals.finished(n, i + 1, facet="out", used={}) for i, n in enumerate(few)]
+                journals.write_binary(write, f"in{part}", seen)
+                until(lambda n=part: len(found(gateway, n)) >= n, 120, "tasks on their way")
+                journals.write_binary(write, f"out{part}", done)
+                if part == 10:
+                    both[0].kill()
+            rows = until(lambda: whole(gateway, len(names)), 120, "both sides of all tasks in the view")
+            assert sorted(r["task_id"] for r in rows) == sorted(names)
+
+
+def forwarding() -> dict:
+    """What makes an agent one that reads Kafka instead (docs/deployment.md)."""
+    kafka = yaml.safe_load((READY / "integrator-kafka.yaml").read_text())["receivers"]["kafka"]
+    kafka["message_marking"]["on_permanent_error"] = False
+    return {
+        "receivers": {"kafka": kafka},
+        "service": {"pipelines": {"logs": {"receivers": ["kafka"], "processors": []}}},
+    }
+
+
+def whole(collector: Collector, n: int) -> list[dict]:
+    """Return all tasks of the view once there are `n` and nothing of them is missing."""
+    rows = collector.client().query()
+    done = [r for r in rows if r["used"] == {"sample": 17} and r["generated"] == {"yield": 0.25}]
+    return rows if len(done) == len(rows) == n else []
 
 
 def found(collector: Collector, n: int) -> list[dict]:
