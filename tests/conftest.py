@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,33 +12,49 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-NEEDS_ROOT = "two_users"
+# Markers of what only root can do, and what of the product is not checked without it.
+NEEDS_ROOT = {
+    "two_users": ("becomes two Unix users", "that users are kept apart"),
+    "namespaces": ("makes network namespaces", "several hosts"),
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers."""
-    config.addinivalue_line("markers", f"{NEEDS_ROOT}: becomes two Unix users, which only root can")
+    for name, (what, _) in NEEDS_ROOT.items():
+        config.addinivalue_line("markers", f"{name}: {what}, which only root can")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what needs root when we are not; the summary says so."""
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        return
-    left_out = [item for item in items if item.get_closest_marker(NEEDS_ROOT)]
-    if left_out:
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)
-        config.stash[LEFT_OUT] = len(left_out)
+    left_out = {name: [item for item in items if item.get_closest_marker(name)] for name in NEEDS_ROOT}
+    left_out = {name: some for name, some in left_out.items() if some and not _can(name)}
+    gone = [item for some in left_out.values() for item in some]
+    if gone:
+        items[:] = [item for item in items if item not in gone]
+        config.hook.pytest_deselected(items=gone)
+        config.stash[LEFT_OUT] = {name: len(some) for name, some in left_out.items()}
 
 
-LEFT_OUT: pytest.StashKey[int] = pytest.StashKey()
+def _can(name: str) -> bool:
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return False
+    # The root of a container may not make networks.
+    return name != "namespaces" or all(
+        shutil.which(command[0]) and subprocess.run(command, check=False, capture_output=True).returncode == 0
+        for command in (["unshare", "--net", "--uts", "true"], ["ip", "netns", "list"])
+    )
+
+
+LEFT_OUT: pytest.StashKey[dict] = pytest.StashKey()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say loudly what was not run."""
-    if left_out := config.stash.get(LEFT_OUT, 0):
+    for name, count in config.stash.get(LEFT_OUT, {}).items():
+        what, unchecked = NEEDS_ROOT[name]
         terminalreporter.write_line(
-            f"NOT RUN: {left_out} tests that need two Unix users; run as root to check that users are kept apart",
+            f"NOT RUN: {count} tests of which each {what}; run as root, not in a container, to check {unchecked}",
             yellow=True,
             bold=True,
         )

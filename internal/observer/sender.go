@@ -11,15 +11,17 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/consumer"
-	"go.opentelemetry.io/collector/consumer/consumererror"
+	"go.opentelemetry.io/collector/pdata/plog"
 	"go.uber.org/zap"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
 const (
-	minBackoff = 100 * time.Millisecond
-	maxBackoff = 30 * time.Second
+	// maxRequestBytes is the size of a request on its way to other nodes, unless it holds one event alone.
+	maxRequestBytes = 8 << 20
+	minBackoff      = 100 * time.Millisecond
+	maxBackoff      = 30 * time.Second
 	// CheckpointInterval is how often an observer says how far it is.
 	CheckpointInterval = 10 * time.Second
 )
@@ -128,19 +130,39 @@ func (s *Sender) number(events []*task.Event) {
 	}
 }
 
+// deliver says once what the pipeline refused for good of these events.
 func (s *Sender) deliver(ctx context.Context, events []*task.Event) error {
+	var refused []*task.Event
+	var why error
+	err := s.attempt(ctx, events, func(e *task.Event, err error) {
+		refused, why = append(refused, e), err
+	})
+	if len(refused) > 0 {
+		s.refuse(refused, why)
+	}
+	return err
+}
+
+func (s *Sender) attempt(ctx context.Context, events []*task.Event, refused func(*task.Event, error)) error {
 	backoff := minBackoff
 	for try := 1; ; try++ {
 		// The pipeline may own and change what it is given: every try gets a copy of its own.
-		err := s.set.Next.ConsumeLogs(ctx, task.ToLogs(events))
+		logs := task.ToLogs(events)
+		if len(events) > 1 && size.LogsSize(logs) > maxRequestBytes {
+			return s.halves(ctx, events, refused)
+		}
+		err := s.set.Next.ConsumeLogs(ctx, logs)
 		if err == nil {
 			return nil
 		}
 		if ctx.Err() != nil {
 			return errors.Join(ctx.Err(), err)
 		}
-		if consumererror.IsPermanent(err) {
-			s.refuse(events, err)
+		if aboutEvents(err) {
+			if len(events) > 1 {
+				return s.halves(ctx, events, refused) // whichever it is about, the others get through
+			}
+			refused(events[0], err)
 			return nil
 		}
 		if try == 1 || backoff == maxBackoff {
@@ -158,6 +180,16 @@ func (s *Sender) deliver(ctx context.Context, events []*task.Event) error {
 	}
 }
 
+var size plog.ProtoMarshaler
+
+func (s *Sender) halves(ctx context.Context, events []*task.Event, refused func(*task.Event, error)) error {
+	middle := len(events) / 2
+	if err := s.attempt(ctx, events[:middle], refused); err != nil {
+		return err
+	}
+	return s.attempt(ctx, events[middle:], refused)
+}
+
 func (s *Sender) refuse(events []*task.Event, err error) {
 	s.set.Logger.Error("the pipeline refused task events for good; they are lost",
 		zap.Int("events", len(events)), zap.String("first task", events[0].Key), zap.Strings("observers", ranges(events)), zap.Error(err))
@@ -167,7 +199,9 @@ func (s *Sender) refuse(events []*task.Event, err error) {
 	if s.set.Numbered {
 		return // the numbers are those of many observers, whose own checkpoints show them as missing
 	}
-	s.Drop(events[0].Seq, events[len(events)-1].Seq, "refused by the pipeline")
+	for _, e := range events {
+		s.Drop(e.Seq, e.Seq, "refused by the pipeline")
+	}
 }
 
 // ranges says, for each observer, how many of its events there are and their first and last number.

@@ -108,10 +108,10 @@ func TestWhatIsRefusedForGoodIsNamed(t *testing.T) {
 	sink := new(consumertest.LogsSink)
 	dropped := 0
 	s := NewSender(Settings{
-		ID: "me", Campaign: "c", Next: refusing(1, consumererror.NewPermanent(errors.New("too large")), sink),
+		ID: "me", Campaign: "c", Next: refusing(5, consumererror.NewPermanent(errors.New("too large")), sink),
 		Dropped: func(n int, _ error) { dropped += n },
 	})
-	require.NoError(t, s.Send(t.Context(), newEvents(3)))
+	require.NoError(t, s.Send(t.Context(), newEvents(3))) // all of them, then 1, 2 and 3, 2, 3
 	require.NoError(t, s.Checkpoint(t.Context(), true))
 	require.Equal(t, 3, dropped)
 	got := received(t, sink)
@@ -128,10 +128,10 @@ func TestWhatAJournalLosesIsNamedPerObserver(t *testing.T) {
 	core, logs := logged.New(zap.ErrorLevel)
 	dropped := 0
 	s := NewSender(Settings{
-		ID: "me", Numbered: true, Next: refusing(2, consumererror.NewPermanent(errors.New("too large")), sink), Logger: zap.New(core),
+		ID: "me", Numbered: true, Next: refusing(18, consumererror.NewPermanent(errors.New("too large")), sink), Logger: zap.New(core),
 		Dropped: func(n int, _ error) { dropped += n },
 	})
-	for range 2 {
+	for range 2 { // 9 requests each: all of them, and halves down to each by itself
 		events := newEvents(5)
 		for i, e := range events {
 			e.ObserverID, e.Seq = fmt.Sprint("worker-", i%2), int64(10*(i%2)+i+1)

@@ -54,6 +54,7 @@ MODULES = (
     "looks",
     "paths",
     "journal",
+    "gateway",
     "observer",
     "calls",
     "call_arguments",

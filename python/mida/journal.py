@@ -13,7 +13,16 @@ from typing import Any, Callable, Dict, List, Optional
 
 from .encoding import clean
 
-__all__ = ["MAX_RECORD", "Dropped", "JournalFull", "RecordTooLarge", "Writer", "boot_id", "default_directory"]
+__all__ = [
+    "MAX_RECORD",
+    "Dropped",
+    "JournalFull",
+    "RecordTooLarge",
+    "Writer",
+    "boot_id",
+    "default_directory",
+    "host_directory",
+]
 
 MAGIC = b"MIDAJRN1"
 MAX_RECORD = 64 << 20  # readers take a longer one for damage
@@ -57,6 +66,11 @@ def default_directory() -> str:
     """Return the journal directory of this node and user: on a node-local disk where there is one."""
     base = os.environ.get("SLURM_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
     return os.path.join(base, f"mida-journal-{os.getuid()}")
+
+
+def host_directory(directory: str) -> str:
+    """Return this host's own directory in a journal directory."""
+    return os.path.join(directory, re.sub(r"[^A-Za-z0-9_.-]", "_", socket.gethostname()))
 
 
 def boot_id() -> str:
@@ -126,7 +140,7 @@ class Writer:
         self.observer = re.sub(r"[^A-Za-z0-9_.-]", "_", observer)
         self.defaults = defaults
         self.host = socket.gethostname()
-        self.directory = os.path.join(directory, re.sub(r"[^A-Za-z0-9_.-]", "_", self.host))
+        self.directory = host_directory(directory)
         self._root = directory
         self._segment_bytes = segment_bytes
         self._directory_bytes = directory_bytes
@@ -267,6 +281,10 @@ class Writer:
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
+
+    def finish(self) -> None:
+        """End: nothing is appended any more."""
+        self.close()
 
     def abandon(self) -> None:
         """Forget the file without touching it: for the child of a fork."""

@@ -14,7 +14,8 @@ from typing import Any, Callable, Deque, Dict, Iterable, List, Optional, Tuple
 from .capture import Policy
 from .encoding import clean
 from .environment import Describer, digest
-from .journal import MAX_RECORD, Dropped, JournalFull, RecordTooLarge, Writer, observer_name
+from .gateway import open_writer
+from .journal import MAX_RECORD, Dropped, JournalFull, RecordTooLarge, observer_name
 from .paths import PathFinder
 from .redact import Redactor
 
@@ -79,13 +80,14 @@ class Recorder:
         self._next_seq: Callable[[], int] = itertools.count(1).__next__
         self._last_put = self._last_own = 0  # each changed by one thread only
         self.errors: Dict[str, int] = {}
+        self._complaint_at = 0.0
         self._queue: Deque[Tuple[int, Callable[[], Event], int]] = collections.deque()
         self._limit_events, self._limit_bytes = queue_events, queue_bytes
         self._bytes_in = self._bytes_out = 0  # each changed by one thread only
         self._refused, self._failed = Dropped(), Dropped()
         self._policy, self._redactor, self._paths = policy, Redactor(), PathFinder()
         options = {k: v for k, v in (journal or {}).items() if k in ("segment_bytes", "directory_bytes") and v}
-        self._writer = Writer(directory, observer_name(role), defaults, **options)
+        self._writer = open_writer(directory, observer_name(role), defaults, self.failed, options)
         self._tick = tick
         self._labels = environment
         self._early: List[Event] = []
@@ -98,7 +100,6 @@ class Recorder:
         self._stamping = threading.Lock()
         self._pid = os.getpid()
         self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
-        self._complaint_at = 0.0
         self._thread = threading.Thread(target=self._run, name="mida-recorder", daemon=True)
 
     def start(self) -> None:
@@ -208,8 +209,8 @@ class Recorder:
             if closing:
                 self._guarded("flush", self._flush)  # what came meanwhile
                 self._guarded("checkpoint", self._checkpoint, True)
-                self._writer.close()
                 self._paths.close()
+                self._writer.finish()
                 return
             if time.monotonic() >= self._checkpoint_at:
                 self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS

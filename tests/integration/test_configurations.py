@@ -16,15 +16,30 @@ BINARY = os.environ.get("MIDA_BIN", str(ROOT / "bin" / "otelcol-mida"))
 RULES = "rules: [{name: saved, match: 'saved {path:path}', whole_task: save, task: '{path}', generated: [path]}]\n"
 
 
-OVERLAYS = [[], ["logs"], ["otlp"], ["metrics"], ["elasticsearch"], ["logs", "otlp", "metrics", "elasticsearch"]]
+VALID = [
+    ["laptop"],
+    ["laptop", "logs"],
+    ["laptop", "otlp"],
+    ["laptop", "metrics"],
+    ["laptop", "elasticsearch"],
+    ["laptop", "logs", "otlp", "metrics", "elasticsearch"],
+    ["agent-otlp"],
+    ["agent-otlp", "logs", "metrics"],
+    ["gateway-otlp"],
+    ["gateway-otlp", "gateway-journal", "metrics"],
+    ["agent-kafka"],
+    ["agent-kafka", "logs", "metrics"],
+    ["integrator-kafka"],
+    ["integrator-kafka", "metrics", "elasticsearch"],
+]
 
 
-@pytest.mark.parametrize("overlays", OVERLAYS, ids="+".join)
-def test_ready_configurations_are_valid(tmp_path, overlays):
-    """laptop.yaml, alone and with each of the files that add to it."""
+@pytest.mark.parametrize("names", VALID, ids="+".join)
+def test_ready_configurations_are_valid(tmp_path, names):
+    """Each alone, and with the files that add to it."""
     (tmp_path / "rules.yaml").write_text(RULES)
     command = [BINARY, "validate"]
-    for name in ["laptop", *overlays]:
+    for name in names:
         command += ["--config", str(READY / f"{name}.yaml")]
     env = dict(os.environ, MIDA_OTLP_TOKEN="a-token")
     result = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
@@ -33,7 +48,7 @@ def test_ready_configurations_are_valid(tmp_path, overlays):
 
 def test_every_ready_configuration_is_tried():
     """A new file in the folder needs a case above."""
-    assert {p.stem for p in READY.glob("*.yaml")} == {"laptop", "logs", "otlp", "metrics", "elasticsearch"}
+    assert {p.stem for p in READY.glob("*.yaml")} == {name for names in VALID for name in names}
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/net"), reason="open ports are read from /proc")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .collector import EXAMPLE
+from .hosts import Host
 
 DEMO_CONFIG = EXAMPLE / "collector.yaml"
 
@@ -72,7 +73,21 @@ class Running:
         self.abandon()
 
 
-def start_campaign(workdir: Path, journal: Path | None, rounds: int = 2, seed: int = 1) -> Running:
-    """Start the campaign of three scripts in `workdir`."""
+def start_campaign(
+    workdir: Path, journal: Path | None, rounds: int = 2, seed: int = 1, host: Host | None = None, **env: str
+) -> Running:
+    """Start the campaign of three scripts in `workdir`, on a host if one is given."""
     command = [EXAMPLE / "run_campaign.sh", workdir, sys.executable, seed, rounds]
-    return Running(command, workdir, script_environment(journal), workdir / "campaign.log")
+    return Running(
+        host.command(*command) if host else command,
+        workdir,
+        script_environment(journal, **env),
+        workdir / "campaign.log",
+    )
+
+
+def start_script(name: str, workdir: Path, journal: Path | None, host: Host) -> Running:
+    """Start one script of the campaign's first round on a host."""
+    command = [sys.executable, EXAMPLE / f"{name}.py", "--round", 1, "--seed", 1]
+    more = {"MLFLOW_DISABLE_TELEMETRY": "true", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return Running(host.command(*command), workdir, script_environment(journal, **more), workdir / f"{name}.log")

@@ -17,6 +17,7 @@ import yaml
 
 import mida
 
+from .hosts import Host
 from .poll import NotYet, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,6 +60,8 @@ class Collector:
         More environment variables.
     popen : dict, optional
         More arguments of `subprocess.Popen`, such as the user to run as.
+    host : Host, optional
+        Where it runs; here without one.
     """
 
     def __init__(
@@ -69,11 +72,12 @@ class Collector:
         env: dict | None = None,
         popen: dict | None = None,
         program: Path | None = None,
+        host: Host | None = None,
     ) -> None:
         self.workdir, self.data = Path(workdir), Path(data or Path(workdir) / "mida-data")
         self.query_port, self.metrics_port = free_port(), free_port()
         self.starts = self.kills = 0
-        self._program, self._popen = program or binary(), popen or {}
+        self._program, self._popen, self._host = program or binary(), popen or {}, host
         self._process: subprocess.Popen | None = None
         self.log_path = self.workdir / f"collector-{self.query_port}.log"
         self._files = []
@@ -117,9 +121,10 @@ class Collector:
     def spawn(self) -> Collector:
         """Start it without waiting for anything."""
         assert not self.running, "it runs already"
+        command = [str(self._program), *self._files]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(self._program), *self._files],
+                self._host.command(*command) if self._host else command,
                 cwd=self.workdir,
                 env=self._env,
                 stdout=log,
