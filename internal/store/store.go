@@ -72,8 +72,8 @@ type Reader interface {
 	// Workflows lists the workflows of a campaign ("" = all).
 	Workflows(ctx context.Context, campaign string) ([]Workflow, error)
 
-	// Checkpoints returns the latest checkpoint of each observer of a campaign ("" = all), and how many numbered events
-	// of it arrived.
+	// Checkpoints returns the latest checkpoint of each observer of a campaign ("" = all), and which numbered events of it
+	// arrived. What arrived is written together with the events that it counts; a rejected event did not arrive.
 	Checkpoints(ctx context.Context, campaign string) ([]Checkpoint, error)
 }
 
@@ -121,19 +121,4 @@ type Workflow struct {
 	Tasks                                int64
 	ByStatus                             map[string]int64
 	FirstAt, LastAt                      int64
-}
-
-// Checkpoint is what an observer last said about itself, beside what arrived of it.
-type Checkpoint struct {
-	Observer, Campaign string
-	At                 int64 // unix ns of the checkpoint; 0 = none yet
-	LastSeq            int64
-	Dropped            []any // [[first, last, reason], …]
-	Final              bool
-	Host               string
-	// Arrived counts the distinct sequence numbers of the observer in the campaign that reached the view. An observer is
-	// complete when its checkpoint is final and LastSeq = Arrived + the numbers in Dropped.
-	Arrived int64
-	// Highest is the greatest of them; above LastSeq it is newer than the checkpoint.
-	Highest int64
 }

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
@@ -15,7 +16,7 @@ type batch struct {
 	environments map[string]*record
 	entities     map[string]*record
 	checkpoints  map[observerKey]*checkpoint
-	seqs         map[observerKey][]int64
+	seqs         map[observerKey][]seqNumber
 	events       int
 }
 
@@ -49,6 +50,17 @@ type checkpoint struct {
 	dropped          string
 	final            bool
 	host             string
+	record           string // what else it says, a JSON object
+}
+
+// seqNumber is a sequence number that arrived.
+type seqNumber struct {
+	seq      int64
+	finished bool // its event told that an attempt finished well
+}
+
+func numberOf(e *task.Event) seqNumber {
+	return seqNumber{e.Seq, e.Status == task.StatusFinished && e.Attempt != task.NoAttempt && e.IsTask()}
 }
 
 // call is one Write.
@@ -68,7 +80,7 @@ func (c *call) reject(e *task.Event, err error) {
 func newBatch() *batch {
 	return &batch{
 		tasks: map[string]*pendingTask{}, workflows: map[string]*pendingTask{}, environments: map[string]*record{},
-		entities: map[string]*record{}, checkpoints: map[observerKey]*checkpoint{}, seqs: map[observerKey][]int64{},
+		entities: map[string]*record{}, checkpoints: map[observerKey]*checkpoint{}, seqs: map[observerKey][]seqNumber{},
 	}
 }
 
@@ -115,7 +127,7 @@ func (b *batch) add(c *call, e *task.Event) error {
 	}
 	if e.Seq > 0 && e.ObserverID != "" {
 		k := observerKey{e.ObserverID, e.Campaign}
-		b.seqs[k] = append(b.seqs[k], e.Seq)
+		b.seqs[k] = append(b.seqs[k], numberOf(e))
 	}
 	b.events++
 	return nil
@@ -202,15 +214,26 @@ func (b *batch) addCheckpoint(e *task.Event) error {
 		return fmt.Errorf("event %q: dropped is %s; want a list of [first, last, reason]", e.Name, task.JSON(v))
 	}
 	c.final, _ = m["final"].(bool)
-	if h, ok := e.Resource["host.name"].(string); ok {
+	c.host, _ = e.Resource["host.name"].(string)
+	if h, ok := m["host"].(string); ok {
 		c.host = h
 	}
+	more := make(map[string]any, len(m))
+	for name, v := range m {
+		if !slices.Contains(ownKeys, name) {
+			more[name] = v
+		}
+	}
+	c.record = task.JSON(more)
 	k := observerKey{e.ObserverID, e.Campaign}
 	if old := b.checkpoints[k]; old == nil || old.less(c) {
 		b.checkpoints[k] = c
 	}
 	return nil
 }
+
+// ownKeys are the keys of a checkpoint's record that have a column.
+var ownKeys = []string{"last_seq", "dropped", "final", "host"}
 
 // less orders checkpoints of one observer: the one that has given more numbers away holds, of equal ones the later. Numbers
 // go on when an observer is started again; its clock may have been set back meanwhile.
@@ -226,9 +249,23 @@ func (c *checkpoint) less(o *checkpoint) bool {
 		return o.final
 	case c.dropped != o.dropped:
 		return c.dropped < o.dropped
-	default:
+	case c.host != o.host:
 		return c.host < o.host
+	default:
+		return c.record < o.record
 	}
+}
+
+// reject takes a task or workflow that can never be stored out of the batch, and out of what arrived.
+func (b *batch) reject(from map[string]*pendingTask, id string, err error) {
+	for _, a := range from[id].events {
+		a.call.reject(a.event, err)
+		k := observerKey{a.event.ObserverID, a.event.Campaign}
+		if i := slices.Index(b.seqs[k], numberOf(a.event)); i >= 0 {
+			b.seqs[k] = slices.Delete(b.seqs[k], i, i+1)
+		}
+	}
+	delete(from, id)
 }
 
 // merge takes over another batch.

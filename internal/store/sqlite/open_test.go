@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -149,6 +150,31 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	// A refusal leaves no lock behind.
 	edit(t, path, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion))
 	mustOpen(t, Options{Path: path})
+}
+
+// TestOlderSchemaIsMigrated: a database of version 1 is opened with all that it holds.
+func TestOlderSchemaIsMigrated(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mida.db")
+	edit(t, path, schema1,
+		`INSERT INTO observers (n, observer, campaign, at, seq, last_seq, dropped, final, host) VALUES (1,'o','c',5,0,3,'[]',0,'h')`,
+		`INSERT INTO seqs (observer, first, last) VALUES (1,1,2)`,
+		fmt.Sprintf("PRAGMA application_id = %d", applicationID), "PRAGMA user_version = 1")
+	s := mustOpen(t, Options{Path: path})
+	want := store.Checkpoint{
+		Observer: "o", Campaign: "c", At: 5, LastSeq: 3, Dropped: []any{}, Host: "h", Arrived: 2, Highest: 2, Gaps: [][2]int64{{3, 3}},
+	}
+	c, err := s.Checkpoints(t.Context(), "c")
+	require.NoError(t, err)
+	require.Equal(t, []store.Checkpoint{want}, c)
+	_, err = s.Write(t.Context(), []*task.Event{{
+		Name: task.EventCheckpoint, Time: 6, Campaign: "c", ObserverID: "o",
+		Record: map[string]any{"last_seq": int64(3), "final": true, "redacted": int64(1)},
+	}})
+	require.NoError(t, err)
+	c, err = s.Checkpoints(t.Context(), "c")
+	require.NoError(t, err)
+	require.True(t, c[0].Final)
+	require.Equal(t, map[string]any{"redacted": int64(1)}, c[0].Record)
 }
 
 func TestForeignFilesAreRefusedAndLeftAlone(t *testing.T) {

@@ -3,11 +3,9 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"sort"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
-	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
 // The first and the last moment of a task that are known.
@@ -150,29 +148,4 @@ func declaredWorkflows(ctx context.Context, tx *sql.Tx, campaign string, byKey m
 	}, `SELECT w.id, w.campaign_id, w.name, w.parent_id, w.kind, w.first_at, w.last_at,
  ?1 <> '' AND w.campaign_id = ?1 AND EXISTS (SELECT 1 FROM tasks t WHERE t.workflow_id = w.id AND t.campaign_id <> ?1)
  FROM workflows w`, campaign)
-}
-
-// Checkpoints implements store.Reader.
-func (s *Store) Checkpoints(ctx context.Context, campaign string) ([]store.Checkpoint, error) {
-	var out []store.Checkpoint
-	err := s.snapshot(ctx, func(tx *sql.Tx) error {
-		return each(ctx, tx, func(r *sql.Rows) error {
-			var c store.Checkpoint
-			var dropped string
-			if err := r.Scan(&c.Observer, &c.Campaign, &c.At, &c.LastSeq, &dropped, &c.Final, &c.Host, &c.Arrived, &c.Highest); err != nil {
-				return err
-			}
-			v, err := task.DecodeStored([]byte(dropped))
-			if err != nil {
-				return fmt.Errorf("checkpoint of %s: %w", c.Observer, err)
-			}
-			c.Dropped, _ = v.([]any)
-			out = append(out, c)
-			return nil
-		}, `SELECT o.observer, o.campaign, o.at, o.last_seq, o.dropped, o.final, o.host,
- coalesce(sum(s.last - s.first + 1), 0), coalesce(max(s.last), 0)
- FROM observers o LEFT JOIN seqs s ON s.observer = o.n
- WHERE ?1 = '' OR o.campaign = ?1 GROUP BY o.n ORDER BY o.campaign, o.observer`, campaign)
-	})
-	return out, err
 }

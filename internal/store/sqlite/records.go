@@ -20,9 +20,11 @@ const (
  ON CONFLICT (digest) DO UPDATE SET time = ?2, record = ?3, leaves = ?4 WHERE (time, record) < (?2, ?3)`
 	sqlPutEntity = `INSERT INTO entities (digest, time, record) VALUES (?1,?2,?3)
  ON CONFLICT (digest) DO UPDATE SET time = ?2 WHERE time < ?2`
-	sqlFindObserver   = `SELECT n, at, seq, last_seq, dropped, final, host FROM observers WHERE observer = ? AND campaign = ?`
+	sqlFindObserver = `SELECT n, at, seq, last_seq, dropped, final, host, record FROM observers
+ WHERE observer = ? AND campaign = ?`
 	sqlPutObserver    = `INSERT INTO observers (observer, campaign, at, seq, last_seq, dropped, final, host) VALUES (?,?,0,0,0,'[]',0,'')`
-	sqlUpdateObserver = `UPDATE observers SET at=?, seq=?, last_seq=?, dropped=?, final=?, host=? WHERE n=?`
+	sqlUpdateObserver = `UPDATE observers SET at=?, seq=?, last_seq=?, dropped=?, final=?, host=?, record=? WHERE n=?`
+	sqlAddFinished    = `UPDATE observers SET finished = finished + ? WHERE n=?`
 )
 
 func (s *Store) mergeWorkflows(ses *session, b *batch) error {
@@ -114,7 +116,7 @@ func findObserver(ses *session, k observerKey) (n int64, c checkpoint, err error
 		n = intOf(v[0])
 		c = checkpoint{
 			at: intOf(v[1]), seq: intOf(v[2]), lastSeq: intOf(v[3]), dropped: textOf(v[4]), final: intOf(v[5]) != 0,
-			host: textOf(v[6]),
+			host: textOf(v[6]), record: textOf(v[7]),
 		}
 		return nil
 	}, k.observer, k.campaign)
@@ -138,29 +140,47 @@ func (s *Store) mergeCheckpoints(ses *session, b *batch) error {
 		if !old.less(c) {
 			continue
 		}
-		if _, err := ses.exec(sqlUpdateObserver, c.at, c.seq, c.lastSeq, c.dropped, flag(c.final), c.host, n); err != nil {
+		if _, err := ses.exec(sqlUpdateObserver, c.at, c.seq, c.lastSeq, c.dropped, flag(c.final), c.host, c.record, n); err != nil {
 			return fmt.Errorf("observer %s: %w", k.observer, err)
 		}
 	}
 	return nil
 }
 
-// mergeSeqs remembers which sequence numbers arrived, as ranges.
+// mergeSeqs remembers which sequence numbers arrived, as ranges, and how many of them told of an attempt that finished.
 func (s *Store) mergeSeqs(ses *session, b *batch) error {
 	for k, seqs := range b.seqs {
-		r, err := s.rangesOf(ses, k)
-		if err != nil {
+		if err := s.mergeSeqsOf(ses, k, seqs); err != nil {
 			return fmt.Errorf("observer %s: %w", k.observer, err)
 		}
-		sort.Slice(seqs, func(i, j int) bool { return seqs[i] < seqs[j] })
-		for i := 0; i < len(seqs); {
-			first, last := seqs[i], seqs[i]
-			for i++; i < len(seqs) && seqs[i] <= last+1; i++ {
-				last = seqs[i]
-			}
-			if err := r.add(ses, first, last); err != nil {
-				return fmt.Errorf("observer %s: %w", k.observer, err)
-			}
+	}
+	return nil
+}
+
+func (s *Store) mergeSeqsOf(ses *session, k observerKey, seqs []seqNumber) error {
+	r, err := s.rangesOf(ses, k)
+	if err != nil {
+		return err
+	}
+	sort.Slice(seqs, func(i, j int) bool { return seqs[i].seq < seqs[j].seq })
+	finished, before := int64(0), int64(0)
+	for _, n := range seqs {
+		if n.finished && n.seq != before && !r.has(n.seq) {
+			finished, before = finished+1, n.seq
+		}
+	}
+	if finished > 0 {
+		if _, err := ses.exec(sqlAddFinished, finished, r.observer); err != nil {
+			return err
+		}
+	}
+	for i := 0; i < len(seqs); {
+		first, last := seqs[i].seq, seqs[i].seq
+		for i++; i < len(seqs) && seqs[i].seq <= last+1; i++ {
+			last = seqs[i].seq
+		}
+		if err := r.add(ses, first, last); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -7,12 +7,12 @@ import (
 )
 
 // schemaVersion is the version this code writes (PRAGMA user_version). migrations[i] leads from version i to i+1.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // applicationID marks the file as ours (PRAGMA application_id): "mida".
 const applicationID = 0x6d696461
 
-var migrations = [schemaVersion]string{schema1}
+var migrations = [schemaVersion]string{schema1, schema2}
 
 const schema1 = `
 CREATE TABLE tasks (
@@ -126,6 +126,12 @@ CREATE TABLE seqs (
   last     INTEGER NOT NULL,
   PRIMARY KEY (observer, first)
 ) WITHOUT ROWID;
+`
+
+// schema2 keeps what else a checkpoint says, and counts what witnesses are compared with.
+const schema2 = `
+ALTER TABLE observers ADD COLUMN record TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE observers ADD COLUMN finished INTEGER NOT NULL DEFAULT 0;
 `
 
 // migrate brings the schema to schemaVersion, one transaction a step, and refuses what a newer collector wrote.

@@ -44,6 +44,12 @@ func (s *Store) rangesOf(ses *session, k observerKey) (*seqRanges, error) {
 	return r, nil
 }
 
+// has says that a number arrived before.
+func (r *seqRanges) has(n int64) bool {
+	i := sort.Search(len(r.ranges), func(i int) bool { return r.ranges[i][1] >= n })
+	return i < len(r.ranges) && r.ranges[i][0] <= n
+}
+
 // add unites [first, last] with the ranges that it touches.
 func (r *seqRanges) add(ses *session, first, last int64) error {
 	// i is the first range that ends at first-1 or later, j the first one that begins after last+1.

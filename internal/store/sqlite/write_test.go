@@ -69,12 +69,19 @@ func TestTooLargeATaskIsRejectedAlone(t *testing.T) {
 	s := mustOpen(t, Options{Path: filepath.Join(t.TempDir(), "mida.db"), MaxTaskBytes: 10_000})
 	big := event("big")
 	big.Used = map[string]any{"text": strings.Repeat("x", 20_000)}
-	rejected, err := s.Write(t.Context(), []*task.Event{event("1"), big, event("2")})
+	list := []*task.Event{event("1"), big, event("2")}
+	for i, e := range list {
+		e.ObserverID, e.Seq = "o", int64(i+1)
+	}
+	rejected, err := s.Write(t.Context(), list)
 	require.NoError(t, err)
 	require.Len(t, rejected, 1)
 	require.Same(t, big, rejected[0].Event)
 	require.ErrorContains(t, rejected[0].Err, "max_task_bytes is 10000")
 	require.EqualValues(t, 2, total(t, s))
+	c, err := s.Checkpoints(t.Context(), "")
+	require.NoError(t, err)
+	require.Equal(t, [][2]int64{{2, 2}}, c[0].Gaps, "what is rejected has not arrived")
 
 	// A task that is stored already keeps what it has.
 	grown := event("1")

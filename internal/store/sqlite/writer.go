@@ -117,10 +117,7 @@ func (s *Store) store(b *batch) error {
 		if bad.workflow {
 			from = b.workflows
 		}
-		for _, a := range from[bad.id].events {
-			a.call.reject(a.event, bad.err)
-		}
-		delete(from, bad.id)
+		b.reject(from, bad.id, bad.err)
 	}
 }
 

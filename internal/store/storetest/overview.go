@@ -17,6 +17,9 @@ var overviewCases = []testCase{
 	{name: "of two checkpoints the one with more numbers holds, of equal ones the later", run: testOrderOfCheckpoints},
 	{name: "an observer without a checkpoint is known by its events", run: testObserverWithoutCheckpoint},
 	{name: "sequence numbers count once, in any order", run: testSequence},
+	{name: "numbers that did not arrive are named as ranges", run: testGaps},
+	{name: "what else a checkpoint says is kept as it is", run: testRecordOfCheckpoint},
+	{name: "attempts that finished are counted once for each number", run: testFinished},
 }
 
 func testCampaigns(t *testing.T, f Factory) {
@@ -97,6 +100,7 @@ func testCheckpoints(t *testing.T, f Factory) {
 	write(t, s, checkpointEvent(20, 3, false), numbered("5", 5))
 	want := []store.Checkpoint{{
 		Observer: "o", Campaign: "c", At: 30, LastSeq: 5, Dropped: []any{lost}, Final: true, Host: "node-3", Arrived: 3, Highest: 5,
+		Gaps: [][2]int64{{2, 3}},
 	}}
 	got, err := s.Checkpoints(t.Context(), "c")
 	require.NoError(t, err)
@@ -131,7 +135,7 @@ func testOrderOfCheckpoints(t *testing.T, f Factory) {
 		got, err := s.Checkpoints(t.Context(), "c")
 		require.NoError(t, err)
 		require.Equal(t, []store.Checkpoint{{
-			Observer: "o", Campaign: "c", At: 50, LastSeq: 8, Dropped: []any{lost}, Host: "node-3",
+			Observer: "o", Campaign: "c", At: 50, LastSeq: 8, Dropped: []any{lost}, Host: "node-3", Gaps: [][2]int64{{1, 8}},
 		}}, got)
 	}
 }
@@ -163,4 +167,76 @@ func testSequence(t *testing.T, f Factory) {
 	require.NoError(t, err)
 	require.EqualValues(t, 61, got[0].Arrived)
 	require.EqualValues(t, 100, got[0].Highest)
+}
+
+func checkpointOf(t *testing.T, s store.Store) store.Checkpoint {
+	t.Helper()
+	got, err := s.Checkpoints(t.Context(), "c")
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+	return got[0]
+}
+
+func testGaps(t *testing.T, f Factory) {
+	s := f.New(t)
+	write(t, s, numbered("2", 2), numbered("5", 5), numbered("6", 6), numbered("9", 9))
+	require.Equal(t, [][2]int64{{1, 1}, {3, 4}, {7, 8}}, checkpointOf(t, s).Gaps)
+	write(t, s, checkpointEvent(10, 12, true), numbered("7", 7))
+	s = f.Reopen(t, s)
+	require.Equal(t, [][2]int64{{1, 1}, {3, 4}, {8, 8}, {10, 12}}, checkpointOf(t, s).Gaps)
+	write(t, s, numbered("1", 1), numbered("8", 8), numbered("4", 4), numbered("3", 3), numbered("10", 10), numbered("12", 12))
+	require.Equal(t, [][2]int64{{11, 11}}, checkpointOf(t, s).Gaps)
+	write(t, s, numbered("11", 11))
+	require.Empty(t, checkpointOf(t, s).Gaps)
+	var many []*task.Event
+	for i := range int64(store.MaxGaps + 5) {
+		many = append(many, numbered("x", 20+2*i))
+	}
+	write(t, s, many...)
+	c := checkpointOf(t, s)
+	require.Len(t, c.Gaps, store.MaxGaps)
+	require.Equal(t, [2]int64{13, 19}, c.Gaps[0])
+}
+
+func testRecordOfCheckpoint(t *testing.T, f Factory) {
+	s := f.New(t)
+	write(t, s, checkpointEvent(10, 1, false))
+	require.Nil(t, checkpointOf(t, s).Record)
+	more := map[string]any{
+		"segments_removed": int64(2),
+		"witness": map[string]any{
+			"scheduler": "S", "workers": []any{map[string]any{"address": "tcp://10.0.0.1:1", "finished": int64(7), "left": 1.5}},
+		},
+	}
+	last := checkpointEvent(20, 1, true)
+	for k, v := range more {
+		last.Record.(map[string]any)[k] = v
+	}
+	last.Record.(map[string]any)["host"] = "node-4"
+	write(t, s, last)
+	write(t, s, checkpointEvent(15, 1, false))
+	s = f.Reopen(t, s)
+	c := checkpointOf(t, s)
+	require.Equal(t, more, c.Record)
+	require.Equal(t, "node-4", c.Host, "the record says it better than the resource")
+}
+
+func testFinished(t *testing.T, f Factory) {
+	s := f.New(t)
+	attempt := func(seq int64, change ...func(*task.Event)) *task.Event {
+		e := numbered("x", seq)
+		e.Attempt = seq
+		for _, f := range change {
+			f(e)
+		}
+		return e
+	}
+	failed := attempt(3, func(e *task.Event) { e.Name, e.Status = task.EventFailed, task.StatusFailed })
+	about := attempt(4, func(e *task.Event) { e.Attempt = task.NoAttempt })
+	write(t, s, attempt(1), attempt(1), failed)
+	write(t, s, about, attempt(2), attempt(1))
+	require.EqualValues(t, 2, checkpointOf(t, s).Finished)
+	s = f.Reopen(t, s)
+	write(t, s, attempt(2), attempt(5), failed, attempt(8), checkpointEvent(10, 8, true))
+	require.EqualValues(t, 4, checkpointOf(t, s).Finished)
 }
