@@ -39,7 +39,7 @@ func (s *server) table() []route {
 		{method: http.MethodDelete, path: "/api/v1/campaigns/{id}", handle: s.deleteCampaign, unbounded: true},
 		{method: http.MethodPost, path: "/api/v1/campaigns/{id}/assign", handle: s.assign, unbounded: true},
 		{method: http.MethodGet, path: "/api/v1/workflows", handle: s.workflows, parameters: []string{"campaign", "time"}},
-		{method: http.MethodGet, path: "/api/v1/completeness", handle: s.completeness, parameters: []string{"campaign", "time"}},
+		{method: http.MethodGet, path: "/api/v1/completeness", handle: s.completeness, parameters: []string{"campaign_id", "campaign", "time"}},
 		{method: http.MethodPost, path: "/api/v1/backup", handle: s.backup, unbounded: true},
 		{method: http.MethodGet, path: "/api/v1/openapi.json", handle: s.openAPI},
 	}

@@ -1,7 +1,6 @@
 package taskquery
 
 import (
-	"fmt"
 	"net/http"
 	"testing"
 
@@ -84,38 +83,6 @@ func TestLineage(t *testing.T) {
 		assert.Equal(t, field, e["field"], query)
 	}
 	a.refused(http.StatusNotFound, "GET", "/api/v1/lineage?id=nosuch", "")
-}
-
-func TestCompleteness(t *testing.T) {
-	a := start(t)
-	checkpoint := func(observer string, last int64, dropped []any, final bool) *task.Event {
-		return &task.Event{
-			Name: task.EventCheckpoint, Time: 200e9, Kind: "test", Attempt: task.NoAttempt, Campaign: "c1", ObserverID: observer,
-			Record:   map[string]any{"last_seq": last, "dropped": dropped, "final": final},
-			Resource: map[string]any{"host.name": "node-1"},
-		}
-	}
-	seen := func(observer string, seq int64) *task.Event {
-		return event(fmt.Sprint(observer, seq), func(e *task.Event) { e.ObserverID, e.Seq = observer, seq })
-	}
-	a.stores.load(t,
-		seen("whole", 1), seen("whole", 2), checkpoint("whole", 2, nil, true),
-		seen("open", 1), checkpoint("open", 1, nil, false),
-		seen("lost", 1), checkpoint("lost", 3, []any{[]any{int64(2), int64(2), "queue full"}}, true))
-	answer := a.ok("GET", "/api/v1/completeness?campaign=c1", "")
-	assert.Equal(t, int64(1), answer["complete"])
-	assert.Equal(t, int64(1), answer["open"])
-	assert.Equal(t, int64(1), answer["incomplete"])
-	states := map[string]any{}
-	for _, o := range answer["observers"].([]any) {
-		m := o.(map[string]any)
-		states[m["observer"].(string)] = []any{m["state"], m["arrived"], m["dropped"], m["missing"]}
-	}
-	assert.Equal(t, map[string]any{
-		"whole": []any{"complete", int64(2), int64(0), int64(0)},
-		"open":  []any{"open", int64(1), int64(0), int64(0)},
-		"lost":  []any{"incomplete", int64(1), int64(1), int64(1)},
-	}, states)
 }
 
 func TestOverviews(t *testing.T) {

@@ -41,6 +41,8 @@ type Settings struct {
 	// Numbered says that the events come with numbers of their own (a journal): the sender numbers nothing and makes no
 	// checkpoints.
 	Numbered bool
+	// Witness returns what the observer counted besides its events (docs/journal.md), for its checkpoints; may be nil.
+	Witness func() map[string]any
 	// Dropped is called for every event that the pipeline refused for good, with the reason; may be nil.
 	Dropped func(events int, err error)
 }
@@ -52,10 +54,11 @@ type Sender struct {
 
 	request atomic.Int64 // events in the last request that the pipeline accepted
 
-	mu      sync.Mutex
-	seq     int64
-	dropped []dropped
-	stamp   int64 // of the last checkpoint
+	mu       sync.Mutex
+	seq      int64
+	underway map[int64]int // numbers before the first of each batch that is under way → batches
+	dropped  []dropped
+	stamp    int64 // of the last checkpoint
 }
 
 // NewSender makes a sender.
@@ -66,7 +69,7 @@ func NewSender(set Settings) *Sender {
 	if set.MaxEvents == 0 {
 		set.MaxEvents = DefaultBatch().MaxEvents
 	}
-	return &Sender{set: set, seq: set.LastSeq}
+	return &Sender{set: set, seq: set.LastSeq, underway: map[int64]int{}}
 }
 
 // NewID makes the id of an observer that lives in this process: what it is, and host, pid and start of the process.
@@ -96,7 +99,8 @@ func (s *Sender) Send(ctx context.Context, events []*task.Event) error {
 	if len(events) == 0 {
 		return nil
 	}
-	s.number(events)
+	before := s.number(events)
+	defer s.arrived(before)
 	for len(events) > 0 {
 		n := min(len(events), s.set.MaxEvents)
 		if err := s.deliver(ctx, events[:n]); err != nil {
@@ -108,10 +112,13 @@ func (s *Sender) Send(ctx context.Context, events []*task.Event) error {
 	return nil
 }
 
-func (s *Sender) number(events []*task.Event) {
+// number gives numbers to events, which are under way from here on, and returns the last number before them.
+func (s *Sender) number(events []*task.Event) (before int64) {
 	now := time.Now().UnixNano()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	before = s.seq
+	s.underway[before]++
 	for _, e := range events {
 		if e.Campaign == "" {
 			e.Campaign = s.set.Campaign
@@ -127,6 +134,16 @@ func (s *Sender) number(events []*task.Event) {
 		}
 		s.seq++
 		e.Seq = s.seq
+	}
+	return before
+}
+
+// arrived says that a batch is no longer under way.
+func (s *Sender) arrived(before int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.underway[before]--; s.underway[before] == 0 {
+		delete(s.underway, before)
 	}
 }
 
@@ -258,14 +275,24 @@ func (s *Sender) Checkpoint(ctx context.Context, final bool) error {
 		dropped[i] = []any{d.first, d.last, d.reason}
 	}
 	seq := s.seq
+	if !final { // what is under way may arrive yet
+		for before := range s.underway {
+			seq = min(seq, before)
+		}
+	}
 	now := time.Now().UnixNano()
 	s.stamp = max(now, s.stamp+1)
 	stamp := s.stamp
 	s.mu.Unlock()
+	record := map[string]any{"last_seq": seq, "dropped": dropped, "final": final}
+	if s.set.Witness != nil {
+		if w := s.set.Witness(); len(w) > 0 {
+			record["witness"] = w
+		}
+	}
 	e := &task.Event{
 		Name: task.EventCheckpoint, Time: stamp, Observed: now, Attempt: task.NoAttempt,
-		Campaign: s.set.Campaign, ObserverID: s.set.ID,
-		Record: map[string]any{"last_seq": seq, "dropped": dropped, "final": final},
+		Campaign: s.set.Campaign, ObserverID: s.set.ID, Record: record,
 	}
 	if host, err := os.Hostname(); err == nil {
 		e.Resource = map[string]any{"host.name": host}
@@ -275,7 +302,7 @@ func (s *Sender) Checkpoint(ctx context.Context, final bool) error {
 
 // Run observes until ctx ends: every change goes through the callback, its events through the sender. Changes that the
 // callback cannot use are handed to drop with the reason and stop nothing. Unless the sender is of a journal, it
-// writes a checkpoint every CheckpointInterval; the final one is the receiver's to write, when it stops for good.
+// writes a checkpoint at the beginning and every CheckpointInterval; the final one is the receiver's to write, when it stops for good.
 func Run[C any](ctx context.Context, src Source[C], callback Callback[C], s *Sender, drop func(C, error)) error {
 	emit := func(ctx context.Context, changes []C) error {
 		events := make([]*task.Event, 0, len(changes))
@@ -302,13 +329,13 @@ func Run[C any](ctx context.Context, src Source[C], callback Callback[C], s *Sen
 		ticker := time.NewTicker(CheckpointInterval)
 		defer ticker.Stop()
 		for {
+			_ = s.Checkpoint(ctx, false) // only ctx can end it
 			select {
 			case <-done:
 				return
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				_ = s.Checkpoint(ctx, false) // only ctx can end it
 			}
 		}
 	}()

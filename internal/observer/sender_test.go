@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -154,6 +155,33 @@ func TestDroppedRangesThatFollowAreOne(t *testing.T) {
 	assert.Equal(t, []dropped{{1, 2000, "refused by the pipeline"}, {2001, 2001, "queue full"}}, s.dropped)
 }
 
+// TestCheckpointsDoNotSayWhatIsUnderWay: a number that a checkpoint names has arrived, or is lost. A last word names all.
+func TestCheckpointsDoNotSayWhatIsUnderWay(t *testing.T) {
+	sink := new(consumertest.LogsSink)
+	var s *Sender
+	inside := true
+	next, err := consumer.NewLogs(func(ctx context.Context, l plog.Logs) error {
+		if inside {
+			inside = false
+			require.NoError(t, s.Checkpoint(ctx, false))
+			require.NoError(t, s.Checkpoint(ctx, true))
+		}
+		return sink.ConsumeLogs(ctx, l)
+	})
+	require.NoError(t, err)
+	s = NewSender(Settings{ID: "me", Next: next, LastSeq: 4, Witness: func() map[string]any { return map[string]any{"runs": int64(1)} }})
+	require.NoError(t, s.Send(t.Context(), newEvents(3)))
+	require.NoError(t, s.Checkpoint(t.Context(), false))
+	var last []any
+	for _, e := range received(t, sink) {
+		if r, ok := e.Record.(map[string]any); ok {
+			last = append(last, r["last_seq"])
+			assert.Equal(t, map[string]any{"runs": int64(1)}, r["witness"])
+		}
+	}
+	assert.Equal(t, []any{int64(4), int64(7), int64(7)}, last)
+}
+
 // TestCheckpointsGoOnWhenTheClockIsSetBack: the store takes the checkpoint with the higher stamp.
 func TestCheckpointsGoOnWhenTheClockIsSetBack(t *testing.T) {
 	sink := new(consumertest.LogsSink)
@@ -190,6 +218,7 @@ func TestOneBadChangeStopsNothing(t *testing.T) {
 	}
 	drops := map[int]string{}
 	require.NoError(t, Run(t.Context(), listSource{0, 1, 2, 3, 4}, callback, s, func(i int, err error) { drops[i] = err.Error() }))
-	assert.Len(t, received(t, sink), 2)
+	tasks := slices.DeleteFunc(received(t, sink), func(e *task.Event) bool { return e.Name == task.EventCheckpoint })
+	assert.Len(t, tasks, 2)
 	assert.Equal(t, map[int]string{1: "bad record", 2: "internal fault: worse record"}, drops)
 }

@@ -62,6 +62,7 @@ MODULES = (
     "dask_events",
     "dask_graph",
     "dask_scheduler_events",
+    "dask_witness",
     "dask_worker",
     "dask_scheduler",
     "dask",

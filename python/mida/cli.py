@@ -15,6 +15,7 @@ from typing import Any, Dict, NoReturn, Optional, Sequence
 
 from . import __version__, expressions, tables
 from .client import Client
+from .completeness_text import EXIT, HELP, open_text, write_completeness
 from .errors import MidaError, MidaWarning, QueryError
 
 __all__ = ["main"]
@@ -29,29 +30,29 @@ examples:
 What a task was given is used.NAME, what came out is generated.NAME; other fields are in docs/query.md.
 """
 
-OK, FAILED, WRONG, BROKEN_PIPE, INTERRUPTED = 0, 1, 2, 141, 130
+OK, FAILED, WRONG, UNASKED, BROKEN_PIPE, INTERRUPTED = 0, 1, 2, 3, 141, 130
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run the command line; return the exit code (0 done, 1 failed, 2 wrong usage or query)."""
+    """Run the command line; return the exit code: 0 done, 1 failed, 2 wrong usage or query; or the command's own."""
     args = _parser().parse_args(argv)
     warnings.showwarning = _show_warning
     warnings.simplefilter("always", MidaWarning)
     try:
-        args.run(args)
+        code = args.run(args)
         sys.stdout.flush()
     except QueryError as error:
-        return _complain(error, WRONG)
+        return _complain(error, args.failed or WRONG)
     except (MidaError, OSError, ImportError) as error:
         if isinstance(error, BrokenPipeError):
             # The reader, such as head, has seen enough; nothing may be written at the interpreter's end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return BROKEN_PIPE
-        return _complain(error, FAILED)
+        return _complain(error, args.failed or FAILED)
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return INTERRUPTED
-    return OK
+    return OK if code is None else code
 
 
 def _complain(error: BaseException, code: int) -> int:
@@ -86,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, run: Any, *parents: argparse.ArgumentParser, **kwargs: Any) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, parents=list(parents), description=kwargs["help"], **kwargs)
-        sub.set_defaults(run=run)
+        sub.set_defaults(run=run, failed=None)
         return sub
 
     sub = command("query", _query, common, forms, help="ask for tasks or for aggregates over them", epilog=EXAMPLES)
@@ -94,6 +95,18 @@ def _parser() -> argparse.ArgumentParser:
     _query_arguments(sub)
 
     sub = command("status", _status, common, forms_no_csv, help="campaigns, workflows, and how complete the view is")
+    sub.add_argument("--campaign", help="only this campaign")
+
+    sub = command(
+        "completeness",
+        _completeness,
+        common,
+        forms_no_csv,
+        help="whether all that was observed is in the view",
+        epilog=HELP,
+    )
+    sub.formatter_class = argparse.RawDescriptionHelpFormatter
+    sub.set_defaults(failed=UNASKED)
     sub.add_argument("--campaign", help="only this campaign")
 
     sub = command("task", _task, common, help="one task, whole, as JSON")
@@ -121,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = actions.add_parser(
         "assign", parents=[common], help="assign tasks to a campaign", description="assign tasks to a campaign"
     )
-    sub.set_defaults(run=_assign)
+    sub.set_defaults(run=_assign, failed=None)
     sub.add_argument("name", help="the campaign")
     sub.add_argument("--workflow", action="append", metavar="W", help="id or name of a workflow; may be repeated")
     sub.add_argument("--filter", action="append", metavar="F", help=expressions.HELP)
@@ -255,16 +268,24 @@ def _status(args: argparse.Namespace) -> None:
         ]
         tables.write_table(sys.stdout, rows, ["workflow", "kind", "tasks", "running", "failed", "last"], indent="  ")
     if complete["observers"]:
-        print(
-            f"observers: {complete['complete']} complete, {complete['open']} open, {complete['incomplete']} incomplete"
-        )
+        counts = ", ".join(f"{complete[state]} {state}" for state in EXIT)
+        print(f"observers: {counts}; `mida completeness` says more")
     for o in complete["observers"]:
-        if o["state"] == "open":
-            print(f"  {o['observer']}: open since its checkpoint of {tables.when(o.get('checkpoint_at')) or 'never'}")
-        elif o["state"] == "incomplete":
+        if o["state"] == "unknown":
+            print(f"  {o['observer']}: {open_text(o)}")
+        elif o["state"] == "missing":
             print(
                 f"  {o['observer']}: {_count(o['dropped'], 'event')} dropped, {_count(o['missing'], 'event')} missing"
             )
+
+
+def _completeness(args: argparse.Namespace) -> int:
+    answer = _client(args).completeness(args.campaign)
+    if args.format == "json":
+        tables.write_json(sys.stdout, answer)
+    else:
+        write_completeness(sys.stdout, answer, args.campaign or "all campaigns")
+    return EXIT[answer["state"]]
 
 
 def _count(n: int, what: str) -> str:

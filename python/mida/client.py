@@ -186,8 +186,9 @@ class Client:
         return self._call("GET", "/api/v1/workflows", params=_campaign(campaign))["workflows"]
 
     def completeness(self, campaign: Optional[str] = None) -> Row:
-        """Return of each observer whether all that it saw has arrived."""
-        return self._call("GET", "/api/v1/completeness", params=_campaign(campaign))
+        """Return whether all that was observed has arrived: state, observers and what witnesses counted."""
+        params = [] if campaign is None else [("campaign_id", campaign)]
+        return self._call("GET", "/api/v1/completeness", params=params)
 
     def delete_campaign(self, campaign: str) -> int:
         """Remove a campaign; return the number of tasks."""
@@ -371,5 +372,5 @@ def workflows(campaign: Optional[str] = None) -> List[Row]:
 
 
 def completeness(campaign: Optional[str] = None) -> Row:
-    """Return of each observer whether all that it saw has arrived."""
+    """Return whether all that was observed has arrived: state, observers, and what independent witnesses counted."""
     return Client().completeness(campaign)

@@ -14,6 +14,7 @@ from .capture import Policy
 from .dask_events import close, defaults, error_attributes, finish, journal_directory
 from .dask_graph import Steps
 from .dask_scheduler_events import OTHERS, Known, Telling
+from .dask_witness import Workers
 from .observer import Recorder
 
 __all__ = ["DetachPlugin", "Scheduling"]
@@ -60,6 +61,7 @@ class Scheduling(SchedulerPlugin):
         self._tasks: Dict[Any, Any] = scheduler.tasks
         self._left: Dict[Any, Tuple[str, Optional[int], str]] = {}
         self._lost: Tuple[str, List[Tuple[Any, Optional[int]]]] = ("", [])
+        self._workers = Workers(scheduler)
         attributes = {"dask.scheduler.address": str(scheduler.address)}
         self._recorder = recorder = Recorder(
             journal_directory(config),
@@ -68,6 +70,7 @@ class Scheduling(SchedulerPlugin):
             policy,
             config.get("journal"),
             environment=False,
+            witness=self._workers.record,
         )
         recorder.start()
         self._tell = Telling(scheduler, recorder, policy, config.get("workflow_name"))
@@ -151,10 +154,15 @@ class Scheduling(SchedulerPlugin):
 
     def _hook(self) -> Callable[..., None]:
         tell, left, odd, recorder = self._tell, self._left, self._odd, self._recorder
-        known, wide = tell.known, tell.wide
+        known, wide, finished = tell.known, tell.wide, self._workers.finished
         assert recorder is not None
 
         def transition(key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
+            if finish == "memory" and start == "processing":
+                entry = known.get(key)
+                if entry is not None and entry.called:
+                    worker = kwargs.get("worker", "")
+                    finished[worker] = finished.get(worker, 0) + 1
             if finish == "memory" or finish == "processing" or start == "memory" and finish == "released":
                 if not wide or finish != "memory" or key not in wide:
                     return
@@ -272,11 +280,17 @@ class Scheduling(SchedulerPlugin):
                 return
         self._tell.task(task, entry, at, "SUBMITTED", steps=steps)
 
+    def add_worker(self, scheduler: Any, worker: str) -> None:
+        """Note a worker of the cluster."""
+        if self._recorder is not None:
+            self._workers.came(worker)
+
     def remove_worker(self, scheduler: Any, worker: str, **kwargs: Any) -> None:
         """Tell which attempts were lost with a worker."""
         recorder = self._recorder
         if recorder is None:
             return
+        self._workers.went(worker)
         stimulus, lost = self._lost
         if not lost or str(kwargs.get("stimulus_id", stimulus)) != stimulus:
             return

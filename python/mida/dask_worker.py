@@ -85,6 +85,7 @@ class Executing(WorkerPlugin):
             self._policy,
             config.get("journal"),
             tick=self._tick,
+            witness=lambda: {"scheduler": scheduler_id, "worker": str(worker.address)},
         )
         self._recorder.start()
         self.transition = self._hook()  # type: ignore[method-assign]

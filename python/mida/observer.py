@@ -6,6 +6,7 @@ import atexit
 import collections
 import itertools
 import os
+import socket
 import threading
 import time
 import weakref
@@ -61,6 +62,9 @@ class Recorder:
     environment : bool
         Whether the environment of this process is that of the tasks it tells
         of. It is recorded in any case.
+    witness : callable, optional
+        Returns what the observer counted besides its events, for the
+        checkpoints; called in the recorder's thread.
     """
 
     _all: weakref.WeakSet[Recorder] = weakref.WeakSet()
@@ -74,6 +78,7 @@ class Recorder:
         journal: Optional[Dict[str, int]] = None,
         tick: Optional[Callable[[], Iterable[Callable[[], Event]]]] = None,
         environment: bool = True,
+        witness: Optional[Callable[[], Dict[str, Any]]] = None,
         queue_events: int = QUEUE_EVENTS,
         queue_bytes: int = QUEUE_BYTES,
     ) -> None:
@@ -89,6 +94,7 @@ class Recorder:
         options = {k: v for k, v in (journal or {}).items() if k in ("segment_bytes", "directory_bytes") and v}
         self._writer = open_writer(directory, observer_name(role), defaults, self.failed, options)
         self._tick = tick
+        self._witness = witness
         self._labels = environment
         self._early: List[Event] = []
         self._environment: Optional[Describer] = Describer()
@@ -99,7 +105,7 @@ class Recorder:
         self._stamp = 0
         self._stamping = threading.Lock()
         self._pid = os.getpid()
-        self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
+        self._checkpoint_at = time.monotonic()  # the first at once: the view knows who observes before anybody dies
         self._thread = threading.Thread(target=self._run, name="mida-recorder", daemon=True)
 
     def start(self) -> None:
@@ -373,11 +379,20 @@ class Recorder:
             logging.getLogger("distributed.mida").warning("task events are not recorded: %s", error)
 
     def _checkpoint(self, final: bool) -> None:
+        last = max(self._last_put, self._last_own)
+        if not final:
+            self._guarded("flush", self._flush)  # every number up to the last is written before a checkpoint says it
         record: Dict[str, Any] = {
-            "last_seq": max(self._last_put, self._last_own),
+            "last_seq": last,
             "dropped": sorted(r[:] for r in self._refused.ranges + self._failed.ranges),
             "final": final,
+            "host": socket.gethostname(),
         }
+        if self._witness is not None:
+            try:
+                record["witness"] = self._witness()
+            except Exception as error:
+                self.failed(error, "witness")
         counts = {"redacted": self._redactor.count, "paths_missed": self._paths.missed}
         counts["segments_removed"] = self._writer.removed
         record.update({name: n for name, n in counts.items() if n})

@@ -143,11 +143,45 @@ def test_status(trained, capsys):
     out = ok(capsys, "status")
     assert out.startswith("c1: 7 tasks, 6 finished, 1 running\n")
     assert ["evaluate", "test", "1", "1", "0"] in [line.split()[:5] for line in out.splitlines()]
-    assert "0 complete, 1 open, 0 incomplete" in out
+    assert "0 complete, 0 missing, 1 unknown" in out
     assert "node-1/17: open since its checkpoint of 1970-01-01" in out
     status = json.loads(ok(capsys, "status", "--campaign", "c1", "--format", "json"))
     assert set(status) == {"campaigns", "workflows", "completeness"}
     assert ok(capsys, "status", "--campaign", "other").endswith("holds no tasks yet; there is c1.\n")
+
+
+def checkpoint(observer, last, final, **more):
+    return {
+        "event": "mida.observer.checkpoint",
+        "time": 200_000_000_000,
+        "campaign": "c1",
+        "observer": observer,
+        "record": {"last_seq": last, "final": final, "host": "node-3", **more},
+    }
+
+
+def test_completeness(server, capsys, monkeypatch):
+    """Each state with its exit status; what is missing is named with its observer and host."""
+    monkeypatch.chdir(server.directory)
+    assert cli.main(["completeness", "--campaign", "c1"]) == 2
+    assert capsys.readouterr().out == "c1: unknown\n  no observer has reported\n"
+    server.load(task("a", observer="whole", seq=1), checkpoint("whole", 1, True))
+    assert cli.main(["completeness", "--campaign", "c1"]) == 0
+    assert capsys.readouterr().out == "c1: complete\n  complete: 1 of 1 observers\n"
+    server.load(task("b", observer="open", seq=1), checkpoint("open", 1, False))
+    assert cli.main(["completeness"]) == 2
+    out = capsys.readouterr().out
+    assert out.startswith("all campaigns: unknown, complete up to 1970-01-01")
+    assert "unknown: observer open on node-3: open since its checkpoint of 1970-01-01" in out
+    server.load(task("c", observer="lost", seq=5), checkpoint("lost", 6, True, dropped=[[1, 2, "queue full"]]))
+    assert cli.main(["completeness", "--campaign", "c1"]) == 1
+    lost = (
+        "events 1 to 2 dropped (queue full); events 3 to 4 did not arrive; event 6 did not arrive; 5 of 6 events in all"
+    )
+    assert f"missing: observer lost on node-3: {lost}\n" in capsys.readouterr().out
+    assert cli.main(["completeness", "--format", "json"]) == 1
+    assert json.loads(capsys.readouterr().out)["missing"] == 1
+    assert cli.main(["completeness", "--endpoint", "http://127.0.0.1:9"]) == 3
 
 
 def test_lineage_and_task(server, capsys, monkeypatch):

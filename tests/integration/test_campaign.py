@@ -144,7 +144,7 @@ def test_environment_is_recorded_once_per_process(observed):
 def test_completeness(observed):
     """Every observer of Dask said that it was done, and all that it saw has arrived."""
     complete = observed.collector.client().completeness()
-    assert complete["incomplete"] == 0, complete
+    assert complete["missing"] == 0, complete
     dask = [o for o in complete["observers"] if o["observer"].startswith("dask-")]
     assert len(dask) == 6  # scheduler and two workers, twice
     assert all(o["state"] == "complete" and o["last_seq"] == o["arrived"] for o in dask)

@@ -1,0 +1,87 @@
+package taskquery
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/completeness"
+	"github.com/otelcol-mida/otelcol-mida/internal/query"
+)
+
+// maxMissingRanges bounds the ranges that an answer names for each observer; their number is exact.
+const maxMissingRanges = 100
+
+// completeness says whether all that was observed in a campaign has arrived, and what has not.
+func (s *server) completeness(ctx context.Context, r *http.Request) (any, error) {
+	st, err := s.store()
+	if err != nil {
+		return nil, err
+	}
+	campaign := r.URL.Query().Get("campaign_id")
+	if other := r.URL.Query().Get("campaign"); campaign == "" {
+		campaign = other
+	} else if other != "" && other != campaign {
+		return nil, &query.Error{Field: "campaign", Problem: "not the same as campaign_id; want one of the two"}
+	}
+	form, err := timeForm(r)
+	if err != nil {
+		return nil, err
+	}
+	list, err := st.Checkpoints(ctx, campaign)
+	if err != nil {
+		return nil, err
+	}
+	return form.completeness(completeness.Compare(list, time.Now())), nil
+}
+
+func (c clock) completeness(a completeness.Answer) map[string]any {
+	totals := map[completeness.State]int64{}
+	observers := make([]any, len(a.Observers))
+	for i, o := range a.Observers {
+		observers[i] = c.observer(o)
+		totals[o.State]++
+	}
+	witnesses := make([]any, len(a.Witnesses))
+	for i, w := range a.Witnesses {
+		m := map[string]any{"what": w.What, "of": w.Of, "expected": w.Expected, "found": w.Found, "state": string(w.State)}
+		if w.Detail != "" {
+			m["detail"] = w.Detail
+		}
+		witnesses[i] = m
+	}
+	out := map[string]any{
+		"state": string(a.State), "observers": observers, "witnesses": witnesses,
+		"complete": totals[completeness.Complete], "missing": totals[completeness.Missing], "unknown": totals[completeness.Unknown],
+	}
+	c.instant(out, "complete_up_to", a.UpTo)
+	return out
+}
+
+func (c clock) observer(o completeness.Observer) map[string]any {
+	m := map[string]any{
+		"observer": o.Observer, "campaign_id": o.Campaign, "state": string(o.State), "final": o.Final, "last_seq": o.LastSeq,
+		"arrived": o.Arrived, "dropped": o.DroppedCount, "missing": o.MissingCount,
+	}
+	if o.Host != "" {
+		m["host"] = o.Host
+	}
+	if len(o.Dropped) > 0 {
+		m["dropped_ranges"] = o.Dropped
+	}
+	if n := len(o.MissingRanges); n > 0 {
+		ranges := make([]any, min(n, maxMissingRanges))
+		for i := range ranges {
+			ranges[i] = []any{o.MissingRanges[i][0], o.MissingRanges[i][1]}
+		}
+		m["missing_ranges"] = ranges
+	}
+	for _, key := range []string{"segments_removed", "errors"} {
+		if v := o.Record[key]; v != nil {
+			m[key] = v
+		}
+	}
+	c.instant(m, "checkpoint_at", o.At)
+	c.instant(m, "open_since", o.OpenSince)
+	return m
+}
