@@ -22,6 +22,9 @@ func polled(list []store.Checkpoint) (out []Witness) {
 // logWitnesses compares a log with what was read of it, and its entries with those that its rules are for.
 func logWitnesses(c store.Checkpoint, m map[string]any) []Witness {
 	path := text(m["path"])
+	if n := number(m["logs"]); n > 0 {
+		path = fmt.Sprintf("%d more logs", n)
+	}
 	bytes := Witness{What: "bytes of the log, against bytes read", Of: path, Expected: number(m["size"]), Found: number(m["read"]), State: Complete}
 	if bytes.Found < bytes.Expected {
 		bytes.State = Unknown

@@ -50,6 +50,8 @@ type file struct {
 	parting  []*task.Event
 	resource map[string]any
 	report   fileReport
+	tally    tally   // of the accepted entries
+	shown    *change // what was shown up to peeked
 }
 
 // change is one entry of a log, or events that are ready; it collects what became of it.
@@ -61,6 +63,7 @@ type change struct {
 	res     rules.Result
 	left    left
 	state   []byte // of the rules, behind a peek
+	failed  bool   // it could not become events
 }
 
 // open prepares reading; the first time from the accepted position.
@@ -159,6 +162,9 @@ func (t *tail) accept(ctx context.Context, f *file, batch []*change, emit emitFu
 	}
 	end := batch[len(batch)-1].rec.End
 	t.report.accepted(ctx, f, batch, end-f.offset)
+	for _, c := range batch {
+		f.tally.add(c)
+	}
 	if f.continued && !f.late {
 		f.late = true
 		t.report.grewLate(ctx, f)
@@ -192,7 +198,7 @@ func (t *tail) settle(ctx context.Context, f *file, emit emitFunc) error {
 		if err := emit(ctx, []*change{c}); err != nil {
 			return err
 		}
-		f.peeked, f.ahead = rec.End, c.state
+		f.peeked, f.ahead, f.shown = rec.End, c.state, c
 		t.store.save(ctx, f)
 	}
 	if rest := f.lines.Rest(); rest > 0 && quiet > idleAfter && !f.waits {

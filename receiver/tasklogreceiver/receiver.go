@@ -58,12 +58,6 @@ func (r *logReceiver) Start(ctx context.Context, host component.Host) error {
 	if r.store, err = openStore(ctx, host, r.cfg.Storage, r.set.ID, r.set.Logger); err != nil {
 		return err
 	}
-	r.sender = observer.NewSender(observer.Settings{
-		ID: r.store.observer.ID, Campaign: r.cfg.Campaign, Next: r.next, Logger: r.set.Logger, LastSeq: r.store.observer.Seq,
-		MaxEvents: r.cfg.Batch.MaxEvents,
-		Dropped:   func(n int, _ error) { r.tb.ReceiverTasklogRefused.Add(context.Background(), int64(n)) },
-	})
-	r.store.seq = r.sender.LastSeq
 	files, refused, err := r.store.files(ctx, r.rules)
 	if err != nil {
 		return errors.Join(err, r.store.close(ctx))
@@ -73,6 +67,12 @@ func (r *logReceiver) Start(ctx context.Context, host component.Host) error {
 		cfg: r.cfg, pace: observer.NewPace(r.cfg.Batch.Fixed(r.cfg.PollInterval)), rules: r.rules, matcher: match, store: r.store,
 		report: rep, resolver: entity.NewResolver(), host: hostName(), logger: r.set.Logger, files: files, refused: refused,
 	}
+	r.sender = observer.NewSender(observer.Settings{
+		ID: r.store.observer.ID, Campaign: r.cfg.Campaign, Next: r.next, Logger: r.set.Logger, LastSeq: r.store.observer.Seq,
+		MaxEvents: r.cfg.Batch.MaxEvents, Witness: t.witness.record,
+		Dropped: func(n int, _ error) { r.tb.ReceiverTasklogRefused.Add(context.Background(), int64(n)) },
+	})
+	r.store.seq = r.sender.LastSeq
 	if err := r.observeBatches(t.pace); err != nil {
 		return errors.Join(err, r.store.close(ctx))
 	}
@@ -83,6 +83,7 @@ func (r *logReceiver) Start(ctx context.Context, host component.Host) error {
 	go func() {
 		defer r.wg.Done()
 		err := observer.Run(run, t, p.callback, r.sender, func(c *change, err error) {
+			c.failed = true
 			rep.problem(run, c.f, c.rec.Offset, "not usable", withoutSecrets("error", err.Error()), withoutSecrets("line", c.rec.Text))
 		})
 		if err != nil && !errors.Is(err, context.Canceled) {

@@ -140,7 +140,13 @@ func TestRefusedThenAccepted(t *testing.T) {
 	}
 	last := events[len(events)-1]
 	require.Equal(t, task.EventCheckpoint, last.Name)
-	assert.Equal(t, map[string]any{"last_seq": seq, "dropped": []any{}, "final": true}, last.Record)
+	size := int64(len(shortLog))
+	assert.Equal(t, map[string]any{"last_seq": seq, "dropped": []any{}, "final": true, "witness": map[string]any{
+		"logs": []any{map[string]any{
+			"path": filepath.Join(dir, "acquire.log"), "size": size, "read": size, "entries": int64(13), "matched": int64(12),
+			"ignored": int64(1), "unmatched": int64(0), "unusable": int64(0),
+		}},
+	}}, last.Record)
 	metadatatest.AssertEqualReceiverTasklogFiles(t, tel, fileCount(1), ignoreTime)
 }
 

@@ -261,6 +261,7 @@ func (t *tail) replace(ctx context.Context, f *file, c *found, emit emitFunc) er
 	}
 	f.close()
 	f.offset, f.marks, f.lines, f.group, f.ahead, f.continued = 0, marks{}, nil, nil, nil, false
+	f.tally, f.shown = tally{}, nil
 	t.take(f, c)
 	return nil
 }

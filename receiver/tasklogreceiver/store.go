@@ -60,7 +60,8 @@ type fileState struct {
 	Gone     bool            `json:"gone,omitempty"` // which was said
 	Moved    bool            `json:"moved,omitempty"`
 	// Continued says that another log has taken the run over.
-	Continued bool `json:"continued,omitempty"`
+	Continued bool  `json:"continued,omitempty"`
+	Tally     tally `json:"tally"`
 }
 
 // fileHead is what every version writes, so that an older one knows which log to leave alone.
@@ -144,7 +145,7 @@ func (s *stateStore) files(ctx context.Context, set *rules.Set) (out []*file, re
 		f := &file{
 			key: key, identity: st.Identity, path: st.Path, id: st.ID, offset: st.Offset, marks: st.Marks, ahead: st.Ahead,
 			size: st.Size, mtime: time.Unix(0, st.ModTime), grown: time.Now(), gone: st.Gone,
-			moved: st.Moved, continued: st.Continued,
+			moved: st.Moved, continued: st.Continued, tally: st.Tally,
 		}
 		if err == nil {
 			f.engine, err = set.NewEngine(rules.Log{Identity: st.Identity, Path: logPath(st.Path)})
@@ -201,7 +202,7 @@ func (s *stateStore) write(ctx context.Context, f *file) error {
 	}
 	data, err := json.Marshal(fileState{
 		Version: storeVersion, Identity: f.identity, Path: f.path, ID: f.id, Offset: f.offset, Marks: f.marks, Rules: st, Ahead: f.ahead,
-		Size: f.size, ModTime: f.mtime.UnixNano(), Gone: f.gone, Moved: f.moved, Continued: f.continued,
+		Size: f.size, ModTime: f.mtime.UnixNano(), Gone: f.gone, Moved: f.moved, Continued: f.continued, Tally: f.tally,
 	})
 	if err != nil {
 		return err

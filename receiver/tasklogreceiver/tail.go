@@ -40,6 +40,7 @@ type tail struct {
 	resolver *entity.Resolver
 	host     string
 	logger   *zap.Logger
+	witness  witness
 
 	files   []*file
 	refused []refusedLog
@@ -51,6 +52,7 @@ type tail struct {
 func (t *tail) Observe(ctx context.Context, emit func(context.Context, []*change) error) error {
 	t.buf = make([]byte, readSize)
 	defer func() {
+		t.witness.looked(t.files)
 		for _, f := range t.files {
 			f.close()
 		}
@@ -90,6 +92,7 @@ func (t *tail) poll(ctx context.Context, emit emitFunc) error {
 		}
 	}
 	t.report.looked(ctx, t.files)
+	t.witness.looked(t.files)
 	return nil
 }
 

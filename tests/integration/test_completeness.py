@@ -1,0 +1,248 @@
+"""Completeness says yes when all is there, and no, with names, when something is not."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mida.capture import Policy
+from mida.cli import main
+from mida.observer import Recorder
+from support.campaign import Running, script_environment
+from support.collector import Collector
+from support.observed import demo_collector
+from support.poll import until
+
+SCRIPTS = Path(__file__).resolve().parent / "scripts"
+ONLY_DASK = {"service": {"pipelines": {"logs": {"receivers": ["dask"]}}}}
+PATIENCE = 90
+
+
+def answer(collector: Collector) -> dict:
+    return collector.client().completeness("microscopy")
+
+
+def when_state(collector: Collector, state: str) -> dict:
+    """Wait for a state of the campaign, and return the answer."""
+
+    def reached() -> dict | None:
+        got = answer(collector)
+        assert got["state"] == state, got
+        return got
+
+    return until(reached, PATIENCE, f"a campaign that is {state}", interval=0.5)
+
+
+def witness(got: dict, words: str) -> dict:
+    (found,) = [w for w in got["witnesses"] if words in w["what"]]
+    return found
+
+
+def said(collector: Collector, capsys: pytest.CaptureFixture) -> tuple[int, str]:
+    """Return exit status and output of ``mida completeness``."""
+    capsys.readouterr()
+    code = main(["completeness", "--campaign", "microscopy", "--state-directory", str(collector.data)])
+    return code, capsys.readouterr().out
+
+
+class Cluster:
+    """The Dask program of two workers, and the orders that it takes."""
+
+    def __init__(self, collector: Collector, other_journal: str) -> None:
+        command = [sys.executable, SCRIPTS / "two_workers.py", other_journal]
+        self._process = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=collector.workdir,
+            env=script_environment(collector.data / "journal"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.workers = self._answer()["workers"]
+
+    def order(self, *words: object) -> None:
+        self._process.stdin.write(" ".join(map(str, words)) + "\n")
+        self._process.stdin.flush()
+        if words[0] != "close":
+            assert self._answer() == {"done": words[0]}
+
+    def close(self) -> None:
+        self.order("close")
+        assert self._process.wait(60) == 0
+
+    def _answer(self) -> dict:
+        line = self._process.stdout.readline()
+        assert line, "the program ended"
+        return json.loads(line)
+
+
+@contextlib.contextmanager
+def cluster(collector: Collector, other_journal: Path | None = None) -> Iterator[Cluster]:
+    """Run the Dask program of two workers."""
+    running = Cluster(collector, str(other_journal or ""))
+    try:
+        yield running
+    finally:
+        if running._process.poll() is None:
+            running._process.kill()
+        running._process.wait()
+        running._process.stdin.close()
+        running._process.stdout.close()
+
+
+def test_yes(tmp_path, capsys):
+    """5,000 tasks on two workers: open while the cluster lives, complete when it has ended."""
+    with demo_collector(tmp_path, ONLY_DASK) as collector:
+        assert said(collector, capsys) == (2, "microscopy: unknown\n  no observer has reported\n")
+        target = tmp_path / "two_maps.json"
+        command = [sys.executable, SCRIPTS / "two_maps.py", target, "2500"]
+        env = script_environment(collector.data / "journal")
+        with Running(command, tmp_path, env, tmp_path / "two_maps.log") as script:
+            when_state(collector, "unknown")
+            script.finish(240)
+        got = when_state(collector, "complete")
+        tasks, workers = witness(got, "saw finish"), witness(got, "workers in")
+        assert (tasks["expected"], tasks["found"]) == (5000, 5000)
+        assert (workers["expected"], workers["found"]) == (2, 2)
+        assert got["complete"] == 3 and all(o["host"] for o in got["observers"])
+        assert said(collector, capsys)[0] == 0
+
+
+def test_a_queue_that_overflows(tmp_path, capsys):
+    """What did not fit into an observer's queue is named as a range, with its reason, observer and host."""
+    with demo_collector(tmp_path, ONLY_DASK) as collector:
+        recorder = Recorder(
+            str(collector.data / "journal"), "script", {"kind": "script", "scope": "s"}, Policy(None), queue_events=20
+        )
+        for i in range(30):  # it is not started yet: nobody takes anything out
+            recorder.put(lambda i=i: {"event": "mida.task.finished", "time": 1, "key": str(i), "status": "FINISHED"}, 1)
+        recorder.start()
+        recorder.close()
+        got = when_state(collector, "missing")
+        (o,) = got["observers"]
+        assert (o["observer"], o["state"], o["dropped"], o["missing"]) == (recorder.observer, "missing", 10, 0)
+        assert o["dropped_ranges"] == [[21, 30, "queue full"]] and o["host"]
+        code, out = said(collector, capsys)
+        assert code == 1
+        assert f"observer {recorder.observer} on {o['host']}: events 21 to 30 dropped (queue full)" in out
+
+
+def test_a_deleted_journal_segment(tmp_path, capsys):
+    """The events of a segment that somebody deleted before it was read are named, though the observer ended well."""
+    with demo_collector(tmp_path, ONLY_DASK) as collector:
+        collector.stop()
+        recorder = Recorder(
+            str(collector.data / "journal"),
+            "script",
+            {"kind": "script", "scope": "s"},
+            Policy(None),
+            journal={"segment_bytes": 20_000},
+        )
+        recorder.start()
+        segments = set()
+        for i in range(40):
+            text = "x" * 2000
+            event = {"event": "mida.task.finished", "time": 1, "key": str(i), "status": "FINISHED", "stdout": text}
+            recorder.put(lambda e=event: dict(e), 100)
+            until(lambda i=i: not recorder._queue, 20, "an event that is written", interval=0.01)
+            segments.add(recorder.path)
+        recorder.close()
+        paths = sorted(p for p in segments if p)
+        assert len(paths) >= 4
+        Path(paths[1]).unlink()
+        collector.start()
+        got = when_state(collector, "missing")
+        (o,) = got["observers"]
+        assert o["final"] and o["dropped"] == 0 and o["missing"] >= 3, o
+        ((first, last),) = o["missing_ranges"]
+        assert last - first + 1 == o["missing"] == o["last_seq"] - o["arrived"] and first > 1
+        code, out = said(collector, capsys)
+        assert code == 1 and f"events {first} to {last} did not arrive" in out and recorder.observer in out
+
+
+def test_a_worker_left_unobserved(tmp_path, capsys):
+    """A worker whose journal nobody reads is named while the cluster lives, and so are its tasks."""
+    with demo_collector(tmp_path, ONLY_DASK) as collector, cluster(collector, tmp_path / "elsewhere") as dask:
+        dask.order("run", 7, "a")
+        got = when_state(collector, "missing")
+        workers = witness(got, "workers in")
+        assert (workers["expected"], workers["found"]) == (2, 1)
+        assert workers["detail"] == f"not observed: {dask.workers[1]}"
+        dask.close()
+
+        def counted() -> dict:
+            tasks = witness(answer(collector), "saw finish")
+            assert tasks["state"] == "missing", tasks
+            return tasks
+
+        tasks = until(counted, PATIENCE, "the tasks of that worker")
+        assert (tasks["expected"], tasks["found"]) == (14, 7)
+        assert f"{dask.workers[1]}: 7 finished, 0 recorded" in tasks["detail"]
+        code, out = said(collector, capsys)
+        assert code == 1 and f"not observed: {dask.workers[1]}" in out
+
+
+def test_a_worker_killed_before_its_flush(tmp_path, capsys):
+    """What the scheduler saw finish on a worker that then died with its records is counted and named."""
+    with demo_collector(tmp_path, ONLY_DASK) as collector, cluster(collector) as dask:
+        dask.order("run", 5, "written")
+        until(lambda: len(collector.client().query(filter={"status": "FINISHED"})) == 10, 60, "the first tasks")
+        dask.order("hold")
+        dask.order("run", 6, "lost")
+        dask.order("kill")
+        got = when_state(collector, "missing")
+        tasks, workers = witness(got, "saw finish"), witness(got, "workers in")
+        assert (tasks["expected"], tasks["found"]) == (22, 16)
+        assert f"{dask.workers[1]}: 11 finished, 5 recorded, the worker is gone" in tasks["detail"]
+        assert workers["state"] != "missing"
+        dask.close()
+        code, out = said(collector, capsys)
+        assert code == 1 and f"{dask.workers[1]}: 11 finished, 5 recorded" in out
+
+
+def test_a_broken_log_rule(tmp_path, capsys):
+    """Entries that a rule should have taken are counted and named; with the right rule all are there, up to now."""
+    (tmp_path / "logs").mkdir()
+    lines = [f"2026-11-22 21:50:5{i},000 INFO camera: image {i}: saved img_{i}.npz" for i in range(5)]
+    (tmp_path / "logs" / "run.log").write_text("\n".join(lines) + "\n")
+
+    def overlay(match: str) -> dict:
+        rule = {"name": "saved", "match": match, "task": "{number}", "whole_task": "acquire", "generated": ["path"]}
+        receiver = {
+            "include": ["logs/*.log"],
+            "line": "{time} {level} {logger}: {message}",
+            "rules": [rule],
+            "ignore": [],
+            "base_dir": ".",
+        }
+        return {"receivers": {"tasklog": receiver}, "service": {"pipelines": {"logs": {"receivers": ["tasklog"]}}}}
+
+    broken = tmp_path / "broken"
+    with demo_collector(tmp_path, overlay("picture {number:int}: saved {path:path}"), data=broken) as collector:
+        entries = witness(when_state(collector, "missing"), "entries of the log")
+        assert (entries["of"], entries["expected"], entries["found"]) == (str(tmp_path / "logs" / "run.log"), 5, 0)
+        code, out = said(collector, capsys)
+        assert code == 1 and "run.log" in out and "no rule is for 5 (the first at byte 0)" in out
+    with demo_collector(
+        tmp_path, overlay("image {number:int}: saved {path:path}"), data=tmp_path / "right"
+    ) as collector:
+
+        def all_read() -> dict:
+            got = answer(collector)
+            assert got["state"] == "unknown" and got["complete_up_to"] > 0, got
+            states = {w["state"] for w in got["witnesses"]}
+            assert states == {"complete"}, got
+            return got
+
+        got = until(all_read, PATIENCE, "a log that is read to its end")
+        assert witness(got, "entries of the log")["found"] == 5
+        assert witness(got, "bytes of the log")["found"] == (tmp_path / "logs" / "run.log").stat().st_size
+        code, out = said(collector, capsys)
+        assert code == 2 and "complete up to" in out
