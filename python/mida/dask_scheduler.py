@@ -158,14 +158,15 @@ class Scheduling(SchedulerPlugin):
         assert recorder is not None
 
         def transition(key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
-            if finish == "memory" and start == "processing":
-                entry = known.get(key)
-                if entry is not None and entry.called:
-                    worker = kwargs.get("worker", "")
-                    finished[worker] = finished.get(worker, 0) + 1
-            if finish == "memory" or finish == "processing" or start == "memory" and finish == "released":
-                if not wide or finish != "memory" or key not in wide:
+            if finish == "memory":
+                if start == "processing":
+                    entry = known.get(key)
+                    if entry is not None and entry.called:
+                        finished[kwargs.get("worker")] += 1
+                if not wide or key not in wide:
                     return
+            elif finish == "processing" or start == "memory" and finish == "released":
+                return
             try:
                 if finish == "waiting":
                     if left:

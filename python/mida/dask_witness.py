@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import time
-from typing import Any, Dict, List
+from typing import Any, DefaultDict, Dict, List
 
 __all__ = ["Workers"]
 
@@ -18,7 +19,7 @@ class Workers:
     """
 
     def __init__(self, scheduler: Any) -> None:
-        self.finished: Dict[str, int] = {}
+        self.finished: DefaultDict[Any, int] = collections.defaultdict(int)
         self._since: Dict[str, int] = {}
         self._left: Dict[str, int] = {}
         self._scheduler_id = str(scheduler.id)
