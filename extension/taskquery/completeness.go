@@ -7,10 +7,15 @@ import (
 
 	"github.com/otelcol-mida/otelcol-mida/internal/completeness"
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
 // maxMissingRanges bounds the ranges that an answer names for each observer; their number is exact.
 const maxMissingRanges = 100
+
+// maxCountedRuns bounds the MLflow runs whose params and metrics are counted for an answer.
+const maxCountedRuns = 2000
 
 // completeness says whether all that was observed in a campaign has arrived, and what has not.
 func (s *server) completeness(ctx context.Context, r *http.Request) (any, error) {
@@ -32,7 +37,64 @@ func (s *server) completeness(ctx context.Context, r *http.Request) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	return form.completeness(completeness.Compare(list, time.Now())), nil
+	var runs completeness.RunsInView
+	if completeness.Runs(list) > 0 {
+		if runs, err = runsInView(ctx, st, campaign); err != nil {
+			return nil, err
+		}
+	}
+	return form.completeness(completeness.Compare(list, runs, time.Now())), nil
+}
+
+// runsInView counts the MLflow runs of a campaign ("" = all), and what they hold, unless they are many.
+func runsInView(ctx context.Context, st store.Store, campaign string) (found completeness.RunsInView, err error) {
+	count := func(filter map[string]any) (*query.Answer, error) {
+		q, err := query.Parse(map[string]any{"filter": filter, "projection": []any{"id"}, "limit": int64(maxCountedRuns)})
+		if err != nil {
+			return nil, err
+		}
+		return st.Query(ctx, q)
+	}
+	filter := map[string]any{"kind": "mlflow"}
+	if campaign != "" {
+		filter["campaign_id"] = campaign
+	}
+	here, err := count(filter)
+	if err != nil {
+		return found, err
+	}
+	found.Runs, found.Used, found.Generated = here.Total, -1, -1
+	if campaign != "" {
+		all, err := count(map[string]any{"kind": "mlflow"})
+		if err != nil {
+			return found, err
+		}
+		found.Elsewhere = all.Total - here.Total
+	}
+	if here.Total > maxCountedRuns {
+		return found, nil
+	}
+	ids := make([]string, 0, len(here.Rows))
+	for _, row := range here.Rows {
+		if id, ok := row["id"].(string); ok {
+			ids = append(ids, id)
+		}
+	}
+	docs, err := st.Tasks(ctx, ids)
+	if err != nil {
+		return found, err
+	}
+	found.Used, found.Generated = 0, 0
+	for _, doc := range docs {
+		found.Used += leaves(doc["used"])
+		found.Generated += leaves(doc["generated"])
+	}
+	return found, nil
+}
+
+func leaves(v any) int64 {
+	m, _ := v.(map[string]any)
+	return int64(len(task.Leaves(m)))
 }
 
 func (c clock) completeness(a completeness.Answer) map[string]any {

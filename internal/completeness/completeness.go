@@ -54,13 +54,14 @@ type Witness struct {
 	Detail          string
 }
 
-// Compare judges the checkpoints of a campaign.
-func Compare(list []store.Checkpoint, now time.Time) Answer {
+// Compare judges the checkpoints of a campaign. runs is what the view holds of MLflow; it is not needed where Runs wants none.
+func Compare(list []store.Checkpoint, runs RunsInView, now time.Time) Answer {
 	a := Answer{State: Complete, Observers: make([]Observer, len(list))}
 	for i, c := range list {
 		a.Observers[i] = observe(c, now)
 	}
 	a.Witnesses = append(dask(list, now), polled(list)...)
+	a.Witnesses = append(a.Witnesses, mlflow(list, runs)...)
 	a.conclude()
 	return a
 }

@@ -73,7 +73,7 @@ func TestTheWorstStateHolds(t *testing.T) {
 		{[]store.Checkpoint{late, never}, Unknown, 0},
 		{[]store.Checkpoint{late, lost}, Missing, 0},
 	} {
-		a := Compare(tc.list, now)
+		a := Compare(tc.list, RunsInView{}, now)
 		assert.Equal(t, tc.state, a.State)
 		assert.Equal(t, tc.upTo, a.UpTo)
 	}
@@ -145,7 +145,7 @@ func TestDaskWitnesses(t *testing.T) {
 			tasks: Missing, workers: Complete, expected: 5, found: 4,
 		},
 	} {
-		a := Compare(tc.list, now)
+		a := Compare(tc.list, RunsInView{}, now)
 		assert.Len(t, a.Witnesses, 2, name)
 		tasks, workers := a.Witnesses[0], a.Witnesses[1]
 		assert.Equal(t, []any{tc.tasks, tc.workers, tc.expected, tc.found}, []any{tasks.State, workers.State, tasks.Expected, tasks.Found}, name)
@@ -159,7 +159,7 @@ func TestDaskWitnesses(t *testing.T) {
 
 func TestLogWitnesses(t *testing.T) {
 	logs := func(final bool, m map[string]any) []Witness {
-		return Compare([]store.Checkpoint{{Final: final, At: 1, Record: map[string]any{"witness": map[string]any{"logs": []any{m}}}}}, now).Witnesses
+		return Compare([]store.Checkpoint{{Final: final, At: 1, Record: map[string]any{"witness": map[string]any{"logs": []any{m}}}}}, RunsInView{}, now).Witnesses
 	}
 	read := map[string]any{"path": "/run.log", "size": int64(90), "read": int64(90), "entries": int64(3), "matched": int64(2), "ignored": int64(1)}
 	for _, w := range logs(true, read) {
@@ -170,4 +170,32 @@ func TestLogWitnesses(t *testing.T) {
 	assert.Equal(t, []State{Unknown, Missing, Missing, Missing}, []State{open[0].State, open[1].State, ended[0].State, ended[1].State})
 	assert.EqualValues(t, 1, ended[1].Found)
 	assert.Contains(t, ended[1].Detail, `rule "saved"`)
+}
+
+func TestMLflowWitnesses(t *testing.T) {
+	c := func(final bool, counted int64) []store.Checkpoint {
+		return []store.Checkpoint{{Final: final, At: 1, Record: map[string]any{"witness": map[string]any{"mlflow": map[string]any{
+			"database": "/mlflow.db", "counted": counted, "read": int64(4), "runs": int64(3), "used": int64(6), "generated": int64(9),
+		}}}}}
+	}
+	assert.EqualValues(t, 3, Runs(c(true, 4)))
+	for name, tc := range map[string]struct {
+		list   []store.Checkpoint
+		view   RunsInView
+		states []State
+	}{
+		"all, and more of another database":  {c(true, 4), RunsInView{Runs: 5, Used: 9, Generated: 99}, []State{Complete, Complete, Complete, Complete}},
+		"a run in the database was not read": {c(true, 5), RunsInView{Runs: 3, Used: 6, Generated: 9}, []State{Missing, Complete, Complete, Complete}},
+		"it may be read yet":                 {c(false, 5), RunsInView{Runs: 3, Used: 6, Generated: 9}, []State{Unknown, Complete, Complete, Complete}},
+		"a run is not in the view":           {c(false, 4), RunsInView{Runs: 2, Used: 6, Generated: 9}, []State{Complete, Missing}},
+		"it was assigned":                    {c(false, 4), RunsInView{Runs: 2, Elsewhere: 1, Used: 6, Generated: 9}, []State{Complete, Unknown}},
+		"a metric is not in the view":        {c(true, 4), RunsInView{Runs: 3, Used: 6, Generated: 8}, []State{Complete, Complete, Complete, Missing}},
+		"too many to count":                  {c(true, 4), RunsInView{Runs: 3, Used: -1, Generated: -1}, []State{Complete, Complete}},
+	} {
+		var states []State
+		for _, w := range Compare(tc.list, tc.view, now).Witnesses {
+			states = append(states, w.State)
+		}
+		assert.Equal(t, tc.states, states, name)
+	}
 }

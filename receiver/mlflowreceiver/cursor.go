@@ -47,8 +47,9 @@ type mark struct {
 
 // seen is what was last read of a run.
 type seen struct {
-	light, content uint64
-	open           bool
+	light, content  uint64
+	open            bool
+	used, generated int32 // leaves of its event; -1 = not known
 }
 
 // keeper holds the cursor and what was seen of each run, in memory and, when there is one, in a storage extension: runs
@@ -57,6 +58,7 @@ type keeper struct {
 	client storage.Client // nil keeps all in memory
 	cursor cursor
 	runs   map[string]seen
+	totals totals
 	open   map[string]struct{}
 	dirty  map[int]map[string]struct{} // the runs of a bucket, for buckets that a save must write
 	bucket []map[string]struct{}
@@ -70,7 +72,7 @@ func newKeeper(client storage.Client) *keeper {
 }
 
 func (k *keeper) forgetRuns() {
-	k.runs, k.open = map[string]seen{}, map[string]struct{}{}
+	k.runs, k.open, k.totals = map[string]seen{}, map[string]struct{}{}, totals{}
 	k.bucket = make([]map[string]struct{}, buckets)
 	for i := range k.bucket {
 		k.bucket[i] = map[string]struct{}{}
@@ -87,10 +89,14 @@ func bucketOf(id string) int {
 func bucketKey(i int) string { return fmt.Sprintf("runs/%02x", i) }
 
 func (k *keeper) put(id string, s seen) {
-	if k.runs[id] == s {
+	if old, ok := k.runs[id]; ok && old == s {
 		return
 	}
 	b := bucketOf(id)
+	if old, ok := k.runs[id]; ok {
+		k.totals.add(old, -1)
+	}
+	k.totals.add(s, 1)
 	k.runs[id] = s
 	k.bucket[b][id] = struct{}{}
 	k.dirty[b] = k.bucket[b]
@@ -102,9 +108,11 @@ func (k *keeper) put(id string, s seen) {
 }
 
 func (k *keeper) forget(id string) {
-	if _, ok := k.runs[id]; !ok {
+	old, ok := k.runs[id]
+	if !ok {
 		return
 	}
+	k.totals.add(old, -1)
 	b := bucketOf(id)
 	delete(k.runs, id)
 	delete(k.open, id)
@@ -201,16 +209,22 @@ func (s seen) String() string {
 	if s.open {
 		state = "o"
 	}
-	return fmt.Sprintf("%016x%016x%s", s.light, s.content, state)
+	return fmt.Sprintf("%016x%016x%s%d,%d", s.light, s.content, state, s.used, s.generated)
 }
 
+// parseSeen also reads what versions before the counts wrote.
 func parseSeen(text string) (seen, error) {
-	if len(text) != 33 {
-		return seen{}, fmt.Errorf("%q has %d characters, want 33", text, len(text))
+	if len(text) < 33 {
+		return seen{}, fmt.Errorf("%q has %d characters, want at least 33", text, len(text))
 	}
 	light, err1 := strconv.ParseUint(text[:16], 16, 64)
 	content, err2 := strconv.ParseUint(text[16:32], 16, 64)
-	return seen{light, content, text[32] == 'o'}, errors.Join(err1, err2)
+	s := seen{light: light, content: content, open: text[32] == 'o', used: -1, generated: -1}
+	if text = text[33:]; text == "" {
+		return s, errors.Join(err1, err2)
+	}
+	_, err3 := fmt.Sscanf(text, "%d,%d", &s.used, &s.generated)
+	return s, errors.Join(err1, err2, err3)
 }
 
 // storageClient finds the storage extension; a nil id means none.

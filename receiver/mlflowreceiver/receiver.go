@@ -37,10 +37,11 @@ type mlflowReceiver struct {
 	next consumer.Logs
 	tel  *metadata.TelemetryBuilder
 
-	keeper *keeper
-	sender *observer.Sender
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
+	keeper  *keeper
+	witness witness
+	sender  *observer.Sender
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
 }
 
 func newReceiver(set receiver.Settings, cfg *Config, next consumer.Logs) (*mlflowReceiver, error) {
@@ -79,7 +80,7 @@ func (r *mlflowReceiver) Start(ctx context.Context, host component.Host) error {
 	r.resume(ctx, source)
 	r.sender = observer.NewSender(observer.Settings{
 		ID: r.keeper.cursor.Observer, Campaign: r.cfg.Campaign, Next: r.next, Logger: r.set.Logger, LastSeq: r.keeper.cursor.Seq,
-		MaxEvents: r.cfg.Batch.MaxEvents,
+		MaxEvents: r.cfg.Batch.MaxEvents, Witness: r.witness.get,
 		Dropped: func(n int, _ error) {
 			r.tel.ReceiverMlflowDropped.Add(context.Background(), int64(n), metric.WithAttributes(reasonAttr("refused")))
 		},
@@ -153,6 +154,7 @@ func (r *mlflowReceiver) parts(source dialect, baseDir string) (*watcher, *mappe
 	m := &mapper{cfg: r.cfg, baseDir: baseDir, files: &files{resolver: resolver}, limiter: newLimiter(r.cfg.Capture)}
 	w := &watcher{
 		cfg: r.cfg, pace: observer.NewPace(r.cfg.bounds()), source: source, log: r.set.Logger, tel: r.tel, keeper: r.keeper, touched: map[string]struct{}{}, seq: r.sender.LastSeq,
+		counted: -1, witness: &r.witness,
 		opened: func() { m.host = hostOf(resolver, source.local()) },
 	}
 	w.reader = &reader{histories: histories{}, registry: newRegistry(), choice: r.cfg.Experiments, withHistory: r.cfg.Capture.History, count: w.count}
@@ -188,6 +190,7 @@ func (r *mlflowReceiver) callback(m *mapper) observer.Callback[*run] {
 		x.content = notCaptured
 		if e != nil {
 			x.content = contentDigest(e)
+			x.used, x.generated = int32(len(task.Leaves(e.Used))), int32(len(task.Leaves(e.Generated)))
 		}
 		if old, ok := r.keeper.runs[x.id]; ok && old.content == x.content {
 			return nil, nil

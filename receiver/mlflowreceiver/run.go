@@ -27,6 +27,8 @@ type run struct {
 	at      int64  // unix ns of the read, growing: the stamp of what is made of it
 	light   uint64 // digest of what changes without a new row
 	content uint64 // digest of the event, set by the callback
+
+	used, generated int32 // leaves of the event, set by the callback
 }
 
 type pair struct{ key, value string }

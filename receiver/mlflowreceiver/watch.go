@@ -40,6 +40,8 @@ type watcher struct {
 	touched map[string]struct{}
 	sweep   sweep
 	models  sweep // of logged models and model versions
+	counted int64 // runs in the last whole pass of the sweep
+	witness *witness
 	swept   time.Time
 	looked  time.Time // at models
 	listed  time.Time
@@ -162,6 +164,7 @@ func (w *watcher) poll(ctx context.Context, emit func(context.Context, []*run) e
 	}
 	w.keeper.cursor.Marks = found.marks
 	w.version, w.known, w.behind = version, true, found.more
+	w.witness.polled(w.source.name(), w.keeper, w.counted)
 	w.tel.ReceiverMlflowLag.Record(ctx, found.behind)
 	w.tel.ReceiverMlflowOpenRuns.Record(ctx, int64(len(w.keeper.open)))
 	w.save(ctx, !w.behind)
@@ -273,7 +276,7 @@ func (w *watcher) deliver(ctx context.Context, emit func(context.Context, []*run
 		found := make(map[string]bool, len(runs))
 		for _, x := range runs {
 			found[x.id] = true
-			w.keeper.put(x.id, seen{x.light, x.content, x.open()})
+			w.keeper.put(x.id, seen{light: x.light, content: x.content, open: x.open(), used: x.used, generated: x.generated})
 		}
 		for _, id := range ids {
 			delete(w.touched, id)

@@ -1,0 +1,94 @@
+package completeness
+
+import (
+	"fmt"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
+)
+
+// RunsInView is what the view holds of MLflow runs.
+type RunsInView struct {
+	Runs            int64 // of the campaign
+	Elsewhere       int64 // of other campaigns: people may have assigned them
+	Used, Generated int64 // leaves of those of the campaign; -1 = too many to count
+}
+
+// Runs is the number of MLflow runs that the observers of a campaign sent; 0 = nothing to compare.
+func Runs(list []store.Checkpoint) (n int64) {
+	for _, c := range list {
+		n += number(section(section(c.Record, "witness"), "mlflow")["runs"])
+	}
+	return n
+}
+
+// mlflow compares the database with what was read of it, and what was read with the view.
+func mlflow(list []store.Checkpoint, view RunsInView) (out []Witness) {
+	sums := map[string]int64{}
+	counts, open, all := 0, false, map[string]bool{"used": true, "generated": true}
+	of := ""
+	for _, c := range list {
+		m := section(section(c.Record, "witness"), "mlflow")
+		if m == nil {
+			continue
+		}
+		counts++
+		of = text(m["database"])
+		open = open || !c.Final
+		if v, ok := m["counted"]; ok {
+			read := Witness{What: "runs counted in the MLflow database, against runs read", Of: of, State: Complete, Expected: number(v)}
+			read.Found = min(read.Expected, number(m["read"]))
+			if read.Found < read.Expected {
+				read.State = lacking(c.Final)
+			}
+			out = append(out, read)
+		}
+		for _, key := range []string{"runs", "used", "generated"} {
+			v, ok := m[key].(int64)
+			sums[key] += v
+			if !ok {
+				all[key] = false
+			}
+		}
+	}
+	if counts == 0 {
+		return nil
+	}
+	if counts > 1 {
+		of = fmt.Sprintf("%d databases", counts)
+	}
+	runs := Witness{What: "MLflow runs that were read, against runs in the view", Of: of, State: Complete, Expected: sums["runs"]}
+	runs.Found = min(view.Runs, runs.Expected)
+	if missing := runs.Expected - runs.Found; missing > 0 {
+		runs.State = Missing
+		if view.Elsewhere >= missing {
+			runs.State = Unknown
+			runs.Detail = fmt.Sprintf("%d runs are in other campaigns, to which people may have assigned them", view.Elsewhere)
+		}
+	}
+	out = append(out, runs)
+	for _, f := range []struct {
+		key, what string
+		found     int64
+	}{
+		{"used", "params and inputs of MLflow runs that were read, against those in the view", view.Used},
+		{"generated", "metrics and outputs of MLflow runs that were read, against those in the view", view.Generated},
+	} {
+		if !all[f.key] || f.found < 0 || runs.State != Complete {
+			continue
+		}
+		w := Witness{What: f.what, Of: of, State: Complete, Expected: sums[f.key], Found: min(f.found, sums[f.key])}
+		if w.Found < w.Expected {
+			w.State = lacking(!open)
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+// lacking is the state of what is not there: while the observer goes on, it may be on its way.
+func lacking(final bool) State {
+	if final {
+		return Missing
+	}
+	return Unknown
+}
