@@ -106,9 +106,19 @@ func (l *logged) complete(t testing.TB, v *view) {
 func (l *logged) everyRun(t *testing.T) {
 	v := newView()
 	local := true
-	start(t, l.db, v, func(c *Config) { c.RunsAreLocal = &local }, nil)
+	r := start(t, l.db, v, func(c *Config) { c.RunsAreLocal = &local }, nil)
 	l.complete(t, v)
 	require.Len(t, v.docs(), len(l.Truth), "nothing extra")
+	eventually(t, "the witness counts what the view holds", func() bool {
+		var used, generated int64
+		for _, d := range v.docs() {
+			used += int64(len(task.Leaves(d.Used)))
+			generated += int64(len(task.Leaves(d.Generated)))
+		}
+		w, _ := r.witness.get()["mlflow"].(map[string]any)
+		n := int64(len(l.Truth))
+		return w["counted"] == n && w["read"] == n && w["runs"] == n && w["used"] == used && w["generated"] == generated
+	})
 	for name, status := range map[string]task.Status{
 		"outer": task.StatusFinished, "inner": task.StatusFinished, "fails": task.StatusFailed, "killed": task.StatusCancelled,
 		"open": task.StatusRunning, "scheduled": task.StatusSubmitted, "deleted": task.StatusRunning, "late": task.StatusFinished,

@@ -68,10 +68,11 @@ func (w *watcher) step(ctx context.Context, version string) ([]string, error) {
 			*at = ""
 			if w.sweep.full && w.sweep.from == version {
 				w.sweep.busy = false
+				err = w.countRuns(ctx)
 			} else {
 				w.sweep = sweep{busy: true, full: true, from: version}
 			}
-			break
+			return changed, err
 		}
 	}
 	return changed, nil
@@ -91,6 +92,30 @@ func (w *watcher) lookAtModels(ctx context.Context, version string) error {
 		w.reader.registry.restart()
 	}
 	return nil
+}
+
+// countRuns counts the runs in the database, without those of excluded experiments, for the witness: after a pass over all
+// of them, next to which this is little.
+func (w *watcher) countRuns(ctx context.Context) error {
+	var total int64
+	err := w.db.read(ctx, w.count, func(tx rows) error {
+		total = 0
+		query := "SELECT coalesce(experiment_id, -1), count(*) FROM runs GROUP BY experiment_id"
+		return tx.each("runs", query, nil, func(scan func(...any) error) error {
+			var experiment, n int64
+			if err := scan(&experiment, &n); err != nil {
+				return err
+			}
+			if !w.reader.experiments[experiment].excluded {
+				total += n
+			}
+			return nil
+		})
+	})
+	if err == nil {
+		w.counted = total
+	}
+	return err
 }
 
 // differing are the runs that are not as they were last read.

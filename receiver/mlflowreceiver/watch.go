@@ -40,7 +40,7 @@ type watcher struct {
 	touched map[string]struct{}
 	sweep   sweep
 	models  sweep // of logged models and model versions
-	counted int64 // runs in the last whole pass of the sweep
+	counted int64 // runs in the database, when the last pass of the sweep had ended
 	witness *witness
 	swept   time.Time
 	looked  time.Time // at models

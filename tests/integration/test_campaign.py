@@ -150,6 +150,36 @@ def test_completeness(observed):
     assert all(o["state"] == "complete" and o["last_seq"] == o["arrived"] for o in dask)
 
 
+def test_witnesses_agree(observed):
+    """What scheduler, MLflow database and log count by themselves equals the view; only the pollers are still open."""
+    truth = observed.truth
+
+    def agreed() -> dict:
+        got = observed.collector.client().completeness("microscopy")
+        assert len(got["witnesses"]) == 10 and all(w["state"] == "complete" for w in got["witnesses"]), got
+        assert got["state"] == "unknown" and got["complete_up_to"] > 0, got
+        return got
+
+    got = until(agreed, 60, "witnesses that agree", interval=0.5)
+    counts: dict[str, int] = {}
+    for w in got["witnesses"]:
+        what = w["what"].partition(",")[0]
+        counts[what] = counts.get(what, 0) + w["found"]
+        assert w["found"] == w["expected"], w
+    finished = [c for c in truth.calls.values() if c.record["status"] == "finished"]
+    assert counts["tasks that the Dask scheduler saw finish"] == len(finished)
+    assert counts["workers in the Dask cluster"] == 4  # two rounds
+    assert counts["runs counted in the MLflow database"] == counts["MLflow runs that were read"] == len(truth.runs)
+    params = sum(len(r.record["params"]) for r in truth.runs.values())
+    assert counts["params and inputs of MLflow runs that were read"] >= params > 0
+    log = observed.collector.workdir / "logs"
+    assert counts["bytes of the log"] == sum(path.stat().st_size for path in log.iterdir())
+    assert {o["observer"].partition("@")[0] for o in got["observers"] if o["state"] != "complete"} == {
+        "mlflow",
+        "tasklog",
+    }
+
+
 def test_workflows_have_names(observed):
     """Scripts, experiments and parent runs are workflows that people recognise."""
     names = {w["workflow_name"] for w in observed.collector.client().workflows()}
