@@ -257,14 +257,24 @@ func (s *Store) Checkpoints(ctx context.Context, campaign string) (out []store.C
 			}
 			c := store.Checkpoint{
 				Observer: k.ID, Campaign: k.Campaign, At: o.checkpoint.At, LastSeq: o.checkpoint.LastSeq, Final: o.checkpoint.Final,
-				Host: o.checkpoint.Host, Arrived: o.ranges.Count(), Highest: o.ranges.Highest(), Dropped: []any{},
+				Host: o.checkpoint.Host, Dropped: []any{}, Finished: o.finished,
 			}
+			c.Arrivals(o.ranges)
 			if o.checkpoint.Dropped != "" {
 				v, err := task.DecodeStored([]byte(o.checkpoint.Dropped))
 				if err != nil {
 					return fmt.Errorf("checkpoint of %s: %w", k.ID, err)
 				}
 				c.Dropped, _ = v.([]any)
+			}
+			if o.checkpoint.Record != "" {
+				v, err := task.DecodeStored([]byte(o.checkpoint.Record))
+				if err != nil {
+					return fmt.Errorf("checkpoint of %s: %w", k.ID, err)
+				}
+				if m, _ := v.(map[string]any); len(m) > 0 {
+					c.Record = m
+				}
 			}
 			out = append(out, c)
 			return nil

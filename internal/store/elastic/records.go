@@ -92,6 +92,7 @@ func (s *Store) recordEntry(kind, id string, news *view.Record) *entry {
 type observer struct {
 	checkpoint view.Checkpoint
 	ranges     view.Ranges // the sequence numbers that arrived
+	finished   int64       // those whose events told of an attempt that finished well
 	version    *version
 }
 
@@ -131,6 +132,7 @@ func (s *Store) observerEntry(k view.Observer, b *view.Batch) (e *entry, news bo
 		if c := b.Checkpoints[k]; c != nil && old.checkpoint.Less(c) {
 			now.checkpoint, news = *c, true
 		}
+		now.finished = max(old.finished+old.ranges.New(b.Finished[k]), b.Counted[k])
 		var more bool
 		now.ranges, more = old.ranges.Add(b.Seqs[k])
 		news = news || more
@@ -185,7 +187,7 @@ func (o *observer) body(k view.Observer) []byte {
 	w := &objectWriter{}
 	w.value("id", digest(k.ID, k.Campaign))
 	w.value("campaign", key(k.Campaign))
-	w.value("record", task.JSON([]any{k.ID, k.Campaign, c.At, c.Seq, c.LastSeq, c.Dropped, c.Final, c.Host, ranges}))
+	w.value("record", task.JSON([]any{k.ID, k.Campaign, c.At, c.Seq, c.LastSeq, c.Dropped, c.Final, c.Host, ranges, c.Record, o.finished}))
 	return append(w.buf, '}')
 }
 
@@ -195,13 +197,17 @@ func observerOf(source []byte) (k view.Observer, o observer, err error) {
 		return k, o, fmt.Errorf("observer: the stored record is damaged: %w", err)
 	}
 	var l []json.RawMessage
-	if err = json.Unmarshal([]byte(d.Record), &l); err == nil && len(l) != 9 {
+	c := &o.checkpoint
+	parts := []any{
+		&k.ID, &k.Campaign, &c.At, &c.Seq, &c.LastSeq, &c.Dropped, &c.Final, &c.Host, &o.ranges, &c.Record, &o.finished,
+	}
+	// The first versions wrote the first nine.
+	if err = json.Unmarshal([]byte(d.Record), &l); err == nil && len(l) != len(parts) && len(l) != 9 {
 		err = fmt.Errorf("%d parts", len(l))
 	}
-	c := &o.checkpoint
-	for i, to := range []any{&k.ID, &k.Campaign, &c.At, &c.Seq, &c.LastSeq, &c.Dropped, &c.Final, &c.Host, &o.ranges} {
+	for i, raw := range l {
 		if err == nil {
-			err = json.Unmarshal(l[i], to)
+			err = json.Unmarshal(raw, parts[i])
 		}
 	}
 	if err != nil {

@@ -105,11 +105,18 @@ func TestTooLargeATaskIsRejectedAlone(t *testing.T) {
 		o.MaxTaskBytes = 10_000
 		s, _ := fresh(t, o)
 		big := event("big", func(e *task.Event) { e.Used = map[string]any{"text": strings.Repeat("x", 20_000)} })
-		rejected, err := s.Write(t.Context(), []*task.Event{event("1"), big, event("2")})
+		list := []*task.Event{event("1"), big, event("2")}
+		for i, e := range list {
+			e.ObserverID, e.Seq = "o", int64(i+1)
+		}
+		rejected, err := s.Write(t.Context(), list)
 		require.NoError(t, err)
 		require.Len(t, rejected, 1)
 		require.Same(t, big, rejected[0].Event)
 		require.ErrorContains(t, rejected[0].Err, "max_task_bytes is 10000")
+		c, err := s.Checkpoints(t.Context(), "")
+		require.NoError(t, err)
+		require.Equal(t, [][2]int64{{2, 2}}, c[0].Gaps, "what is rejected has not arrived")
 		require.Equal(t, []string{"1", "2"}, found(t, s, `{}`))
 	})
 }

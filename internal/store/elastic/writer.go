@@ -198,6 +198,11 @@ func (s *Store) writeGroup(ctx context.Context, calls []*call) error {
 	if err := s.settle(ctx, entries); err != nil {
 		return err
 	}
+	for _, c := range calls {
+		for _, r := range c.rejected.List {
+			b.Reject(r.Event)
+		}
+	}
 	observed, err := s.observerEntries(ctx, b)
 	if err != nil {
 		return err

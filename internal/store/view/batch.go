@@ -20,7 +20,9 @@ type Batch struct {
 	Entities     map[string]*Record // by digest
 	Checkpoints  map[Observer]*Checkpoint
 	Seqs         map[Observer][]int64
-	Ranges       map[Observer]Ranges // of sequence numbers, from a backup
+	Finished     map[Observer][]int64 // those of Seqs whose events told of an attempt that finished well
+	Ranges       map[Observer]Ranges  // of sequence numbers, from a backup
+	Counted      map[Observer]int64   // how many of Ranges were Finished
 	Events       int
 }
 
@@ -61,7 +63,7 @@ func NewBatch() *Batch {
 	return &Batch{
 		Tasks: map[string]*Task{}, Workflows: map[string]*Task{}, Environments: map[string]*Record{},
 		Entities: map[string]*Record{}, Checkpoints: map[Observer]*Checkpoint{}, Seqs: map[Observer][]int64{},
-		Ranges: map[Observer]Ranges{},
+		Finished: map[Observer][]int64{}, Ranges: map[Observer]Ranges{}, Counted: map[Observer]int64{},
 	}
 }
 
@@ -105,9 +107,27 @@ func (b *Batch) Add(to *Rejections, e *task.Event) error {
 	if e.Seq > 0 && e.ObserverID != "" {
 		k := Observer{e.ObserverID, e.Campaign}
 		b.Seqs[k] = append(b.Seqs[k], e.Seq)
+		if finished(e) {
+			b.Finished[k] = append(b.Finished[k], e.Seq)
+		}
 	}
 	b.Events++
 	return nil
+}
+
+func finished(e *task.Event) bool {
+	return e.IsTask() && e.Status == task.StatusFinished && e.Attempt != task.NoAttempt
+}
+
+// Reject takes an event out of what arrived.
+func (b *Batch) Reject(e *task.Event) {
+	k := Observer{e.ObserverID, e.Campaign}
+	if i := slices.Index(b.Seqs[k], e.Seq); i >= 0 {
+		b.Seqs[k] = slices.Delete(b.Seqs[k], i, i+1)
+	}
+	if i := slices.Index(b.Finished[k], e.Seq); i >= 0 && finished(e) {
+		b.Finished[k] = slices.Delete(b.Finished[k], i, i+1)
+	}
 }
 
 func (b *Batch) addEntity(to *Rejections, e *task.Event) error {
@@ -170,8 +190,12 @@ func (b *Batch) Merge(o *Batch) {
 	for k, l := range o.Seqs {
 		b.Seqs[k] = append(b.Seqs[k], l...)
 	}
+	for k, l := range o.Finished {
+		b.Finished[k] = append(b.Finished[k], l...)
+	}
 	for k, r := range o.Ranges {
 		b.Ranges[k], _ = b.Ranges[k].Union(r)
+		b.Counted[k] = max(b.Counted[k], o.Counted[k])
 	}
 	b.Events += o.Events
 }

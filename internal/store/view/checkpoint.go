@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
@@ -13,7 +14,11 @@ type Checkpoint struct {
 	Dropped          string // canonical JSON of [[first, last, reason], …]
 	Final            bool
 	Host             string
+	Record           string // canonical JSON of what else it says, "{}" when nothing
 }
+
+// ownKeys are the keys of a checkpoint's record that have a place of their own.
+var ownKeys = []string{"last_seq", "dropped", "final", "host"}
 
 func (b *Batch) addCheckpoint(e *task.Event) error {
 	m, ok := e.Record.(map[string]any)
@@ -37,6 +42,16 @@ func (b *Batch) addCheckpoint(e *task.Event) error {
 	}
 	c.Final, _ = m["final"].(bool)
 	c.Host, _ = e.Resource["host.name"].(string)
+	if h, ok := m["host"].(string); ok {
+		c.Host = h
+	}
+	more := make(map[string]any, len(m))
+	for name, v := range m {
+		if !slices.Contains(ownKeys, name) {
+			more[name] = v
+		}
+	}
+	c.Record = task.JSON(more)
 	k := Observer{e.ObserverID, e.Campaign}
 	if old := b.Checkpoints[k]; old == nil || old.Less(c) {
 		b.Checkpoints[k] = c
@@ -58,13 +73,32 @@ func (c *Checkpoint) Less(o *Checkpoint) bool {
 		return o.Final
 	case c.Dropped != o.Dropped:
 		return c.Dropped < o.Dropped
-	default:
+	case c.Host != o.Host:
 		return c.Host < o.Host
+	default:
+		return c.Record < o.Record
 	}
 }
 
 // Ranges is a set of numbers: sorted, disjoint, not adjacent [first, last].
 type Ranges [][2]int64
+
+// Has says that a number is in the set.
+func (r Ranges) Has(n int64) bool {
+	i := sort.Search(len(r), func(i int) bool { return r[i][1] >= n })
+	return i < len(r) && r[i][0] <= n
+}
+
+// New counts the different numbers that are not in the set; it sorts them.
+func (r Ranges) New(numbers []int64) (n int64) {
+	slices.Sort(numbers)
+	for i, x := range numbers {
+		if (i == 0 || numbers[i-1] != x) && !r.Has(x) {
+			n++
+		}
+	}
+	return n
+}
 
 // Add unites the set with numbers, which it sorts, and says whether that changed it.
 func (r Ranges) Add(numbers []int64) (Ranges, bool) {
@@ -107,20 +141,4 @@ func (r Ranges) Union(o Ranges) (Ranges, bool) {
 		changed = changed || c
 	}
 	return r, changed
-}
-
-// Count is the number of numbers, Highest the greatest of them.
-func (r Ranges) Count() (n int64) {
-	for _, x := range r {
-		n += x[1] - x[0] + 1
-	}
-	return n
-}
-
-// Highest is the greatest number, 0 of none.
-func (r Ranges) Highest() int64 {
-	if len(r) == 0 {
-		return 0
-	}
-	return r[len(r)-1][1]
 }
