@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -16,6 +17,7 @@ type batch struct {
 	entities     map[string]*record
 	checkpoints  map[observerKey]*checkpoint
 	seqs         map[observerKey][]int64
+	ranges       map[view.Observer]view.Ranges // of sequence numbers, from another store
 	events       int
 }
 
@@ -258,6 +260,12 @@ func (b *batch) merge(o *batch) {
 	}
 	for k, l := range o.seqs {
 		b.seqs[k] = append(b.seqs[k], l...)
+	}
+	for k, r := range o.ranges {
+		if b.ranges == nil {
+			b.ranges = map[view.Observer]view.Ranges{}
+		}
+		b.ranges[k], _ = b.ranges[k].Union(r)
 	}
 	b.events += o.events
 }

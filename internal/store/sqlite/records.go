@@ -163,5 +163,14 @@ func (s *Store) mergeSeqs(ses *session, b *batch) error {
 			}
 		}
 	}
+	for k, ranges := range b.ranges {
+		r, err := s.rangesOf(ses, observerKey{k.ID, k.Campaign})
+		for i := 0; err == nil && i < len(ranges); i++ {
+			err = r.add(ses, ranges[i][0], ranges[i][1])
+		}
+		if err != nil {
+			return fmt.Errorf("observer %s: %w", k.ID, err)
+		}
+	}
 	return nil
 }
