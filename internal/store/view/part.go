@@ -196,7 +196,8 @@ func RefusedOf(rejected []store.Rejected) []store.Refused {
 	return out
 }
 
-// Contains says whether all that a part says is in another one of the same kind and id.
+// Contains says whether all that a part says is in another one of the same kind and id, or was replaced there by something
+// later. What has the same time and another content counts as different: it cannot be told from damage.
 func Contains(have, p store.Part) (bool, error) {
 	if have.Data == p.Data {
 		return true, nil
@@ -211,15 +212,37 @@ func Contains(have, p store.Part) (bool, error) {
 	}
 	switch p.Kind {
 	case store.PartTask, store.PartWorkflow:
-		return !h.state.Merge(r.state), nil
+		return covers(h.state, r.state), nil
 	case store.PartEnvironment, store.PartEntity:
-		return !h.record.Less(r.record), nil
+		return h.record.Time > r.record.Time, nil
 	case store.PartObserver:
 		_, more := h.arrived.Union(r.arrived)
 		return !more && !h.last.Less(&r.last), nil
 	default:
 		return false, nil
 	}
+}
+
+func covers(have, s *task.State) bool {
+	for attempt, facets := range s.Attempts {
+		for facet, n := range facets {
+			h := have.Attempts[attempt][facet]
+			if h == nil {
+				return false
+			}
+			if later := h.Event.Time > n.Event.Time || h.Event.Time == n.Event.Time && h.Event.Seq > n.Event.Seq; !later && !same(h, n) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func same(a, b *task.Snapshot) bool {
+	alone := func(n *task.Snapshot) *task.State {
+		return &task.State{Attempts: map[int64]map[string]*task.Snapshot{0: {"": n}}}
+	}
+	return alone(a).Equal(alone(b))
 }
 
 // CompareParts orders parts as snapshots do; kinds are compared by their place in store.PartKinds.
