@@ -152,7 +152,7 @@ func (l location) source(ctx context.Context) (store.Snapshot, func() error, err
 		if err != nil {
 			return nil, nil, err
 		}
-		open, closing = s, func() error { return s.Close(context.Background()) }
+		open, closing = s, func() error { return closeSoon(s) }
 	}
 	snapshot, err := open.Snapshot(ctx)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
 	"github.com/otelcol-mida/otelcol-mida/internal/store/transfer"
@@ -117,7 +118,7 @@ func (r *run) between(ctx context.Context, source, target location) (status int,
 	if err != nil {
 		return 2, fmt.Errorf("--to: %w", err)
 	}
-	defer func() { err = errors.Join(err, to.Close(context.Background())) }()
+	defer func() { err = errors.Join(err, closeSoon(to)) }()
 	fmt.Fprintf(r.out, "from %s\nto   %s\n", source, target)
 	report, err := r.copy(ctx, from, to)
 	if err != nil {
@@ -128,6 +129,13 @@ func (r *run) between(ctx context.Context, source, target location) (status int,
 		return 1, nil
 	}
 	return 0, nil
+}
+
+// closeSoon closes a store. A cluster that does not answer holds up nobody for ever.
+func closeSoon(s interface{ Close(context.Context) error }) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return s.Close(ctx)
 }
 
 func (r *run) copy(ctx context.Context, from store.Snapshot, to store.Store) (*transfer.Report, error) {
