@@ -93,7 +93,7 @@ bench: build venv ## measure the idle cost, freshness, the overhead on Dask and 
 # goroutines, run them once with -race by hand.
 GO_TEST   := $(GO) test -p 2 -timeout 12m
 RACE      := $(if $(shell command -v gcc || command -v clang),-race)
-PLAIN     := /internal/store/sqlite|/extension/taskquery|/extension/taskstore|/exporter/taskstoreexporter|/receiver/mlflowreceiver
+PLAIN     := /internal/store/sqlite|/internal/store/transfer|/internal/copycmd|/extension/taskquery|/extension/taskstore|/exporter/taskstoreexporter|/receiver/mlflowreceiver
 PYTEST    := tools/run_pytest.py -ra -q
 BENCH_PACKAGES ?= ./exporter/taskstoreexporter ./processor/provenanceprocessor ./internal/store/sqlite
 

@@ -9,12 +9,14 @@ import (
 	"io"
 	"os"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/copycmd"
 	"github.com/otelcol-mida/otelcol-mida/internal/rulescmd"
 )
 
 // commands maps the first argument to what runs in the collector's place. The
 // arguments handed over are those behind it.
 var commands = map[string]func(args []string, stdout, stderr io.Writer) int{
+	"copy":  copycmd.Main,
 	"rules": rulescmd.Main,
 }
 

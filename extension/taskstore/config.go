@@ -30,6 +30,8 @@ type StoreConfig struct {
 	SQLite *SQLiteConfig `mapstructure:"sqlite"`
 	// Elasticsearch is a store in an Elasticsearch or OpenSearch cluster.
 	Elasticsearch *ElasticsearchConfig `mapstructure:"elasticsearch"`
+	// Retention deletes campaigns that are too old, or too much. By default everything is kept.
+	Retention RetentionConfig `mapstructure:"retention"`
 	// prevent unkeyed literal initialization
 	_ struct{}
 }
@@ -103,6 +105,7 @@ func (c *Config) Validate() error {
 		default:
 			errs = append(errs, fmt.Errorf("stores::%s: no kind of store; want sqlite: {path: …} or elasticsearch: {endpoints: […]}", name))
 		}
+		errs = append(errs, sc.Retention.validate("stores::"+name+"::retention"))
 	}
 	if c.DeadLetters.MaxBytes < 0 {
 		errs = append(errs, fmt.Errorf("dead_letters::max_bytes: %d; want a size in bytes, or 0 for %d", c.DeadLetters.MaxBytes, defaultDeadLetterBytes))

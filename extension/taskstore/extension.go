@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/otel/attribute"
@@ -26,6 +27,9 @@ type stores struct {
 	mu      sync.RWMutex
 	open    map[string]store.Store
 	letters map[string]*deadLetters // by path: stores may share a file
+
+	stopRetention context.CancelFunc
+	retention     sync.WaitGroup
 }
 
 var _ store.Provider = (*stores)(nil)
@@ -46,7 +50,22 @@ func (s *stores) Start(ctx context.Context, _ component.Host) (err error) {
 			s.letters[path] = &deadLetters{path: path, maxBytes: s.config.DeadLetters.MaxBytes}
 		}
 	}
+	s.keepWithin()
 	return s.observeCounters()
+}
+
+// keepWithin starts the retention of the stores that have one.
+func (s *stores) keepWithin() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stopRetention = cancel
+	for name, st := range s.open {
+		if c := s.config.Stores[name].Retention; c.enabled() {
+			r := &retention{
+				config: c.withDefaults(), name: name, store: st, log: s.log.With(zap.String("store", name)), telemetry: s.telemetry, now: time.Now,
+			}
+			s.retention.Go(func() { r.run(ctx) })
+		}
+	}
 }
 
 // observeCounters reports what the stores count themselves.
@@ -74,6 +93,10 @@ func (s *stores) observeCounters() error {
 }
 
 func (s *stores) Shutdown(ctx context.Context) error {
+	if s.stopRetention != nil {
+		s.stopRetention()
+		s.retention.Wait()
+	}
 	s.telemetry.Shutdown()
 	s.mu.Lock()
 	defer s.mu.Unlock()

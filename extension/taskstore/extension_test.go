@@ -189,6 +189,11 @@ func TestValidate(t *testing.T) {
 		{"stores: {main: {sqlite: {path: x, synchronous: off}}}", `stores::main::sqlite::synchronous: "off"; want "full" or "normal"`},
 		{"stores: {a: {sqlite: {path: x}}, b: {sqlite: {path: ./x}}}", `stores::b::sqlite::path: "./x" is also the path of store "a"`},
 		{"{stores: {main: {sqlite: {path: x}}}, dead_letters: {max_bytes: -1}}", "dead_letters::max_bytes: -1"},
+		{"stores: {main: {sqlite: {path: x}, retention: {max_age: 1h}}}", "stores::main::retention::max_age: 1h0m0s; want at least keep_recent, which is 24h0m0s"},
+		{"stores: {main: {sqlite: {path: x}, retention: {max_age: -1h}}}", "stores::main::retention::max_age: -1h0m0s; want a time"},
+		{"stores: {main: {sqlite: {path: x}, retention: {max_bytes: -1}}}", "stores::main::retention::max_bytes: -1; want a size"},
+		{"stores: {main: {sqlite: {path: x}, retention: {dry_run: true}}}", "stores::main::retention: neither max_age nor max_bytes"},
+		{"stores: {main: {sqlite: {path: x}, retention: {max_bytes: 1GiB, keep_unfinished: 1h}}}", "stores::main::retention::keep_unfinished: 1h0m0s; want at least keep_recent"},
 	} {
 		retrieved, err := confmap.NewRetrievedFromYAML([]byte(tc.yaml))
 		require.NoError(t, err)

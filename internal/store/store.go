@@ -18,6 +18,7 @@ type Store interface {
 	Writer
 	Reader
 	Admin
+	Transfer
 	// Close waits for running calls and releases the database.
 	Close(ctx context.Context) error
 }
@@ -83,6 +84,9 @@ type Admin interface {
 	DeleteCampaign(ctx context.Context, campaign string) (tasks int64, err error)
 	// Backup writes a consistent copy to path, which must not exist.
 	Backup(ctx context.Context, path string) error
+	// Size estimates the bytes that the view takes. What was deleted does not count, although its place may be taken until
+	// it is used again.
+	Size(ctx context.Context) (int64, error)
 }
 
 // TaskFacts is what links and overviews need to know about a task.

@@ -139,15 +139,14 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--workflow", action="append", metavar="W", help="id or name of a workflow; may be repeated")
     sub.add_argument("--filter", action="append", metavar="F", help=expressions.HELP)
 
-    # Everything behind it, --help too, is for the collector's program.
-    sub = command(
-        "rules",
-        _rules,
-        help="try the rules of the log observer: mida rules test LOG",
-        prefix_chars="\0",
-        add_help=False,
-    )
-    sub.add_argument("arguments", nargs=argparse.REMAINDER)
+    # Everything behind these, --help too, is for the collector's program.
+    for name, text in (
+        ("rules", "try the rules of the log observer: mida rules test LOG"),
+        ("copy", "copy a view between SQLite and a cluster: mida copy --from VIEW --to VIEW"),
+    ):
+        sub = command(name, _collector, help=text, prefix_chars="\0", add_help=False)
+        sub.set_defaults(subcommand=name)
+        sub.add_argument("arguments", nargs=argparse.REMAINDER)
     return parser
 
 
@@ -347,9 +346,9 @@ def _assign(args: argparse.Namespace) -> None:
         print("no task matches that is not there already; `mida status` shows the workflows", file=sys.stderr)
 
 
-def _rules(args: argparse.Namespace) -> None:
+def _collector(args: argparse.Namespace) -> None:
     binary = find_collector()
-    command = [binary, "rules", *args.arguments]
+    command = [binary, args.subcommand, *args.arguments]
     sys.stdout.flush()
     if os.name == "posix":
         os.execv(binary, command)

@@ -342,12 +342,14 @@ def test_nobody_there(tmp_path, no_environment):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the collector is a shell script here")
-def test_rules_run_the_collector(tmp_path):
+def test_rules_and_copy_run_the_collector(tmp_path):
     fake = tmp_path / "collector"
     fake.write_text('#!/bin/sh\necho "$@"\nexit 3\n')
     fake.chmod(0o755)
     done = run("rules", "test", "--config", "x.yaml", "a.log", env={"MIDA_COLLECTOR": str(fake)})
     assert (done.returncode, done.stdout) == (3, "rules test --config x.yaml a.log\n")
+    done = run("copy", "--from", "a.db", "--to", "b.db", env={"MIDA_COLLECTOR": str(fake)})
+    assert (done.returncode, done.stdout) == (3, "copy --from a.db --to b.db\n")
     done = run("rules", "--help", env={"MIDA_COLLECTOR": str(fake)})
     assert (done.returncode, done.stdout) == (3, "rules --help\n")
     done = run("rules", "test", "a.log", env={"MIDA_COLLECTOR": str(tmp_path / "nothing")})

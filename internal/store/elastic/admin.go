@@ -30,10 +30,10 @@ func (s *Store) DeleteCampaign(ctx context.Context, campaign string) (deleted in
 				return fmt.Errorf("campaign %s: %d tasks were changed by others each time they were to be deleted", campaign, left)
 			}
 		}
-		if err := s.deleteBy(alive, workflows, "campaign_id", []string{key(campaign)}); err != nil {
+		if err := s.deleteBy(alive, workflows, "campaign_id", []string{view.Key(campaign)}); err != nil {
 			return err
 		}
-		return s.deleteBy(alive, observers, "campaign", []string{key(campaign)})
+		return s.deleteBy(alive, observers, "campaign", []string{view.Key(campaign)})
 	})
 	return deleted, err
 }

@@ -176,7 +176,7 @@ func (l *backupLine) addTo(b *view.Batch, rejected *view.Rejections) error {
 	arrival := []view.Arrival{{To: rejected}}
 	switch {
 	case l.Claim != "":
-		c, err := claimOf(l.Claim)
+		c, err := view.ParseClaim(l.Claim)
 		if err != nil {
 			return err
 		}

@@ -247,7 +247,7 @@ func (p *snapshot) elsewhere(ctx context.Context, ids []string, campaign string)
 func (s *Store) Checkpoints(ctx context.Context, campaign string) (out []store.Checkpoint, err error) {
 	query := object{"match_all": object{}}
 	if campaign != "" {
-		query = object{"term": object{"campaign": key(campaign)}}
+		query = object{"term": object{"campaign": view.Key(campaign)}}
 	}
 	err = s.reading(ctx, func(p *snapshot) error {
 		return p.each(ctx, query, []string{"record"}, smallPage, func(h hit) error {

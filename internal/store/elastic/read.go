@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -116,7 +117,7 @@ func (s *Store) ClaimsOf(ctx context.Context, taskIDs []string) ([]store.TaskCla
 func (s *Store) ClaimsOn(ctx context.Context, entities []string, role task.Role) ([]store.TaskClaim, error) {
 	keys := make([]string, len(entities))
 	for i, e := range entities {
-		keys[i] = key(e)
+		keys[i] = view.Key(e)
 	}
 	var filter []object
 	if role != "" {
@@ -132,7 +133,7 @@ func (s *Store) claims(ctx context.Context, field string, keys []string, filter 
 			if err := json.Unmarshal(h.Source, &d); err != nil {
 				return fmt.Errorf("claim %s: %w", h.ID, err)
 			}
-			c, err := claimOf(d.Claim)
+			c, err := view.ParseClaim(d.Claim)
 			out = append(out, store.TaskClaim{TaskID: d.Task, Claim: c})
 			return err
 		})
@@ -186,7 +187,7 @@ func (s *Store) Environments(ctx context.Context, digests []string) (map[string]
 	out := make(map[string]map[string]any, len(digests))
 	keys := make([]string, len(digests))
 	for i, d := range digests {
-		keys[i] = key(d)
+		keys[i] = view.Key(d)
 	}
 	err := s.reading(ctx, func(p *snapshot) error {
 		return p.eachOf(ctx, "id", keys, nil, []string{"digest", "record"}, smallPage, func(h hit) error { return addEnvironment(out, h) })

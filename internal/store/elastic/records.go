@@ -26,7 +26,7 @@ func (s *Store) recordEntries(b *view.Batch) []*entry {
 
 func (s *Store) workflowEntry(id string, news *view.Task) *entry {
 	state, changed := news.State, true
-	e := &entry{index: s.index(workflows), id: digest(id), reject: rejectAll(news.Events)}
+	e := &entry{index: s.index(workflows), id: view.Name(id), reject: rejectAll(news.Events)}
 	e.merge = func(source []byte) error {
 		state, changed = news.State, true
 		if source == nil {
@@ -45,8 +45,8 @@ func (s *Store) workflowEntry(id string, news *view.Task) *entry {
 			return nil, nil
 		}
 		w := &objectWriter{}
-		w.value("id", key(id))
-		w.value("campaign_id", key(view.Workflow(state).CampaignID))
+		w.value("id", view.Key(id))
+		w.value("campaign_id", view.Key(view.Workflow(state).CampaignID))
 		w.value("state", string(state.Encode()))
 		return append(w.buf, '}'), nil
 	}
@@ -55,7 +55,7 @@ func (s *Store) workflowEntry(id string, news *view.Task) *entry {
 
 func (s *Store) recordEntry(kind, id string, news *view.Record) *entry {
 	keep := news
-	e := &entry{index: s.index(kind), id: digest(id), reject: rejectAll(news.Events)}
+	e := &entry{index: s.index(kind), id: view.Name(id), reject: rejectAll(news.Events)}
 	e.merge = func(source []byte) error {
 		keep = news
 		if source == nil {
@@ -79,7 +79,7 @@ func (s *Store) recordEntry(kind, id string, news *view.Record) *entry {
 			return nil, nil
 		}
 		w := &objectWriter{}
-		w.value("id", key(id))
+		w.value("id", view.Key(id))
 		w.value("time", keep.Time)
 		w.value("digest", id)
 		w.value("record", keep.JSON)
@@ -139,7 +139,7 @@ func (s *Store) observerEntry(k view.Observer, b *view.Batch) (e *entry, news bo
 		now.ranges, more = now.ranges.Union(b.Ranges[k])
 		news = news || more
 	}
-	e = &entry{index: s.index(observers), id: digest(k.ID, k.Campaign)}
+	e = &entry{index: s.index(observers), id: view.Name(k.ID, k.Campaign)}
 	e.merge = func(source []byte) error {
 		var old observer
 		if source != nil {
@@ -185,8 +185,8 @@ func (o *observer) body(k view.Observer) []byte {
 		ranges[i] = []any{r[0], r[1]}
 	}
 	w := &objectWriter{}
-	w.value("id", digest(k.ID, k.Campaign))
-	w.value("campaign", key(k.Campaign))
+	w.value("id", view.Name(k.ID, k.Campaign))
+	w.value("campaign", view.Key(k.Campaign))
 	w.value("record", task.JSON([]any{k.ID, k.Campaign, c.At, c.Seq, c.LastSeq, c.Dropped, c.Final, c.Host, ranges, c.Record, o.finished}))
 	return append(w.buf, '}')
 }

@@ -138,10 +138,19 @@ const (
 // each calls f for every document of a query, in the order of their ids, however many there are. The first request asks
 // for a page; the others for as many as fit in pageBytes, by the sizes of the page before.
 func (p *snapshot) each(ctx context.Context, query, source any, page int, f func(hit) error) error {
+	return p.eachBy(ctx, []string{"id"}, query, source, page, f)
+}
+
+// eachBy is each in the order of other fields, which together name a document.
+func (p *snapshot) eachBy(ctx context.Context, order []string, query, source any, page int, f func(hit) error) error {
+	var sort []object
+	for _, field := range order {
+		sort = append(sort, object{field: object{"order": "asc", "unmapped_type": "keyword"}})
+	}
 	var after []json.RawMessage
 	for {
 		body := object{
-			"query": query, "_source": source, "size": page, "sort": []object{{"id": object{"order": "asc"}}},
+			"query": query, "_source": source, "size": page, "sort": sort,
 			"track_total_hits": false, "seq_no_primary_term": true,
 		}
 		if after != nil {

@@ -2,11 +2,8 @@ package elastic
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"math"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
@@ -139,21 +136,18 @@ func rejectAll(events []view.Arrival) func(error) {
 // the same.
 func (s *Store) claimEntries(id string, t *view.Task) []*entry {
 	var out []*entry
-	seen := map[task.Claim]bool{}
+	seen := map[string]bool{}
 	for _, c := range t.Claims {
-		if math.IsNaN(c.Confidence) {
-			c.Confidence = 0
-		}
-		if seen[c] {
+		text := view.ClaimText(c)
+		if seen[text] {
 			continue
 		}
-		seen[c] = true
-		text := task.JSON([]any{string(c.Role), c.Entity, c.Time, c.TimeSource, c.Evidence, c.Confidence, c.Field, c.Label})
+		seen[text] = true
 		w := &objectWriter{}
-		claimID := digest(id, text)
+		claimID := view.Name(id, text)
 		w.value("id", claimID)
 		w.value("task", id)
-		w.value("entity", key(c.Entity))
+		w.value("entity", view.Key(c.Entity))
 		w.value("role", string(c.Role))
 		w.value("claim", text)
 		w.close()
@@ -164,36 +158,4 @@ func (s *Store) claimEntries(id string, t *view.Task) []*entry {
 		})
 	}
 	return out
-}
-
-func claimOf(text string) (task.Claim, error) {
-	v, err := task.DecodeStored([]byte(text))
-	l, _ := v.([]any)
-	if err != nil || len(l) != 8 {
-		return task.Claim{}, fmt.Errorf("claim %.200s: damaged", text)
-	}
-	str := func(i int) string { s, _ := l[i].(string); return s }
-	c := task.Claim{
-		Role: task.Role(str(0)), Entity: str(1), TimeSource: str(3), Evidence: str(4), Field: str(6), Label: str(7),
-	}
-	c.Time, _ = l[2].(int64)
-	c.Confidence, _ = l[5].(float64)
-	return c, nil
-}
-
-// digest is the id of a document that is named by several texts.
-func digest(parts ...string) string {
-	h := sha256.New()
-	for _, p := range parts {
-		fmt.Fprintf(h, "%d:%s", len(p), p)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
-}
-
-// key stands for a text of any length in a keyword field: the text, or its beginning and a digest.
-func key(text string) string {
-	if len(text) <= maxTerm {
-		return text
-	}
-	return term(text) + "…" + digest(text)
 }

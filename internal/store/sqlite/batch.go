@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -17,6 +18,8 @@ type batch struct {
 	entities     map[string]*record
 	checkpoints  map[observerKey]*checkpoint
 	seqs         map[observerKey][]seqNumber
+	ranges       map[view.Observer]view.Ranges // of sequence numbers, from another store
+	counted      map[view.Observer]int64       // how many of ranges told of an attempt that finished well
 	events       int
 }
 
@@ -295,6 +298,13 @@ func (b *batch) merge(o *batch) {
 	}
 	for k, l := range o.seqs {
 		b.seqs[k] = append(b.seqs[k], l...)
+	}
+	for k, r := range o.ranges {
+		if b.ranges == nil {
+			b.ranges, b.counted = map[view.Observer]view.Ranges{}, map[view.Observer]int64{}
+		}
+		b.ranges[k], _ = b.ranges[k].Union(r)
+		b.counted[k] = max(b.counted[k], o.counted[k])
 	}
 	b.events += o.events
 }

@@ -12,6 +12,7 @@ import (
 
 const (
 	sqlFind       = `SELECT t.n, s.state FROM tasks t JOIN states s ON s.n = t.n WHERE t.id = ?`
+	sqlNumber     = `SELECT n FROM tasks WHERE id = ?`
 	sqlInsertTask = `INSERT INTO tasks (id, task_id, kind, status, campaign_id, workflow_id, workflow_name, activity_id,
  attempt, submitted_at, started_at, ended_at, host, user, site, environment, scope, execution, workflow_parent_id, parent)
  VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
@@ -70,31 +71,48 @@ func (s *Store) find(ses *session, id string) (n int64, state *task.State, err e
 	return n, state, err
 }
 
+// number returns the row number of a task, 0 when it is not known: all that its claims need.
+func (s *Store) number(ses *session, id string) (n int64, err error) {
+	if c, ok := s.states.get(id); ok {
+		return c.n, nil
+	}
+	err = ses.query(sqlNumber, func(v []driver.Value) error {
+		n = intOf(v[0])
+		return nil
+	}, id)
+	return n, err
+}
+
 func (s *Store) mergeTask(ses *session, id string, p *pendingTask) error {
+	if p.state == nil {
+		n, err := s.number(ses, id)
+		if err != nil {
+			return err
+		}
+		return s.mergeClaims(ses, id, n, p.claims)
+	}
 	n, state, err := s.find(ses, id)
 	if err != nil {
 		return err
 	}
 	known := n != 0
-	if p.state != nil {
-		encoded, row := p.encoded, p.row
-		changed := true
-		if state == nil {
-			state = p.state
-		} else {
-			encoded, row = nil, nil
-			changed = state.Merge(p.state)
+	encoded, row := p.encoded, p.row
+	changed := true
+	if state == nil {
+		state = p.state
+	} else {
+		encoded, row = nil, nil
+		changed = state.Merge(p.state)
+	}
+	if changed {
+		if encoded == nil {
+			encoded, row = state.Encode(), makeRow(state)
 		}
-		if changed {
-			if encoded == nil {
-				encoded, row = state.Encode(), makeRow(state)
-			}
-			if n, err = s.putTask(ses, id, n, encoded, row); err != nil {
-				return err
-			}
-		} else {
-			s.same++
+		if n, err = s.putTask(ses, id, n, encoded, row); err != nil {
+			return err
 		}
+	} else {
+		s.same++
 	}
 	if n != 0 && !known {
 		if err := s.adoptClaims(ses, id, n); err != nil {

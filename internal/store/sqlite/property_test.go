@@ -158,14 +158,14 @@ func queryGen() *rapid.Generator[map[string]any] {
 	})
 }
 
-// view is the reference: the states of all tasks.
-type view struct {
+// model is the reference: the states of all tasks.
+type model struct {
 	states map[string]*task.State
 	order  []string
 	record map[string]any // of env1
 }
 
-func (v *view) apply(events []*task.Event) {
+func (v *model) apply(events []*task.Event) {
 	for _, e := range events {
 		if v.states[e.ID()] == nil {
 			v.states[e.ID()] = &task.State{}
@@ -175,7 +175,7 @@ func (v *view) apply(events []*task.Event) {
 	}
 }
 
-func (v *view) docs(t require.TestingT) []map[string]any {
+func (v *model) docs(t require.TestingT) []map[string]any {
 	docs := make([]map[string]any, len(v.order))
 	for i, id := range v.order {
 		decoded, err := task.DecodeState(v.states[id].Encode())
@@ -206,7 +206,7 @@ func equalsReference(t *testing.T, columnsFrom int64, candidates int) {
 		require.NoError(rt, err)
 		defer s.Close(t.Context())
 		s.columns.from, s.columns.candidates = columnsFrom, candidates
-		v := &view{states: map[string]*task.State{}, record: map[string]any{"py": "3.11", "n": int64(3)}}
+		v := &model{states: map[string]*task.State{}, record: map[string]any{"py": "3.11", "n": int64(3)}}
 		_, err = s.Write(t.Context(), []*task.Event{{Name: task.EventEnvironment, Environment: "env1", Record: v.record}})
 		require.NoError(rt, err)
 		for round := range 3 {

@@ -24,6 +24,7 @@ const (
  WHERE observer = ? AND campaign = ?`
 	sqlPutObserver    = `INSERT INTO observers (observer, campaign, at, seq, last_seq, dropped, final, host) VALUES (?,?,0,0,0,'[]',0,'')`
 	sqlUpdateObserver = `UPDATE observers SET at=?, seq=?, last_seq=?, dropped=?, final=?, host=?, record=? WHERE n=?`
+	sqlLeastFinished  = `UPDATE observers SET finished = max(finished, ?) WHERE n=?`
 	sqlAddFinished    = `UPDATE observers SET finished = finished + ? WHERE n=?`
 )
 
@@ -154,7 +155,7 @@ func (s *Store) mergeSeqs(ses *session, b *batch) error {
 			return fmt.Errorf("observer %s: %w", k.observer, err)
 		}
 	}
-	return nil
+	return s.mergeRanges(ses, b)
 }
 
 func (s *Store) mergeSeqsOf(ses *session, k observerKey, seqs []seqNumber) error {
@@ -181,6 +182,23 @@ func (s *Store) mergeSeqsOf(ses *session, k observerKey, seqs []seqNumber) error
 		}
 		if err := r.add(ses, first, last); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// mergeRanges adds the numbers that arrived at another store.
+func (s *Store) mergeRanges(ses *session, b *batch) error {
+	for k, ranges := range b.ranges {
+		r, err := s.rangesOf(ses, observerKey{k.ID, k.Campaign})
+		for i := 0; err == nil && i < len(ranges); i++ {
+			err = r.add(ses, ranges[i][0], ranges[i][1])
+		}
+		if err == nil {
+			_, err = ses.exec(sqlLeastFinished, b.counted[k], r.observer)
+		}
+		if err != nil {
+			return fmt.Errorf("observer %s: %w", k.ID, err)
 		}
 	}
 	return nil

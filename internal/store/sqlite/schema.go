@@ -134,25 +134,34 @@ ALTER TABLE observers ADD COLUMN record TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE observers ADD COLUMN finished INTEGER NOT NULL DEFAULT 0;
 `
 
-// migrate brings the schema to schemaVersion, one transaction a step, and refuses what a newer collector wrote.
-func migrate(ctx context.Context, conn *sql.Conn, path string) error {
-	var version, app int
+// readable returns the version of a schema, and refuses what a newer collector or another program wrote.
+func readable(ctx context.Context, conn *sql.Conn, path string) (version int, err error) {
+	var app int
 	if err := conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return fmt.Errorf("%s is not a readable SQLite database: %w", path, err)
+		return 0, fmt.Errorf("%s is not a readable SQLite database: %w", path, err)
 	}
 	if err := conn.QueryRowContext(ctx, "PRAGMA application_id").Scan(&app); err != nil {
-		return err
+		return 0, err
 	}
 	var tables int
 	if err := conn.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
-		return fmt.Errorf("%s is not a readable SQLite database: %w", path, err)
+		return 0, fmt.Errorf("%s is not a readable SQLite database: %w", path, err)
 	}
 	switch {
 	case app != applicationID && (tables > 0 || version > 0):
-		return fmt.Errorf("%s is a SQLite database of another program (application_id %#x); choose another path", path, app)
+		return 0, fmt.Errorf("%s is a SQLite database of another program (application_id %#x); choose another path", path, app)
 	case version > schemaVersion:
-		return fmt.Errorf("%s has schema_version %d, written by a newer collector; this one knows up to %d: "+
+		return 0, fmt.Errorf("%s has schema_version %d, written by a newer collector; this one knows up to %d: "+
 			"use the newer collector, or another path", path, version, schemaVersion)
+	}
+	return version, nil
+}
+
+// migrate brings the schema to schemaVersion, one transaction a step.
+func migrate(ctx context.Context, conn *sql.Conn, path string) error {
+	version, err := readable(ctx, conn, path)
+	if err != nil {
+		return err
 	}
 	for v := version; v < schemaVersion; v++ {
 		step := fmt.Sprintf("BEGIN IMMEDIATE;%s;PRAGMA application_id = %d;PRAGMA user_version = %d;COMMIT;",

@@ -36,22 +36,27 @@ func (s *Store) Write(ctx context.Context, events []*task.Event) ([]store.Reject
 	if c.batch.events == 0 {
 		return c.rejected, nil
 	}
-	if err := s.enter(); err != nil {
+	if err := s.hand(ctx, c); err != nil {
 		return nil, err
+	}
+	return c.rejected, nil
+}
+
+// hand gives a call to the writer and waits for it.
+func (s *Store) hand(ctx context.Context, c *call) error {
+	if err := s.enter(); err != nil {
+		return err
 	}
 	defer s.leave()
 	c.batch.prepare()
 	select {
 	case s.queue <- c:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
 	// The writer answers every call that it took; to leave before would free the caller to change the events.
 	<-c.done
-	if c.err != nil {
-		return nil, c.err
-	}
-	return c.rejected, nil
+	return c.err
 }
 
 // writer is the only one who writes. It takes all calls that wait and stores them in one transaction.

@@ -44,6 +44,7 @@ func Run(t *testing.T, f Factory, c Capabilities) {
 		cases []testCase
 	}{
 		{"write", writeCases}, {"values", valueCases}, {"links", linkCases}, {"overview", overviewCases}, {"admin", adminCases},
+		{"transfer", transferCases},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, tc := range group.cases {

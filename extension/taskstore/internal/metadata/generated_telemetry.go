@@ -32,6 +32,8 @@ type TelemetryBuilder struct {
 	TaskstoreDeadLetters        metric.Int64Counter
 	TaskstoreDeadLettersDropped metric.Int64Counter
 	TaskstoreFieldsSpilled      metric.Int64ObservableCounter
+	TaskstoreRetentionCampaigns metric.Int64Counter
+	TaskstoreRetentionTasks     metric.Int64Counter
 	TaskstoreRetries            metric.Int64ObservableCounter
 	TaskstoreTasksChanged       metric.Int64ObservableCounter
 	TaskstoreTasksUnchanged     metric.Int64ObservableCounter
@@ -189,6 +191,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_taskstore_fields_spilled",
 		metric.WithDescription("Leaves that were stored without being indexed, over the field budget or refused (stores in a cluster). [Alpha]"),
 		metric.WithUnit("{field}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.TaskstoreRetentionCampaigns, err = builder.meter.Int64Counter(
+		"otelcol_taskstore_retention_campaigns",
+		metric.WithDescription("Campaigns that retention deleted. [Alpha]"),
+		metric.WithUnit("{campaign}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.TaskstoreRetentionTasks, err = builder.meter.Int64Counter(
+		"otelcol_taskstore_retention_tasks",
+		metric.WithDescription("Tasks of the campaigns that retention deleted. [Alpha]"),
+		metric.WithUnit("{task}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.TaskstoreRetries, err = builder.meter.Int64ObservableCounter(

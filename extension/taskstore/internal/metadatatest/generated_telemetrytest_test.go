@@ -46,6 +46,8 @@ func TestSetupTelemetry(t *testing.T) {
 	}))
 	tb.TaskstoreDeadLetters.Add(context.Background(), 1)
 	tb.TaskstoreDeadLettersDropped.Add(context.Background(), 1)
+	tb.TaskstoreRetentionCampaigns.Add(context.Background(), 1)
+	tb.TaskstoreRetentionTasks.Add(context.Background(), 1)
 	AssertEqualTaskstoreConflicts(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
@@ -56,6 +58,12 @@ func TestSetupTelemetry(t *testing.T) {
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualTaskstoreFieldsSpilled(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualTaskstoreRetentionCampaigns(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualTaskstoreRetentionTasks(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualTaskstoreRetries(t, testTel,
