@@ -124,6 +124,10 @@ func TestDaskWitnesses(t *testing.T) {
 			list:  []store.Checkpoint{onScheduler(just, false, seenWorker("a", 3, hour, hour)), onWorker("a", hour, 2, false)},
 			tasks: Missing, workers: Complete, expected: 3, found: 2, names: "the worker is gone",
 		},
+		"the worker was killed, and the cluster closed just now": {
+			list:  []store.Checkpoint{onScheduler(just, true, seenWorker("a", 3, hour, hour)), onWorker("a", hour, 2, false)},
+			tasks: Missing, workers: Complete, expected: 3, found: 2, names: "the worker is gone",
+		},
 		"the worker was killed just now": {
 			list:  []store.Checkpoint{onScheduler(just, false, seenWorker("a", 3, hour, just)), onWorker("a", hour, 2, false)},
 			tasks: Unknown, workers: Complete, expected: 3, found: 2,

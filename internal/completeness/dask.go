@@ -95,10 +95,8 @@ func (w *worker) settled(s *scheduler, now time.Time) bool {
 	switch {
 	case w.observers > 0 && (w.ended || w.at > s.at+int64(skew)):
 		return true // its observers wrote what was before that checkpoint before it
-	case !s.open:
-		return s.at < late
-	case w.left > 0:
-		return w.left < late
+	case w.left > 0 && w.left < late, !s.open && s.at < late:
+		return true
 	default:
 		return w.observers == 0 && w.since < late
 	}
