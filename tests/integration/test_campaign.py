@@ -154,10 +154,17 @@ def test_witnesses_agree(observed):
     """What scheduler, MLflow database and log count by themselves equals the view; only the pollers are still open."""
     truth = observed.truth
 
+    log = observed.collector.workdir / "logs"
+    size = sum(path.stat().st_size for path in log.iterdir())
+
     def agreed() -> dict:
         got = observed.collector.client().completeness("microscopy")
         assert len(got["witnesses"]) == 10 and all(w["state"] == "complete" for w in got["witnesses"]), got
         assert got["state"] == "unknown" and got["complete_up_to"] > 0, got
+        # What an earlier checkpoint says is complete, too, up to its time.
+        found = {w["what"].partition(",")[0]: w["found"] for w in got["witnesses"]}
+        assert found["runs counted in the MLflow database"] == len(truth.runs), got
+        assert found["bytes of the log"] == size, got
         return got
 
     got = until(agreed, 60, "witnesses that agree", interval=0.5)
@@ -172,8 +179,7 @@ def test_witnesses_agree(observed):
     assert counts["runs counted in the MLflow database"] == counts["MLflow runs that were read"] == len(truth.runs)
     params = sum(len(r.record["params"]) for r in truth.runs.values())
     assert counts["params and inputs of MLflow runs that were read"] >= params > 0
-    log = observed.collector.workdir / "logs"
-    assert counts["bytes of the log"] == sum(path.stat().st_size for path in log.iterdir())
+    assert counts["bytes of the log"] == size
     assert {o["observer"].partition("@")[0] for o in got["observers"] if o["state"] != "complete"} == {
         "mlflow",
         "tasklog",
