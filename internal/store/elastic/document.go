@@ -165,6 +165,11 @@ func (r *row) body(f *fields, encoded []byte, spill bool) (body []byte, spilled 
 		}
 		w.close()
 	}
+	if name, ok := r.doc.Error["type"].(string); ok {
+		w.open("error")
+		w.value("type", name)
+		w.close()
+	}
 	r.edgeFields(w)
 	w.value("state", string(encoded))
 	return append(w.buf, '}'), spilled

@@ -1,7 +1,8 @@
 package elastic
 
 // schemaVersion is the version of the layout that this code writes (_meta.schema_version of templates and indices).
-const schemaVersion = 1
+// 2 added error.type.
+const schemaVersion = 2
 
 // The indices, by the middle of their names: <prefix>-<kind>-v1.
 const (
@@ -59,6 +60,8 @@ func taskProperties() object {
 		"spilled":   object{"type": "boolean"}, // no leaf is in the document, apart from the state
 		"odd":       stored,                    // leaves that JSON cannot hold: name → canonical encoding
 		"edges":     stored, "state": stored,
+		// For queries that others write; ours read errors from the state.
+		"error": object{"type": "object", "dynamic": false, "properties": object{"type": keyword}},
 	}
 	for _, f := range keywordFields {
 		p[f] = keyword
@@ -89,15 +92,21 @@ func properties(kind string) object {
 
 // template is the index template of a kind. Templates of a higher priority may add settings, such as shards.
 func (s *Store) template(kind string) object {
-	meta := object{"schema_version": schemaVersion}
 	settings := object{}
 	if kind == tasks {
-		meta["field_budget"] = s.opts.FieldBudget
 		settings["index.mapping.total_fields.limit"] = 2*s.opts.FieldBudget + 200
 	}
 	return object{
 		"index_patterns": []string{s.index(kind)}, "priority": 200, "version": schemaVersion,
 		"_meta":    object{"schema_version": schemaVersion, "description": "otelcol-mida: " + kind},
-		"template": object{"settings": settings, "mappings": object{"dynamic": false, "_meta": meta, "properties": properties(kind)}},
+		"template": object{"settings": settings, "mappings": mappings(kind, s.opts.FieldBudget)},
 	}
+}
+
+func mappings(kind string, fieldBudget int) object {
+	meta := object{"schema_version": schemaVersion}
+	if kind == tasks {
+		meta["field_budget"] = fieldBudget
+	}
+	return object{"dynamic": false, "_meta": meta, "properties": properties(kind)}
 }

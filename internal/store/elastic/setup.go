@@ -126,6 +126,8 @@ func (s *Store) makeIndex(ctx context.Context, kind string) error {
 		return fmt.Errorf("index %s was not made by otelcol-mida; choose another index_prefix", index)
 	case v > schemaVersion:
 		return newer("index "+index, v)
+	case v < schemaVersion: // versions only add fields; documents get them when they are written again
+		return s.client.do(ctx, request{method: http.MethodPut, path: "/" + index + "/_mapping", body: mappings(kind, m.Meta.FieldBudget)}, nil)
 	}
 	return nil
 }

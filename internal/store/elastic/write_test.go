@@ -247,3 +247,41 @@ func TestOtherVersionsAreRefused(t *testing.T) {
 		require.ErrorContains(t, err, "index template "+o.IndexPrefix+"-workflows has schema_version 99")
 	})
 }
+
+// An index that an older collector made gets the fields that came since, and keeps its budget.
+func TestOlderIndicesAreBroughtUpToDate(t *testing.T) {
+	onEach(t, func(t *testing.T, o Options) {
+		s, o := fresh(t, o)
+		require.NoError(t, s.ready(t.Context()))
+		do := func(method, path string, body any, out any) {
+			t.Helper()
+			require.NoError(t, s.client.do(t.Context(), request{method: method, path: path, body: body}, out))
+		}
+		old := mappings(tasks, 7)
+		old["_meta"] = object{"schema_version": 1, "field_budget": 7}
+		delete(old["properties"].(object), "error")
+		do(http.MethodDelete, "/"+s.index(tasks), nil, nil)
+		do(http.MethodPut, "/"+s.index(tasks), object{"mappings": old}, nil)
+		template := s.template(tasks)
+		template["_meta"], template["version"] = object{"schema_version": 1}, 1
+		template["template"].(object)["mappings"] = old
+		do(http.MethodPut, "/_index_template/"+o.IndexPrefix+"-tasks", template, nil)
+		do(http.MethodPut, "/"+s.index(tasks)+"/_doc/before", object{"id": "before"}, nil)
+
+		next, _ := fresh(t, o)
+		write(t, next, event("x", func(e *task.Event) {
+			e.Name, e.Status, e.Attributes = task.EventFailed, task.StatusFailed, map[string]any{"exception.type": "ValueError"}
+		}))
+		m, err := next.mapping(t.Context(), tasks)
+		require.NoError(t, err)
+		require.Equal(t, meta{SchemaVersion: schemaVersion, FieldBudget: 7}, m.Meta)
+		require.Contains(t, m.Properties["error"].Properties, "type")
+		require.Contains(t, m.Properties["used"].Properties, "a")
+		require.NoError(t, next.refresh(t.Context(), next.index(tasks)))
+		var found, all struct{ Count int }
+		do(http.MethodPost, "/"+s.index(tasks)+"/_count", object{"query": object{"term": object{"error.type": "ValueError"}}}, &found)
+		do(http.MethodPost, "/"+s.index(tasks)+"/_count", nil, &all)
+		require.Equal(t, 1, found.Count)
+		require.Equal(t, 2, all.Count, "what was there stays")
+	})
+}
