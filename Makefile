@@ -154,6 +154,10 @@ mdatagen: $(MDATAGEN) ## regenerate what metadata.yaml describes; ONLY=receiver/
 	  echo "mdatagen $$file"; (cd $$(dirname $$file) && $(MDATAGEN) metadata.yaml); \
 	done
 
+.PHONY: dashboards
+dashboards: ## regenerate the saved objects of Kibana and OpenSearch Dashboards
+	$(GO) run ./internal/dashboards distributions/otelcol-mida/dashboards
+
 .PHONY: venv
 venv: ## the Python environment of tests, examples and bench
 	@tools/venv.sh $(MIDA_VENV) python/requirements-dev.txt python
