@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # One real OpenSearch or Elasticsearch node on the loopback interface, for tests
-# and trials. Its jars come from Maven Central once and stay in MIDA_CACHE.
+# and trials. Its jars come from Maven Central once and stay in MIDA_CACHE. The
+# KIND is opensearch, elasticsearch, or esql, which is Elasticsearch with ES|QL.
 #
-#   search.sh get   opensearch|elasticsearch          downloads and compiles
-#   search.sh start opensearch|elasticsearch DIR [PORT]   prints the address; the pid is in DIR/pid
+#   search.sh get   KIND              downloads and compiles
+#   search.sh start KIND DIR [PORT]   prints the address; the pid is in DIR/pid
 #   search.sh stop  DIR
-#   search.sh run   opensearch|elasticsearch DIR [key=value...]   in the foreground, until its standard
+#   search.sh run   KIND DIR [key=value...]   in the foreground, until its standard
 #                   input ends; says "STARTED http://…" once it answers; the port is free unless http.port says
 #
 # Needs Java 17 (JAVA17_HOME, or java on the PATH) and mvn. MIDA_SERVER_HEAP is
@@ -22,12 +23,22 @@ java_tool() {
 }
 
 check_kind() {
-  [ -f "$here/$1/pom.xml" ] || die "kind \"$1\"; want opensearch or elasticsearch"
+  [ -f "$here/$1/pom.xml" ] || die "kind \"$1\"; want opensearch, elasticsearch or esql"
 }
 
 # The directory of a kind is named after what it is made from, so a change makes
 # a new one. It appears whole or not at all.
 home_of() { echo "$cache/$1-$(cat "$here/$1/"* "$here/Until.java" "$here/search.sh" | cksum | tr ' ' -)"; }
+
+# module NAME CLASS EXTENDED JAR... makes a module of Elasticsearch of the jars that begin like that.
+module() {
+  local dir=$part/modules/$1 version jar
+  version=$(sed -n 's/.*<version>\(8\..*\)<.*/\1/p' "$here/$kind/pom.xml" | head -1)
+  mkdir -p "$dir"
+  printf '%s\n' "name=$1" "description=$1" "version=$version" "elasticsearch.version=$version" "java.version=17" "classname=$2" \
+    ${3:+"extended.plugins=$3"} >"$dir/plugin-descriptor.properties"
+  for jar in "${@:4}"; do mv "$part/lib/$jar-"* "$dir/"; done
+}
 
 get() {
   local kind=$1 home part
@@ -41,16 +52,17 @@ get() {
   [ -d "$home" ] && return
   part=$home.part
   rm -rf "$part"
-  mkdir -p "$part/lib" "$part/classes" "$part/modules/transport-netty4"
+  mkdir -p "$part/lib" "$part/classes" "$part/modules"
   echo "search.sh: getting $kind from Maven Central" >&2
   mvn -q -B -f "$here/$kind/pom.xml" -Dmaven.repo.local="$cache/maven" dependency:copy-dependencies \
     -DincludeScope=runtime -DoutputDirectory="$part/lib" >&2
-  if [ "$kind" = elasticsearch ]; then
-    mv "$part"/lib/netty-* "$part"/lib/transport-netty4-* "$part/modules/transport-netty4/"
-    local version; version=$(sed -n 's/.*<version>\(8\..*\)<.*/\1/p' "$here/$kind/pom.xml" | head -1)
-    printf '%s\n' "name=transport-netty4" "description=HTTP" "version=$version" "elasticsearch.version=$version" \
-      "java.version=17" "classname=org.elasticsearch.transport.netty4.Netty4Plugin" \
-      >"$part/modules/transport-netty4/plugin-descriptor.properties"
+  if [ "$kind" != opensearch ]; then
+    module transport-netty4 org.elasticsearch.transport.netty4.Netty4Plugin "" netty transport-netty4
+  fi
+  if [ "$kind" = esql ]; then
+    module x-pack-esql-core org.elasticsearch.xpack.esql.core.plugin.EsqlCorePlugin x-pack-core x-pack-esql-core
+    module x-pack-esql org.elasticsearch.xpack.esql.plugin.EsqlPlugin x-pack-esql-core,x-pack-core x-pack-esql x-pack-kql arrow
+    module x-pack-core org.elasticsearch.xpack.core.XPackPlugin "" x-pack
   fi
   "$javac" -nowarn -cp "$part/lib/*" -d "$part/classes" "$here/Until.java" "$here/$kind/Launch.java" >&2
   mv "$part" "$home"
@@ -66,7 +78,7 @@ node() {
   cd "$dir"
   # C1 and the serial collector start fast and need little; the data is small.
   exec "$(java_tool java)" "-Xms$heap" "-Xmx$heap" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto \
-    -Djava.security.manager=allow -Dlog4j2.disable.jmx=true -Dlog4j2.configurationFile="$here/log4j2.properties" \
+    --add-opens=java.base/java.nio=ALL-UNNAMED -Djava.security.manager=allow -Dlog4j2.disable.jmx=true -Dlog4j2.configurationFile="$here/log4j2.properties" \
     -Des.path.home="$dir/home" -Dmida.modules="$home/modules" -Dmida.stdin="$stdin" -cp "$home/classes:$home/lib/*" Launch "$dir/home" \
     cluster.name=mida node.name=mida network.host=127.0.0.1 http.port=0 transport.port=0 discovery.type=single-node \
     cluster.routing.allocation.disk.threshold_enabled=false "$@"

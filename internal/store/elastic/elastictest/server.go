@@ -25,7 +25,10 @@ const (
 	Elasticsearch = "elasticsearch"
 )
 
-// Kinds are all kinds.
+// ESQL is Elasticsearch with ES|QL and what that needs of x-pack, for the tests of that language.
+const ESQL = "esql"
+
+// Kinds are the kinds that everything is tested on.
 var Kinds = []string{OpenSearch, Elasticsearch}
 
 const (
