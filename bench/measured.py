@@ -25,6 +25,7 @@ class Cost:
     peak: int = 0  # bytes: the most memory it held, its start included
     server: float = 0.0  # seconds of CPU of the server or broker beside it
     size: int = 0  # bytes of the database
+    lost: int = 0  # tasks that never arrived; they are not among `tasks`
     queries: dict[str, float] = dataclasses.field(default_factory=dict)  # name: seconds
 
     @property

@@ -76,15 +76,17 @@ class Results:
         return "\n\n".join(parts) + "\n"
 
     def _comparison(self) -> str:
+        per_task = 1e6 / self._tasks
         rows = [
-            f"Medians of {self._rounds} rounds of {self._tasks:,} tasks.",
+            f"Medians of {self._rounds} rounds of {self._tasks:,} tasks each.",
             "",
             "| into | what | tasks/s | least and most | CPU, µs a task | peak memory, MB | server CPU, µs a task |",
             "|---|---|--:|--:|--:|--:|--:|",
         ]
         for (sink, name), costs in self._runs.items():
+            if not costs:
+                continue
             rates = sorted(c.rate for c in costs)
-            per_task = 1e6 / self._tasks
             cells = [
                 sink,
                 name,
@@ -95,8 +97,12 @@ class Results:
                 _number(statistics.median(c.server for c in costs) * per_task),
             ]
             rows.append(f"| {' | '.join(cells)} |")
+        rows.append("")
+        for (sink, name), costs in self._runs.items():
+            if any(c.lost for c in costs):
+                rows.append(f"**{sink}, {name} lost {', '.join(str(c.lost) for c in costs)} tasks in the rounds.**\n")
         loops = ", ".join(f"{sink} {batch} ({events} ev.)" for (sink, events), batch in self.batches.items())
-        return "\n".join([*rows, "", f"Batches of the bare loops: {loops}."])
+        return "\n".join([*rows, f"Batches of the bare loops: {loops}."])
 
     def _quotients(self) -> str:
         rows = [

@@ -48,6 +48,9 @@ func bulk(args []string) error {
 		if err != nil {
 			return err
 		}
+		if len(found) == 0 {
+			continue
+		}
 		docs = append(docs, found...)
 		if made[index], err = s.definition(index); err != nil {
 			return err
