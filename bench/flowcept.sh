@@ -35,6 +35,6 @@ if [ -z "$redis" ]; then
     mv "$home.part" "$home"
   fi
   redis=$home/usr/bin/redis-server
-  libraries=$(printf '%s:' "$home"/usr/lib/*-linux-gnu)
+  libraries=$(echo "$home"/usr/lib/*-linux-gnu)
 fi
 printf '%s\n' "$venv/bin/python" "$redis" "$libraries"

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -31,10 +32,15 @@ class Missing(Exception):
 
 def script(name: str) -> list[str]:
     """Run one of the scripts that get a peer, and return the lines that it prints."""
-    done = subprocess.run([BENCH / name], text=True, capture_output=True, check=False)
-    if done.returncode:
-        raise Missing(f"{name}: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'failed'}")
-    return done.stdout.splitlines()
+    last = "no reason given"
+    with subprocess.Popen([BENCH / name], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        for line in child.stderr:  # it can take minutes: what it says is seen meanwhile
+            print(line, end="", file=sys.stderr, flush=True)
+            last = line.strip() or last
+        lines = child.stdout.read().splitlines()
+    if child.returncode:
+        raise Missing(f"{name} failed with {child.returncode}: {last}")
+    return lines
 
 
 # ---- bare loops ------------------------------------------------------------------------------------------------------
