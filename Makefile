@@ -79,11 +79,16 @@ demo: build venv ## observe the microscopy campaign; ONCE=1 ends when it has
 	$(MIDA_VENV)/bin/python examples/microscopy/demo.py $(if $(ONCE),--once)
 
 .PHONY: bench
-bench: build venv ## measure the idle cost, freshness, the overhead on Dask and the speed into SQLite
+bench: build venv ## measure the idle cost, freshness, the overhead on Dask and the speed into the stores
 	$(MIDA_VENV)/bin/python tools/footprint.py bin/otelcol-mida distributions/otelcol-mida/laptop.yaml
 	$(MIDA_VENV)/bin/python bench/freshness.py
 	$(MIDA_VENV)/bin/python bench/dask_overhead.py $(BENCH_ARGS)
 	$(GO) test -run '^$$' -bench . -benchtime 3x -timeout 20m $(BENCH_PACKAGES)
+	$(MIDA_VENV)/bin/python bench/stores.py $(STORES_ARGS)
+
+.PHONY: bench-stores
+bench-stores: build venv ## measure the speed into SQLite, OpenSearch and Elasticsearch, beside others; STORES_ARGS=--help
+	$(MIDA_VENV)/bin/python bench/stores.py $(STORES_ARGS)
 
 ##@ test
 

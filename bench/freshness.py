@@ -1,10 +1,10 @@
 """Measure how soon a change of state is an answer, and what that costs the collector, at several rates of events.
 
 A process with the recorder of the Dask plugins tells of tasks: each is submitted, and finished a quarter of a second
-later, which are two events. A collector reads its journal and writes into SQLite. Each rate is run twice: once alone,
-for the collector's CPU time and the events in a transaction, and once while queries ask every 25 ms for the next tasks
-to finish. Freshness is the time from the end of such a task, by the clock of the process that recorded it, to the
-answer that has it.
+later, which are two events. A collector reads its journal and writes into SQLite, or into a search server (--store).
+Each rate is run twice: once alone, for the collector's CPU time and the events in a transaction, and once while queries
+ask every 25 ms for the next tasks to finish. Freshness is the time from the end of such a task, by the clock of the
+process that recorded it, to the answer that has it.
 
 At the end of a run the view must hold every task as submitted and finished and the observer must be complete, else the
 numbers are void and the exit code is 1. That a recorder cannot keep up with a rate shows in what it wrote.
@@ -13,6 +13,7 @@ numbers are void and the exit code is 1. That a recorder cannot keep up with a r
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.client
 import json
 import os
@@ -172,6 +173,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rates", type=float, nargs="+", default=[10, 1_000, 10_000], help="events a second")
     parser.add_argument("--seconds", type=float, default=5, help="length of each of two runs a rate (default: 5)")
+    parser.add_argument("--store", choices=["sqlite", "opensearch", "elasticsearch"], default="sqlite")
     parser.add_argument("--config", action="append", default=[], type=Path, help="more configuration of the collector")
     parser.add_argument("--generate", nargs=4, metavar=("RATE", "SECONDS", "SCOPE", "JOURNAL"), help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -184,14 +186,23 @@ def main() -> int:
 
     base = ROOT / "distributions" / "otelcol-mida"
     print(
-        f"freshness, SQLite, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n"
+        f"freshness, {args.store}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n"
         f"{'events/s':>10}{'written/s':>11}{'p50, ms':>9}{'p95, ms':>9}{'most':>7}{'samples':>9}"
         f"{'CPU, µs/event':>15}{'CPU, %':>8}{'events/commit':>15}"
     )
     with tempfile.TemporaryDirectory(prefix="mida-bench-") as directory:
         work = Path(directory)
-        configs = [base / "laptop.yaml", base / "metrics.yaml", *(p.resolve() for p in args.config)]
-        with Collector(work, configs) as collector:
+        configs = [base / "laptop.yaml", base / "metrics.yaml"]
+        with contextlib.ExitStack() as stack:
+            env = {}
+            if args.store != "sqlite":
+                from support.servers import SearchServer
+
+                server = stack.enter_context(SearchServer(args.store, work / args.store).start())
+                configs.append(base / "elasticsearch.yaml")
+                env["MIDA_ELASTICSEARCH"] = server.url
+            configs += [p.resolve() for p in args.config]
+            collector = stack.enter_context(Collector(work, configs, env=env))
             try:
                 for rate in args.rates:
                     alone = run(collector, rate, args.seconds, probe=False)
