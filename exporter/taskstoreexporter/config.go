@@ -16,9 +16,12 @@ type Config struct {
 	// Store is the name of a store of the taskstore extension.
 	Store string `mapstructure:"store"`
 	// QueueConfig is the queue in front of the store. Its defaults keep the acknowledgement: a sender hears nil only after
-	// the commit (wait_for_result), and waits when the queue is full (block_on_overflow). Senders that wait together
-	// share a transaction of the store; num_consumers bounds how many do.
+	// the commit (wait_for_result), and waits when the queue is full (block_on_overflow). Requests that come while the store
+	// writes others go together in its next write; num_consumers bounds how many do.
 	QueueConfig configoptional.Optional[exporterhelper.QueueBatchConfig] `mapstructure:"sending_queue"`
+	// MaxEvents bounds the events that are made ready for the store and written at a time, over all requests; further
+	// requests wait. A larger request goes alone.
+	MaxEvents int64 `mapstructure:"max_events"`
 	// BackOffConfig says how a failed write is tried again: for ever by default (max_elapsed_time: 0).
 	BackOffConfig configretry.BackOffConfig `mapstructure:"retry_on_failure"`
 	// AllowDataLoss permits settings of the queue and the retries with which a sender hears nil before the commit, or
@@ -29,7 +32,11 @@ type Config struct {
 }
 
 const (
-	defaultConsumers    = 32
+	// Many small requests make one large write only if many are let through at a time; of large ones, max_events lets
+	// through fewer.
+	defaultConsumers    = 256
+	defaultMaxEvents    = 100_000
+	mostMaxEvents       = 10_000_000
 	defaultInitialRetry = 200 * time.Millisecond
 	defaultMaxRetry     = 5 * time.Second
 )
@@ -41,7 +48,7 @@ func createDefaultConfig() component.Config {
 	queue.NumConsumers = defaultConsumers
 	retry := configretry.NewDefaultBackOffConfig()
 	retry.InitialInterval, retry.MaxInterval, retry.MaxElapsedTime = defaultInitialRetry, defaultMaxRetry, 0
-	return &Config{QueueConfig: configoptional.Some(queue), BackOffConfig: retry}
+	return &Config{QueueConfig: configoptional.Some(queue), MaxEvents: defaultMaxEvents, BackOffConfig: retry}
 }
 
 // Validate refuses what breaks the acknowledgement unless that is asked for.
@@ -49,6 +56,9 @@ func (c *Config) Validate() error {
 	var errs []error
 	if c.Store == "" {
 		errs = append(errs, errors.New("store: empty; want the name of a store of the taskstore extension, such as main"))
+	}
+	if c.MaxEvents < 1 || c.MaxEvents > mostMaxEvents {
+		errs = append(errs, fmt.Errorf("max_events: %d; want 1 to %d", c.MaxEvents, mostMaxEvents))
 	}
 	if !c.AllowDataLoss {
 		errs = append(errs, c.checkAcknowledgement())

@@ -1,6 +1,7 @@
 package taskstoreexporter
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,6 +24,13 @@ func TestDefaultsKeepTheAcknowledgement(t *testing.T) {
 	require.NoError(t, load(t, map[string]any{"store": "main"}))
 	require.NoError(t, load(t, map[string]any{"store": "main", "sending_queue": map[string]any{"enabled": false}}))
 	require.NoError(t, load(t, map[string]any{"store": "main", "sending_queue": map[string]any{"num_consumers": 4}}))
+	require.NoError(t, load(t, map[string]any{"store": "main", "max_events": 1}))
+}
+
+func TestBounds(t *testing.T) {
+	for _, n := range []int{-1, 0, mostMaxEvents + 1} {
+		require.ErrorContains(t, load(t, map[string]any{"store": "main", "max_events": n}), fmt.Sprintf("max_events: %d; want 1 to 10000000", n))
+	}
 }
 
 func TestValidate(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/otelcol-mida/otelcol-mida/exporter/taskstoreexporter/internal/metadata"
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
@@ -23,6 +24,7 @@ type writer struct {
 	config    *Config
 	log       *zap.Logger
 	telemetry *metadata.TelemetryBuilder
+	room      *semaphore.Weighted // of events on their way to the store
 
 	store    store.Writer
 	provider store.Provider
@@ -44,6 +46,11 @@ func (w *writer) shutdown(context.Context) error {
 
 // consume writes one request. Every error is one to try again: what can never be stored is a dead letter, and no error.
 func (w *writer) consume(ctx context.Context, logs plog.Logs) error {
+	size := min(int64(logs.LogRecordCount()), w.config.MaxEvents)
+	if err := w.room.Acquire(ctx, size); err != nil {
+		return fmt.Errorf("wait for the events before these: %w", err)
+	}
+	defer w.room.Release(size)
 	events, broken := task.FromLogs(logs)
 	started := time.Now()
 	rejected, err := w.store.Write(ctx, events)

@@ -46,12 +46,15 @@ func event(i int) *task.Event {
 	}
 }
 
-func newExporter(t testing.TB, h component.Host) exporter.Logs {
+func newExporter(t testing.TB, h component.Host, change ...func(*Config)) exporter.Logs {
 	factory := NewFactory()
 	cfg := factory.CreateDefaultConfig().(*Config)
 	cfg.Store = "main"
 	cfg.BackOffConfig.InitialInterval = 10 * time.Millisecond
 	cfg.BackOffConfig.MaxInterval = 20 * time.Millisecond
+	for _, c := range change {
+		c(cfg)
+	}
 	require.NoError(t, cfg.Validate())
 	e, err := factory.CreateLogs(t.Context(), exportertest.NewNopSettings(metadata.Type), cfg)
 	require.NoError(t, err)
@@ -60,8 +63,10 @@ func newExporter(t testing.TB, h component.Host) exporter.Logs {
 	return e
 }
 
+var everything = &query.Query{Limit: 1}
+
 func total(t testing.TB, s store.Store) int64 {
-	a, err := s.Query(t.Context(), &query.Query{Limit: 1})
+	a, err := s.Query(t.Context(), everything)
 	require.NoError(t, err)
 	return a.Total
 }

@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/exporterhelper"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/otelcol-mida/otelcol-mida/exporter/taskstoreexporter/internal/metadata"
 )
@@ -22,7 +23,7 @@ func createLogs(ctx context.Context, set exporter.Settings, config component.Con
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{config: cfg, log: set.Logger, telemetry: telemetry}
+	w := &writer{config: cfg, log: set.Logger, telemetry: telemetry, room: semaphore.NewWeighted(cfg.MaxEvents)}
 	return exporterhelper.NewLogs(ctx, set, cfg, w.consume,
 		exporterhelper.WithStart(w.start),
 		exporterhelper.WithShutdown(w.shutdown),

@@ -27,16 +27,21 @@ func (h host) GetExtensions() map[component.ID]component.Component { return h.ex
 // newHost starts the taskstore extension with the store "main" in a new directory.
 func newHost(t testing.TB) (component.Host, string) {
 	dir := t.TempDir()
+	return hostWith(t, taskstore.StoreConfig{SQLite: &taskstore.SQLiteConfig{Path: filepath.Join(dir, "mida.db")}}), dir
+}
+
+// hostWith starts the taskstore extension with a store "main".
+func hostWith(t testing.TB, sc taskstore.StoreConfig) component.Host {
 	factory := taskstore.NewFactory()
 	cfg := factory.CreateDefaultConfig().(*taskstore.Config)
-	cfg.Stores = map[string]taskstore.StoreConfig{"main": {SQLite: &taskstore.SQLiteConfig{Path: filepath.Join(dir, "mida.db")}}}
+	cfg.Stores = map[string]taskstore.StoreConfig{"main": sc}
 	require.NoError(t, cfg.Validate())
 	set := extensiontest.NewNopSettings(factory.Type())
 	ext, err := factory.Create(t.Context(), set, cfg)
 	require.NoError(t, err)
 	require.NoError(t, ext.Start(t.Context(), componenttest.NewNopHost()))
 	t.Cleanup(func() { require.NoError(t, ext.Shutdown(context.Background())) })
-	return host{map[component.ID]component.Component{set.ID: ext}}, dir
+	return host{map[component.ID]component.Component{set.ID: ext}}
 }
 
 // newLifecycleHost is the host of the generated tests.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"sort"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.uber.org/zap"
@@ -55,6 +56,11 @@ type SQLiteConfig struct {
 	CacheBytes int `mapstructure:"cache_bytes"`
 	// ColumnsBytes bounds the memory for the columns of fields that aggregations asked for. 0 = 67108864 (64 MiB).
 	ColumnsBytes int `mapstructure:"columns_bytes"`
+	// BatchEvents is the number of events from which on no further request joins a transaction. 0 = 20000.
+	BatchEvents int `mapstructure:"batch_events"`
+	// BatchWait is the most that a small transaction waits for senders that came together lately. Who writes alone never
+	// waits. 0 = 25ms.
+	BatchWait time.Duration `mapstructure:"batch_wait"`
 	// prevent unkeyed literal initialization
 	_ struct{}
 }
@@ -135,6 +141,7 @@ func (c *SQLiteConfig) options() sqlite.Options {
 	return sqlite.Options{
 		Path: c.Path, Synchronous: sqlite.Synchronous(c.Synchronous), NetworkFilesystem: sqlite.NetworkMode(c.NetworkFilesystem),
 		MaxTaskBytes: c.MaxTaskBytes, Readers: c.Readers, CacheBytes: c.CacheBytes, ColumnsBytes: c.ColumnsBytes,
+		BatchEvents: c.BatchEvents, BatchWait: c.BatchWait,
 	}
 }
 

@@ -42,6 +42,8 @@ type ElasticsearchConfig struct {
 	MaxTaskBytes int `mapstructure:"max_task_bytes"`
 	// CacheBytes bounds the memory for the states of tasks that were written lately. 0 = 67108864 (64 MiB).
 	CacheBytes int `mapstructure:"cache_bytes"`
+	// BatchEvents is the number of events from which on no further request joins those that are written together. 0 = 20000.
+	BatchEvents int `mapstructure:"batch_events"`
 	// prevent unkeyed literal initialization
 	_ struct{}
 }
@@ -53,7 +55,7 @@ func (c *ElasticsearchConfig) options() elastic.Options {
 	return elastic.Options{
 		Endpoints: c.Endpoints, IndexPrefix: c.IndexPrefix, Username: c.Username, Password: string(c.Password), APIKey: string(c.APIKey),
 		RequestTimeout: c.RequestTimeout, BulkBytes: c.BulkBytes, BulkRequests: c.BulkRequests, FieldBudget: c.FieldBudget,
-		MaxTaskBytes: c.MaxTaskBytes, CacheBytes: c.CacheBytes,
+		MaxTaskBytes: c.MaxTaskBytes, CacheBytes: c.CacheBytes, BatchEvents: c.BatchEvents,
 	}
 }
 

@@ -70,19 +70,43 @@ func (s *stores) keepWithin() {
 
 // observeCounters reports what the stores count themselves.
 func (s *stores) observeCounters() error {
+	each := func(report func(store.Counted, metric.ObserveOption)) {
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		for name, st := range s.open {
+			if c, ok := st.(store.Counted); ok {
+				report(c, metric.WithAttributes(attribute.String("store", name)))
+			}
+		}
+	}
 	observe := func(value func(store.Counters) int64) metric.Int64Callback {
 		return func(_ context.Context, o metric.Int64Observer) error {
-			s.mu.RLock()
-			defer s.mu.RUnlock()
-			for name, st := range s.open {
-				if c, ok := st.(store.Counted); ok {
-					o.Observe(value(c.Counters()), metric.WithAttributes(attribute.String("store", name)))
-				}
-			}
+			each(func(c store.Counted, of metric.ObserveOption) { o.Observe(value(c.Counters()), of) })
 			return nil
 		}
 	}
+	batch := func(value func(store.Batch) int64) metric.Int64Callback {
+		return func(_ context.Context, o metric.Int64Observer) error {
+			each(func(c store.Counted, of metric.ObserveOption) {
+				if b, ok := c.LastBatch(); ok {
+					o.Observe(value(b), of)
+				}
+			})
+			return nil
+		}
+	}
+	interval := func(_ context.Context, o metric.Float64Observer) error {
+		each(func(c store.Counted, of metric.ObserveOption) {
+			if b, ok := c.LastBatch(); ok {
+				o.Observe(b.Interval.Seconds(), of)
+			}
+		})
+		return nil
+	}
 	return errors.Join(
+		s.telemetry.RegisterTaskstoreBatchEventsCallback(batch(func(b store.Batch) int64 { return b.Events })),
+		s.telemetry.RegisterTaskstoreBatchRequestsCallback(batch(func(b store.Batch) int64 { return b.Calls })),
+		s.telemetry.RegisterTaskstoreBatchIntervalCallback(interval),
 		s.telemetry.RegisterTaskstoreTasksChangedCallback(observe(func(c store.Counters) int64 { return c.TasksChanged })),
 		s.telemetry.RegisterTaskstoreTasksUnchangedCallback(observe(func(c store.Counters) int64 { return c.TasksUnchanged })),
 		s.telemetry.RegisterTaskstoreTransactionsCallback(observe(func(c store.Counters) int64 { return c.Transactions })),

@@ -99,8 +99,9 @@ func TestCounters(t *testing.T) {
 	ext := start(t, &Config{Stores: map[string]StoreConfig{"main": sqliteAt(filepath.Join(t.TempDir(), "a.db"))}}, tel)
 	s, _, err := store.FromHost(host{ext}, "main")
 	require.NoError(t, err)
-	for range 2 {
-		_, err = s.Write(t.Context(), []*task.Event{{Name: task.EventFinished, Kind: "k", Key: "1", Attempt: task.NoAttempt}})
+	same := task.Event{Name: task.EventFinished, Kind: "k", Key: "1", Attempt: task.NoAttempt}
+	for _, events := range [][]*task.Event{{&same}, {&same, &same, &same}} {
+		_, err = s.Write(t.Context(), events)
 		require.NoError(t, err)
 	}
 	changed := func(m metricdata.Metrics) int64 { return m.Data.(metricdata.Sum[int64]).DataPoints[0].Value }
@@ -111,6 +112,14 @@ func TestCounters(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, changed(m), name)
 	}
+	for name, want := range map[string]int64{"otelcol_taskstore_batch_events": 3, "otelcol_taskstore_batch_requests": 1} {
+		m, err := tel.GetMetric(name)
+		require.NoError(t, err)
+		require.Equal(t, want, m.Data.(metricdata.Gauge[int64]).DataPoints[0].Value, name)
+	}
+	m, err := tel.GetMetric("otelcol_taskstore_batch_interval")
+	require.NoError(t, err)
+	require.Positive(t, m.Data.(metricdata.Gauge[float64]).DataPoints[0].Value)
 }
 
 func letters(t *testing.T, path string) (out []map[string]any) {
@@ -188,6 +197,9 @@ func TestValidate(t *testing.T) {
 		{"stores: {main: {sqlite: {path: ''}}}", "stores::main::sqlite::path: empty"},
 		{"stores: {main: {sqlite: {path: x, synchronous: off}}}", `stores::main::sqlite::synchronous: "off"; want "full" or "normal"`},
 		{"stores: {a: {sqlite: {path: x}}, b: {sqlite: {path: ./x}}}", `stores::b::sqlite::path: "./x" is also the path of store "a"`},
+		{"stores: {main: {sqlite: {path: x, batch_events: -1}}}", "stores::main::sqlite::batch_events: -1"},
+		{"stores: {main: {sqlite: {path: x, batch_wait: 5s}}}", "stores::main::sqlite::batch_wait: 5s"},
+		{"stores: {main: {elasticsearch: {endpoints: ['http://x'], batch_events: -1}}}", "stores::main::elasticsearch::batch_events: -1"},
 		{"{stores: {main: {sqlite: {path: x}}}, dead_letters: {max_bytes: -1}}", "dead_letters::max_bytes: -1"},
 		{"stores: {main: {sqlite: {path: x}, retention: {max_age: 1h}}}", "stores::main::retention::max_age: 1h0m0s; want at least keep_recent, which is 24h0m0s"},
 		{"stores: {main: {sqlite: {path: x}, retention: {max_age: -1h}}}", "stores::main::retention::max_age: -1h0m0s; want a time"},

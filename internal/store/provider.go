@@ -69,4 +69,8 @@ type Counters struct {
 }
 
 // Counted is a store that counts.
-type Counted interface{ Counters() Counters }
+type Counted interface {
+	Counters() Counters
+	// LastBatch returns what the last write held, false before the first.
+	LastBatch() (Batch, bool)
+}

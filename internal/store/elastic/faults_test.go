@@ -277,6 +277,7 @@ func TestValidate(t *testing.T) {
 		{Options{Endpoints: []string{"http://x"}, Username: "ada"}, "username: given without password"},
 		{Options{Endpoints: []string{"http://x"}, Username: "ada", Password: "p", APIKey: "k"}, "api_key: given together"},
 		{Options{Endpoints: []string{"http://x"}, BulkBytes: -1}, "bulk_bytes: -1; want 0"},
+		{Options{Endpoints: []string{"http://x"}, BatchEvents: 2_000_000}, "batch_events: 2000000; want 0 (the default) to 1000000"},
 		{Options{Endpoints: []string{"http://x"}, RequestTimeout: -1}, "request_timeout: -1ns"},
 	} {
 		_, err := Open(tc.o)

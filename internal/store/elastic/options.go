@@ -36,6 +36,9 @@ type Options struct {
 	MaxTaskBytes int
 	// CacheBytes bounds the memory for states that were written lately. Default: 64 MiB.
 	CacheBytes int
+	// BatchEvents is the number of events from which on no further call joins those that are written together.
+	// Default: 20,000.
+	BatchEvents int
 	// Logger says what goes on. Default: nothing is said.
 	Logger *zap.Logger
 }
@@ -51,6 +54,8 @@ const (
 	maxFieldBudget      = 10_000
 	defaultTaskBytes    = 16 << 20
 	defaultCacheBytes   = 64 << 20
+	defaultBatchEvents  = 20_000
+	maxBatchEvents      = 1_000_000
 	// Servers refuse requests of more than 100 MB, and a state may double when it is quoted.
 	maxTaskBytes = 40 << 20
 )
@@ -87,6 +92,7 @@ func (o Options) Validate() error {
 	}{
 		{"bulk_bytes", o.BulkBytes, 64 << 20}, {"bulk_requests", o.BulkRequests, 64}, {"field_budget", o.FieldBudget, maxFieldBudget},
 		{"max_task_bytes", o.MaxTaskBytes, maxTaskBytes}, {"cache_bytes", o.CacheBytes, 1 << 40},
+		{"batch_events", o.BatchEvents, maxBatchEvents},
 	} {
 		if n.value < 0 || n.value > n.max {
 			errs = append(errs, fmt.Errorf("%s: %d; want 0 (the default) to %d", n.key, n.value, n.max))
@@ -114,6 +120,7 @@ func (o Options) withDefaults() Options {
 	o.FieldBudget = cmp.Or(o.FieldBudget, defaultFieldBudget)
 	o.MaxTaskBytes = cmp.Or(o.MaxTaskBytes, defaultTaskBytes)
 	o.CacheBytes = cmp.Or(o.CacheBytes, defaultCacheBytes)
+	o.BatchEvents = cmp.Or(o.BatchEvents, defaultBatchEvents)
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}

@@ -34,6 +34,7 @@ type Store struct {
 
 	tasksChanged, tasksUnchanged, transactions atomic.Int64
 	conflicts, retries, spilled                atomic.Int64
+	batches                                    store.Batches
 
 	// Of the writer alone.
 	states *stateCache
@@ -75,6 +76,9 @@ func (s *Store) Counters() store.Counters {
 		Conflicts: s.conflicts.Load(), Retries: s.retries.Load(), FieldsSpilled: s.spilled.Load(),
 	}
 }
+
+// LastBatch implements store.Counted.
+func (s *Store) LastBatch() (store.Batch, bool) { return s.batches.Last() }
 
 // enter admits a call; leave ends it. Close waits for all of them.
 func (s *Store) enter(ctx context.Context) error {

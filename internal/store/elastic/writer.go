@@ -2,14 +2,12 @@ package elastic
 
 import (
 	"context"
+	"time"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
 	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
-
-// maxGroup bounds the events that are written together.
-const maxGroup = 20_000
 
 // call is one Write, or something else that must not run beside the writer.
 type call struct {
@@ -134,7 +132,8 @@ func (s *Store) serve(first *call) (alone *call) {
 		err = first.special(s.alive)
 		s.forget()
 	} else {
-		for events := first.batch.Events; events < maxGroup; {
+		events := first.batch.Events
+		for events < s.opts.BatchEvents {
 			more := s.waiting()
 			if more == nil {
 				break
@@ -148,6 +147,8 @@ func (s *Store) serve(first *call) (alone *call) {
 		}
 		if err = s.writeGroup(s.alive, calls); err != nil {
 			s.forget()
+		} else {
+			s.batches.Wrote(events, len(calls), time.Now())
 		}
 	}
 	for _, c := range calls {

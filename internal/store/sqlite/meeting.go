@@ -5,6 +5,8 @@ import "time"
 // meeting lets senders that write at the same time meet in one transaction, as a commit costs the same for few events and
 // for many, and a task that starts and ends in one is written once. Whoever writes alone never waits.
 type meeting struct {
+	longest time.Duration // the most that a group waits
+
 	crowd  int // how many calls came together lately: those of one transaction and those that waited behind it
 	missed int // transactions since then at which fewer came
 	took   time.Duration
@@ -14,7 +16,6 @@ type meeting struct {
 
 const (
 	minMeeting    = 5 * time.Millisecond
-	maxMeeting    = 25 * time.Millisecond
 	maxMissed     = 2           // after so many, who comes alone waits for nobody
 	smallGroup    = 64          // events from which on to wait costs more than a commit of its own
 	crowdDisperse = time.Second // after this long, senders that came together have gone their ways
@@ -47,7 +48,7 @@ func (m *meeting) patience(calls, events int, now time.Time) time.Duration {
 		return 0
 	}
 	if m.until.IsZero() {
-		m.until = now.Add(min(max(m.took, minMeeting), maxMeeting))
+		m.until = now.Add(min(max(m.took, minMeeting), m.longest))
 	}
 	return m.until.Sub(now)
 }

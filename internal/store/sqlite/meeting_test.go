@@ -8,7 +8,7 @@ import (
 )
 
 func TestMeeting(t *testing.T) {
-	var m meeting
+	m := meeting{longest: defaultBatchWait}
 	now := time.Unix(1_000, 0)
 	require.Zero(t, m.patience(1, 10, now), "nobody is known yet")
 
@@ -24,7 +24,7 @@ func TestMeeting(t *testing.T) {
 
 	m.stored(3, 0, time.Minute, now)
 	require.Zero(t, m.patience(1, 10, now.Add(2*crowdDisperse)), "that was long ago")
-	require.Equal(t, maxMeeting, m.patience(1, 10, now.Add(time.Millisecond)))
+	require.Equal(t, defaultBatchWait, m.patience(1, 10, now.Add(time.Millisecond)))
 
 	for range maxMissed {
 		m.stored(1, 0, time.Millisecond, now)
@@ -35,7 +35,7 @@ func TestMeeting(t *testing.T) {
 }
 
 func TestMeetingTakesWhoComes(t *testing.T) {
-	m := meeting{}
+	m := meeting{longest: defaultBatchWait}
 	m.stored(1, 1, 0, time.Now())
 	queue := make(chan *call, 1)
 	first := &call{}

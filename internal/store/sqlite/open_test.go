@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -234,6 +235,10 @@ func TestOptions(t *testing.T) {
 		{Options{Path: "x", Readers: -1}, "readers: -1"},
 		{Options{Path: "x", CacheBytes: -1}, "cache_bytes: -1"},
 		{Options{Path: "x", ColumnsBytes: 5}, "columns_bytes: 5"},
+		{Options{Path: "x", BatchEvents: -1}, "batch_events: -1; want at least 1"},
+		{Options{Path: "x", BatchEvents: 2_000_000}, "batch_events: 2000000; want at most 1000000"},
+		{Options{Path: "x", BatchWait: time.Minute}, "batch_wait: 1m0s; want 1ms to 1s, or 0 for 25ms"},
+		{Options{Path: "x", BatchWait: -1}, "batch_wait: -1ns"},
 	} {
 		require.ErrorContains(t, tc.options.Validate(), tc.want)
 	}

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -47,6 +48,10 @@ type Options struct {
 	CacheBytes int
 	// ColumnsBytes bounds the memory for the columns of queried fields; 0 = 64 MiB.
 	ColumnsBytes int
+	// BatchEvents is the number of events from which on no further call joins a transaction; 0 = 20,000.
+	BatchEvents int
+	// BatchWait is the most that a small transaction waits for calls that came together with it lately; 0 = 25 ms.
+	BatchWait time.Duration
 	// Logger is for what people should know; nil = none.
 	Logger *zap.Logger
 }
@@ -56,6 +61,12 @@ const (
 	defaultReaders      = 4
 	defaultCacheBytes   = 16 << 20
 	defaultColumnsBytes = 64 << 20
+	// So that one failure does not undo too much, and readers see progress.
+	defaultBatchEvents = 20_000
+	maxBatchEvents     = 1_000_000
+	defaultBatchWait   = 25 * time.Millisecond
+	minBatchWait       = time.Millisecond
+	maxBatchWait       = time.Second
 )
 
 // Validate checks the options, naming the key of the configuration.
@@ -82,11 +93,17 @@ func (o Options) Validate() error {
 		least int
 	}{
 		{"max_task_bytes", o.MaxTaskBytes, 1 << 10}, {"readers", o.Readers, 1}, {"cache_bytes", o.CacheBytes, 1 << 10},
-		{"columns_bytes", o.ColumnsBytes, 1 << 10},
+		{"columns_bytes", o.ColumnsBytes, 1 << 10}, {"batch_events", o.BatchEvents, 1},
 	} {
 		if n.value != 0 && n.value < n.least {
 			return fmt.Errorf("%s: %d; want at least %d, or 0 for the default", n.key, n.value, n.least)
 		}
+	}
+	if o.BatchEvents > maxBatchEvents {
+		return fmt.Errorf("batch_events: %d; want at most %d", o.BatchEvents, maxBatchEvents)
+	}
+	if o.BatchWait != 0 && (o.BatchWait < minBatchWait || o.BatchWait > maxBatchWait) {
+		return fmt.Errorf("batch_wait: %s; want %s to %s, or 0 for %s", o.BatchWait, minBatchWait, maxBatchWait, defaultBatchWait)
 	}
 	return nil
 }
@@ -109,6 +126,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ColumnsBytes == 0 {
 		o.ColumnsBytes = defaultColumnsBytes
+	}
+	if o.BatchEvents == 0 {
+		o.BatchEvents = defaultBatchEvents
+	}
+	if o.BatchWait == 0 {
+		o.BatchWait = defaultBatchWait
 	}
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()

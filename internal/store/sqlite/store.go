@@ -40,6 +40,7 @@ type Store struct {
 	closed bool
 
 	tasksChanged, tasksUnchanged, transactions atomic.Int64
+	batches                                    store.Batches
 
 	// Of the writer alone.
 	session *session
@@ -53,7 +54,10 @@ type Store struct {
 	rewritten bool
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store   = (*Store)(nil)
+	_ store.Counted = (*Store)(nil)
+)
 
 // Open opens the database, makes or migrates it, and keeps others away from it until Close.
 func Open(ctx context.Context, opts Options) (*Store, error) {
@@ -79,6 +83,7 @@ func open(ctx context.Context, opts Options, network func(dir string) (string, e
 	s := &Store{
 		opts: opts, path: path, log: opts.Logger, queue: make(chan *call, 64), writerDone: make(chan struct{}),
 		states: newStateCache(opts.CacheBytes), ranges: map[observerKey]*seqRanges{}, loose: map[string]bool{},
+		meet: meeting{longest: opts.BatchWait},
 	}
 	if fs != "" {
 		if opts.NetworkFilesystem == Refuse {
@@ -180,6 +185,9 @@ func (s *Store) Counters() store.Counters {
 		TasksChanged: s.tasksChanged.Load(), TasksUnchanged: s.tasksUnchanged.Load(), Transactions: s.transactions.Load(),
 	}
 }
+
+// LastBatch implements store.Counted.
+func (s *Store) LastBatch() (store.Batch, bool) { return s.batches.Last() }
 
 // enter admits a call; leave ends it. Close waits for all of them.
 func (s *Store) enter() error {

@@ -16,9 +16,6 @@ import (
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
-// maxGroup bounds the events of one transaction, so that one failure does not undo too much and readers see progress.
-const maxGroup = 20_000
-
 // ErrClosed is the error of calls on a closed store.
 var ErrClosed = errors.New("store is closed")
 
@@ -81,7 +78,7 @@ func (s *Store) serve(first *call) (alone *call) {
 		s.forget()
 	} else {
 		group := first.batch
-		for group.events < maxGroup {
+		for group.events < s.opts.BatchEvents {
 			more := s.meet.next(s.queue, len(calls), group.events)
 			if more == nil {
 				break
@@ -95,7 +92,11 @@ func (s *Store) serve(first *call) (alone *call) {
 		}
 		began := time.Now()
 		err = s.store(group)
-		s.meet.stored(len(calls), len(s.queue), time.Since(began), time.Now())
+		now := time.Now()
+		s.meet.stored(len(calls), len(s.queue), now.Sub(began), now)
+		if err == nil {
+			s.batches.Wrote(group.events, len(calls), now)
+		}
 	}
 	for _, c := range calls {
 		c.err = err

@@ -64,7 +64,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	var err, errs error
 	builder.ExporterTaskstoreBatchEvents, err = builder.meter.Int64Gauge(
 		"otelcol_exporter_taskstore_batch_events",
-		metric.WithDescription("Events of the last write that the store committed. A transaction holds those of all writes that met. [Alpha]"),
+		metric.WithDescription("Events of the last request that the store committed. taskstore_batch_events is what was written together. [Alpha]"),
 		metric.WithUnit("{event}"),
 	)
 	errs = errors.Join(errs, err)

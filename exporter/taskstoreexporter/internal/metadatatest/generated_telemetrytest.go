@@ -24,7 +24,7 @@ func NewSettings(tt *componenttest.Telemetry) exporter.Settings {
 func AssertEqualExporterTaskstoreBatchEvents(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_exporter_taskstore_batch_events",
-		Description: "Events of the last write that the store committed. A transaction holds those of all writes that met. [Alpha]",
+		Description: "Events of the last request that the store committed. taskstore_batch_events is what was written together. [Alpha]",
 		Unit:        "{event}",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,

@@ -28,6 +28,9 @@ type TelemetryBuilder struct {
 	meter                       metric.Meter
 	mu                          sync.Mutex
 	registrations               []metric.Registration
+	TaskstoreBatchEvents        metric.Int64ObservableGauge
+	TaskstoreBatchInterval      metric.Float64ObservableGauge
+	TaskstoreBatchRequests      metric.Int64ObservableGauge
 	TaskstoreConflicts          metric.Int64ObservableCounter
 	TaskstoreDeadLetters        metric.Int64Counter
 	TaskstoreDeadLettersDropped metric.Int64Counter
@@ -49,6 +52,51 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterTaskstoreBatchEventsCallback sets callback for observable TaskstoreBatchEvents metric.
+func (builder *TelemetryBuilder) RegisterTaskstoreBatchEventsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.TaskstoreBatchEvents, obs: o})
+		return nil
+	}, builder.TaskstoreBatchEvents)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterTaskstoreBatchIntervalCallback sets callback for observable TaskstoreBatchInterval metric.
+func (builder *TelemetryBuilder) RegisterTaskstoreBatchIntervalCallback(cb metric.Float64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerFloat64{inst: builder.TaskstoreBatchInterval, obs: o})
+		return nil
+	}, builder.TaskstoreBatchInterval)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterTaskstoreBatchRequestsCallback sets callback for observable TaskstoreBatchRequests metric.
+func (builder *TelemetryBuilder) RegisterTaskstoreBatchRequestsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.TaskstoreBatchRequests, obs: o})
+		return nil
+	}, builder.TaskstoreBatchRequests)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
 }
 
 // RegisterTaskstoreConflictsCallback sets callback for observable TaskstoreConflicts metric.
@@ -151,6 +199,16 @@ func (oi *observerInt64) Observe(value int64, opts ...metric.ObserveOption) {
 	oi.obs.ObserveInt64(oi.inst, value, opts...)
 }
 
+type observerFloat64 struct {
+	embedded.Float64Observer
+	inst metric.Float64Observable
+	obs  metric.Observer
+}
+
+func (oi *observerFloat64) Observe(value float64, opts ...metric.ObserveOption) {
+	oi.obs.ObserveFloat64(oi.inst, value, opts...)
+}
+
 // Shutdown unregister all registered callbacks for async instruments.
 func (builder *TelemetryBuilder) Shutdown() {
 	builder.mu.Lock()
@@ -169,6 +227,24 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.TaskstoreBatchEvents, err = builder.meter.Int64ObservableGauge(
+		"otelcol_taskstore_batch_events",
+		metric.WithDescription("Events of the last write. Requests that came while another write was on its way went together. [Alpha]"),
+		metric.WithUnit("{event}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.TaskstoreBatchInterval, err = builder.meter.Float64ObservableGauge(
+		"otelcol_taskstore_batch_interval",
+		metric.WithDescription("Time from the end of the write before the last one to the end of the last one. [Alpha]"),
+		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.TaskstoreBatchRequests, err = builder.meter.Int64ObservableGauge(
+		"otelcol_taskstore_batch_requests",
+		metric.WithDescription("Requests that the last write held. [Alpha]"),
+		metric.WithUnit("{request}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.TaskstoreConflicts, err = builder.meter.Int64ObservableCounter(
 		"otelcol_taskstore_conflicts",
 		metric.WithDescription("Documents that another collector had changed, so that they were read and merged again (stores in a cluster). [Alpha]"),

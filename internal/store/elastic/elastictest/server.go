@@ -54,7 +54,7 @@ type server struct {
 
 // Run runs the tests of a package, and ends the servers that they used.
 func (s *Servers) Run(m *testing.M) int {
-	defer s.stop()
+	defer s.Stop()
 	return m.Run()
 }
 
@@ -192,7 +192,8 @@ func healthy(url string) error {
 	return nil
 }
 
-func (s *Servers) stop() {
+// Stop ends the servers, for a package whose TestMain is not its own; Run does it for the others.
+func (s *Servers) Stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.running {
