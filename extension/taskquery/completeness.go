@@ -84,10 +84,14 @@ func runsInView(ctx context.Context, st store.Store, campaign string) (found com
 	if err != nil {
 		return found, err
 	}
-	found.Used, found.Generated = 0, 0
+	found.Used, found.Generated, found.Each = 0, 0, make(map[string][2]int64, len(docs))
 	for _, doc := range docs {
-		found.Used += leaves(doc["used"])
-		found.Generated += leaves(doc["generated"])
+		used, generated := leaves(doc["used"]), leaves(doc["generated"])
+		found.Used += used
+		found.Generated += generated
+		if id, ok := doc["task_id"].(string); ok {
+			found.Each[id] = [2]int64{used, generated}
+		}
 	}
 	return found, nil
 }

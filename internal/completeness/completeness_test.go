@@ -176,6 +176,29 @@ func TestLogWitnesses(t *testing.T) {
 	assert.Contains(t, ended[1].Detail, `rule "saved"`)
 }
 
+// Of few runs it is said which one is not there, or lacks something; the observer is named always.
+func TestMLflowRunsAreNamed(t *testing.T) {
+	each := map[string]any{"a": []any{int64(2), int64(3)}, "b": []any{int64(2), int64(3)}}
+	list := []store.Checkpoint{{Observer: "mlflow-1", Host: "node-1", Final: true, At: 1, Record: map[string]any{"witness": map[string]any{
+		"mlflow": map[string]any{"database": "/mlflow.db", "runs": int64(2), "used": int64(4), "generated": int64(6), "each": each},
+	}}}}
+	missing := func(view RunsInView) (out []string) {
+		for _, w := range Compare(list, view, now).Witnesses {
+			if w.State == Missing {
+				out = append(out, w.Detail)
+			}
+		}
+		return out
+	}
+	assert.Empty(t, missing(RunsInView{Runs: 2, Used: 4, Generated: 6, Each: map[string][2]int64{"a": {2, 3}, "b": {2, 3}}}))
+	assert.Equal(t, []string{"observer mlflow-1 on node-1; run b is not in the view"},
+		missing(RunsInView{Runs: 1, Used: 2, Generated: 3, Each: map[string][2]int64{"a": {2, 3}}}))
+	assert.Equal(t, []string{"observer mlflow-1 on node-1; run a has 2 and 1 of 2 and 3"},
+		missing(RunsInView{Runs: 2, Used: 4, Generated: 4, Each: map[string][2]int64{"a": {2, 1}, "b": {2, 3}}}))
+	delete(list[0].Record["witness"].(map[string]any)["mlflow"].(map[string]any), "each")
+	assert.Equal(t, []string{"observer mlflow-1 on node-1"}, missing(RunsInView{Runs: 1, Used: 2, Generated: 3, Each: map[string][2]int64{"a": {2, 3}}}))
+}
+
 func TestMLflowWitnesses(t *testing.T) {
 	c := func(final bool, counted int64) []store.Checkpoint {
 		return []store.Checkpoint{{Final: final, At: 1, Record: map[string]any{"witness": map[string]any{"mlflow": map[string]any{

@@ -2,15 +2,17 @@ package completeness
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
 )
 
 // RunsInView is what the view holds of MLflow runs.
 type RunsInView struct {
-	Runs            int64 // of the campaign
-	Elsewhere       int64 // of other campaigns: people may have assigned them
-	Used, Generated int64 // leaves of those of the campaign; -1 = too many to count
+	Runs            int64               // of the campaign
+	Elsewhere       int64               // of other campaigns: people may have assigned them
+	Used, Generated int64               // leaves of those of the campaign; -1 = too many to count
+	Each            map[string][2]int64 // the same by run id; nil = too many to count
 }
 
 // Runs is the number of MLflow runs that the observers of a campaign sent; 0 = nothing to compare.
@@ -26,12 +28,16 @@ func mlflow(list []store.Checkpoint, view RunsInView) (out []Witness) {
 	sums := map[string]int64{}
 	counts, open, all := 0, false, map[string]bool{"used": true, "generated": true}
 	of := ""
+	var who, lost, poor []string // observers, runs that are not in the view, and runs of which it lacks something
 	for _, c := range list {
 		m := section(section(c.Record, "witness"), "mlflow")
 		if m == nil {
 			continue
 		}
 		counts++
+		who = append(who, named(c))
+		gone, less := lackingRuns(section(m, "each"), view.Each)
+		lost, poor = append(lost, gone...), append(poor, less...)
 		of = text(m["database"])
 		open = open || !c.Final
 		if v, ok := m["counted"]; ok {
@@ -39,6 +45,7 @@ func mlflow(list []store.Checkpoint, view RunsInView) (out []Witness) {
 			read.Found = min(read.Expected, number(m["read"]))
 			if read.Found < read.Expected {
 				read.State = lacking(c.Final)
+				read.Detail = named(c)
 			}
 			out = append(out, read)
 		}
@@ -59,7 +66,7 @@ func mlflow(list []store.Checkpoint, view RunsInView) (out []Witness) {
 	runs := Witness{What: "MLflow runs that were read, against runs in the view", Of: of, State: Complete, Expected: sums["runs"]}
 	runs.Found = min(view.Runs, runs.Expected)
 	if missing := runs.Expected - runs.Found; missing > 0 {
-		runs.State = Missing
+		runs.State, runs.Detail = Missing, listed(append(slices.Clone(who), lost...))
 		if view.Elsewhere >= missing {
 			runs.State = Unknown
 			runs.Detail = fmt.Sprintf("%d runs are in other campaigns, to which people may have assigned them", view.Elsewhere)
@@ -78,11 +85,41 @@ func mlflow(list []store.Checkpoint, view RunsInView) (out []Witness) {
 		}
 		w := Witness{What: f.what, Of: of, State: Complete, Expected: sums[f.key], Found: min(f.found, sums[f.key])}
 		if w.Found < w.Expected {
-			w.State = lacking(!open)
+			w.State, w.Detail = lacking(!open), listed(append(slices.Clone(who), poor...))
 		}
 		out = append(out, w)
 	}
 	return out
+}
+
+// named says which observer a checkpoint is of.
+func named(c store.Checkpoint) string {
+	if c.Host == "" {
+		return "observer " + c.Observer
+	}
+	return fmt.Sprintf("observer %s on %s", c.Observer, c.Host)
+}
+
+// lackingRuns names the runs that the view has not, and those of which it has less than was read. An observer of few runs
+// tells what it read of each.
+func lackingRuns(each map[string]any, view map[string][2]int64) (lost, poor []string) {
+	if view == nil {
+		return nil, nil
+	}
+	for _, id := range sortedKeys(each) {
+		counts, _ := each[id].([]any)
+		if len(counts) != 2 {
+			continue
+		}
+		used, generated := number(counts[0]), number(counts[1])
+		switch found, ok := view[id]; {
+		case !ok:
+			lost = append(lost, fmt.Sprintf("run %s is not in the view", id))
+		case found[0] < used || found[1] < generated:
+			poor = append(poor, fmt.Sprintf("run %s has %d and %d of %d and %d", id, found[0], found[1], used, generated))
+		}
+	}
+	return lost, poor
 }
 
 // lacking is the state of what is not there: while the observer goes on, it may be on its way.

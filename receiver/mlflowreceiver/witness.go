@@ -22,6 +22,24 @@ func (t *totals) add(s seen, by int64) {
 	t.generated += by * int64(s.generated)
 }
 
+// maxNamedRuns is the most runs whose leaves a checkpoint tells one by one, so that a missing one has a name. Of more, it
+// tells the sums alone.
+const maxNamedRuns = 100
+
+// named returns the leaves of each run, [used, generated], nil where the runs are too many or not all are known.
+func (k *keeper) named() map[string]any {
+	if k.totals.captured > maxNamedRuns || k.totals.unknown > 0 || len(k.runs) > 2*maxNamedRuns {
+		return nil
+	}
+	each := make(map[string]any, k.totals.captured)
+	for id, s := range k.runs {
+		if s.content != notCaptured {
+			each[id] = []any{int64(s.used), int64(s.generated)}
+		}
+	}
+	return each
+}
+
 // witness holds, as of the last poll, what the checkpoints say; another goroutine makes them.
 type witness struct {
 	record atomic.Pointer[map[string]any]
@@ -35,6 +53,9 @@ func (w *witness) polled(database string, k *keeper, counted int64) {
 	}
 	if k.totals.unknown == 0 {
 		m["used"], m["generated"] = k.totals.used, k.totals.generated
+	}
+	if each := k.named(); len(each) > 0 {
+		m["each"] = each
 	}
 	w.record.Store(&m)
 }

@@ -2,6 +2,7 @@ package mlflowreceiver
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -34,10 +35,17 @@ func TestTotalsFollowTheRuns(t *testing.T) {
 	assert.Equal(t, seen{light: 1, content: 5, used: -1, generated: -1}, again.runs["c"])
 	var w witness
 	assert.Nil(t, w.get())
+	w.polled("/mlflow.db", k, -1)
+	assert.Equal(t, map[string]any{"a": []any{int64(2), int64(6)}, "b": []any{int64(1), int64(1)}}, w.get()["mlflow"].(map[string]any)["each"])
 	w.polled("/mlflow.db", again, -1)
 	assert.NotContains(t, w.get()["mlflow"], "used", "no sum where one run is not known")
 	again.put("c", seen{light: 1, content: 5, used: 1, generated: 1})
 	w.polled("/mlflow.db", again, 4)
 	assert.EqualValues(t, 4, w.get()["mlflow"].(map[string]any)["counted"])
 	assert.Contains(t, w.get()["mlflow"], "used")
+	for i := range maxNamedRuns {
+		again.put(fmt.Sprint("many ", i), seen{light: 1, content: 5, used: 1, generated: 1})
+	}
+	w.polled("/mlflow.db", again, 4)
+	assert.NotContains(t, w.get()["mlflow"], "each", "of many runs only sums")
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from support.observed import demo_collector
 from support.poll import until
 
 SCRIPTS = Path(__file__).resolve().parent / "scripts"
+ONLY_MLFLOW = {"service": {"pipelines": {"logs": {"receivers": ["mlflow"]}}}}
 ONLY_DASK = {"service": {"pipelines": {"logs": {"receivers": ["dask"]}}}}
 PATIENCE = 90
 
@@ -253,3 +255,73 @@ def test_a_broken_log_rule(tmp_path, capsys):
         assert witness(got, "bytes of the log")["found"] == (tmp_path / "logs" / "run.log").stat().st_size
         code, out = said(collector, capsys)
         assert code == 2 and "complete up to" in out
+
+
+def mlflow_witnesses(collector: Collector) -> dict[str, dict]:
+    """Return what was counted of MLflow, by the first words."""
+    names = {"runs counted": "database", "MLflow runs": "runs", "params": "params", "metrics": "metrics"}
+    return {
+        names[start]: w for w in answer(collector)["witnesses"] for start in names if w["what"].startswith(start)
+    }
+
+
+def all_mlflow(collector: Collector, runs: int) -> dict[str, dict]:
+    """Wait until the observer tells of so many runs and the view has all of them and all that they hold."""
+
+    def counted() -> dict[str, dict]:
+        got = mlflow_witnesses(collector)
+        assert [w["found"] for w in (got["database"], got["runs"])] == [runs, runs], got
+        assert {w["state"] for w in got.values()} == {"complete"}, got
+        return got
+
+    return until(counted, PATIENCE, "MLflow runs that are all counted", interval=0.5)
+
+
+def test_mlflow_runs_params_and_metrics(tmp_path, capsys):
+    """What the view lacks of the MLflow database is counted, and its run and observer are named."""
+    done = subprocess.run([sys.executable, SCRIPTS / "mlflow_runs.py"], cwd=tmp_path, check=True, stdout=subprocess.PIPE)
+    whole, poor, lost = json.loads(done.stdout)
+    database = tmp_path / "view" / "mida.db"
+    with demo_collector(tmp_path, ONLY_MLFLOW, data=tmp_path / "view") as collector:
+        got = all_mlflow(collector, 3)
+        with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as source:
+            params, metrics = (
+                source.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("params", "latest_metrics")
+            )
+        assert (params, metrics) == (9, 6)
+        assert got["params"]["expected"] == got["params"]["found"] >= params
+        assert got["metrics"]["expected"] == got["metrics"]["found"] >= metrics
+        assert "missing" not in said(collector, capsys)[1]
+    # Somebody takes a param and a metric out of the view, where no collector sees it.
+    with contextlib.closing(sqlite3.connect(database)) as view, view:
+        n, state = view.execute(
+            "SELECT n, state FROM states JOIN tasks USING (n) WHERE task_id = ?", (poor,)
+        ).fetchone()
+        text = bytes(state).decode()
+        cut = text.replace('"depth":1,', "").replace('"accuracy":0.75,', "")
+        assert len(cut) < len(text) - 20, text
+        view.execute("UPDATE states SET state = ? WHERE n = ?", (cut.encode(), n))
+    with demo_collector(tmp_path, ONLY_DASK, data=tmp_path / "view") as collector:
+        (observer,) = answer(collector)["observers"]
+        assert observer["final"] and observer["state"] == "complete"
+        now = mlflow_witnesses(collector)
+        assert {name for name, w in now.items() if w["state"] == "missing"} == {"params", "metrics"}, now
+        for name in ("params", "metrics"):
+            assert now[name]["expected"] - now[name]["found"] == 1, now
+        code, out = said(collector, capsys)
+        assert code == 1
+        (line,) = [line for line in out.splitlines() if "missing: params" in line]
+        assert f"observer {observer['observer']} on {observer['host']}" in line and f"run {poor} has" in line
+        assert whole not in out and lost not in out
+    # And then a whole run.
+    with contextlib.closing(sqlite3.connect(database)) as view, view:
+        (n,) = view.execute("SELECT n FROM tasks WHERE task_id = ?", (lost,)).fetchone()
+        for table in ("states", "leaves", "tasks"):
+            view.execute(f"DELETE FROM {table} WHERE n = ?", (n,))
+    with demo_collector(tmp_path, ONLY_MLFLOW, data=tmp_path / "view") as collector:
+        got = when_state(collector, "missing")
+        runs = witness(got, "against runs in the view")
+        assert (runs["expected"], runs["found"]) == (3, 2)
+        code, out = said(collector, capsys)
+        assert code == 1 and f"run {lost} is not in the view" in out and observer["observer"] in out
+        assert whole not in out
