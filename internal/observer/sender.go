@@ -22,6 +22,8 @@ const (
 	maxRequestBytes = 8 << 20
 	minBackoff      = 100 * time.Millisecond
 	maxBackoff      = 30 * time.Second
+	// answerAfterEnd is how long the pipeline may take to answer once the observer ends.
+	answerAfterEnd = 2 * time.Second
 	// CheckpointInterval is how often an observer says how far it is.
 	CheckpointInterval = 10 * time.Second
 )
@@ -52,7 +54,8 @@ type Settings struct {
 type Sender struct {
 	set Settings
 
-	request atomic.Int64 // events in the last request that the pipeline accepted
+	request   atomic.Int64 // events in the last request that the pipeline accepted
+	abandoned atomic.Bool  // a request was left to the pipeline, unanswered, when the context ended
 
 	mu       sync.Mutex
 	seq      int64
@@ -160,6 +163,30 @@ func (s *Sender) deliver(ctx context.Context, events []*task.Event) error {
 	return err
 }
 
+// errUnanswered says that the pipeline keeps a request although the observer ends.
+var errUnanswered = errors.New("the pipeline has not answered yet; what it holds is sent again at the next start")
+
+// consume hands a request to the pipeline. Once ctx ends, it waits for the answer only a little: a Kafka client, say, cannot
+// take back what it sent to a broker that is silent. Then nothing was accepted as far as the observer knows.
+func (s *Sender) consume(ctx context.Context, logs plog.Logs) error {
+	answer := make(chan error, 1)
+	go func() { answer <- s.set.Next.ConsumeLogs(ctx, logs) }()
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(answerAfterEnd)
+	defer timer.Stop()
+	select {
+	case err := <-answer:
+		return err
+	case <-timer.C:
+		s.abandoned.Store(true)
+		return errUnanswered
+	}
+}
+
 func (s *Sender) attempt(ctx context.Context, events []*task.Event, refused func(*task.Event, error)) error {
 	backoff := minBackoff
 	for try := 1; ; try++ {
@@ -168,7 +195,7 @@ func (s *Sender) attempt(ctx context.Context, events []*task.Event, refused func
 		if len(events) > 1 && size.LogsSize(logs) > maxRequestBytes {
 			return s.halves(ctx, events, refused)
 		}
-		err := s.set.Next.ConsumeLogs(ctx, logs)
+		err := s.consume(ctx, logs)
 		if err == nil {
 			return nil
 		}
@@ -269,6 +296,9 @@ type dropped struct {
 // Checkpoint says how far the observer is. A final one is its last word: its stamp is above those before it, also when the
 // clock was set back.
 func (s *Sender) Checkpoint(ctx context.Context, final bool) error {
+	if final && s.abandoned.Load() {
+		return errUnanswered // nor would it answer this
+	}
 	s.mu.Lock()
 	dropped := make([]any, len(s.dropped))
 	for i, d := range s.dropped {

@@ -222,3 +222,30 @@ func TestOneBadChangeStopsNothing(t *testing.T) {
 	assert.Len(t, tasks, 2)
 	assert.Equal(t, map[int]string{1: "bad record", 2: "internal fault: worse record"}, drops)
 }
+
+// A pipeline that cannot give up does not hold up the end of an observer: it ends without an answer, and without a last word.
+func TestSilentPipelineDoesNotHoldUpTheEnd(t *testing.T) {
+	silent, called := make(chan struct{}), make(chan struct{}, 1)
+	next, err := consumer.NewLogs(func(context.Context, plog.Logs) error {
+		called <- struct{}{}
+		<-silent
+		return nil
+	})
+	require.NoError(t, err)
+	s := NewSender(Settings{ID: "me", Next: next})
+	ctx, stop := context.WithCancel(t.Context())
+	sent := make(chan error, 1)
+	go func() { sent <- s.Send(ctx, newEvents(1)) }()
+	<-called
+	stop()
+	select {
+	case err := <-sent:
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, errUnanswered)
+	case <-time.After(time.Minute):
+		t.Fatal("it waits for the pipeline")
+	}
+	require.ErrorIs(t, s.Checkpoint(t.Context(), true), errUnanswered)
+	require.Empty(t, called, "nothing more was sent")
+	close(silent)
+}

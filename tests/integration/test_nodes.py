@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import signal
 import socket
 import time
 from pathlib import Path
@@ -23,6 +24,10 @@ from support.observed import readable, settle, unfinished
 from support.poll import until, until_none
 from support.truth import read_truth
 from support.view import read_links, read_view
+
+
+# Seconds in which an agent ends; it takes 10, but this machine may be busy.
+ENDS = 40
 
 
 @pytest.fixture
@@ -153,6 +158,33 @@ def test_an_agent_that_is_killed_before_the_answer(tmp_path, way):
         with store, agent:
             until(lambda: found(store, 1), 120, "the task in the view")
             until(lambda: not segment.exists(), 60, "the journal is read for good")
+
+
+def test_an_agent_ends_while_the_broker_is_silent(tmp_path):
+    """It does not wait for a broker that has a request and does not answer; the next agent sends it again."""
+    with Broker(tmp_path / "kafka", "num.partitions=1") as broker:
+        broker.start()
+        env = {"MIDA_KAFKA_BROKERS": broker.address}
+        agent = Agent(place(tmp_path, "node"), [READY / "agent-kafka.yaml", demo_receivers()], env=env)
+        integrator = Collector(place(tmp_path, "integrator"), [READY / "integrator-kafka.yaml"], env=env)
+        write = journals.host_directory(agent.data / "journal")
+        with agent:
+            first = journals.write_binary(write, "one", [journals.finished("first")])
+            until(lambda: not first.exists(), 120, "the broker takes messages")
+            broker.signal(signal.SIGSTOP)
+            segment = journals.write_binary(write, "two", [journals.finished("second")])
+            began = time.monotonic()
+            until(lambda: time.monotonic() - began > 3, 10, "time to send what nobody answers")
+            began = time.monotonic()
+            assert agent.stop() == 0
+            took = time.monotonic() - began
+            print(f"ended after {took:.1f} s")
+        assert took < ENDS
+        assert segment.exists()
+        broker.signal(signal.SIGCONT)
+        with integrator, agent:
+            rows = until(lambda: found(integrator, 2), 120, "both tasks in the view")
+            assert sorted(r["task_id"] for r in rows) == ["first", "second"]
 
 
 def test_a_message_counts_after_the_commit(tmp_path):
