@@ -260,9 +260,7 @@ def test_a_broken_log_rule(tmp_path, capsys):
 def mlflow_witnesses(collector: Collector) -> dict[str, dict]:
     """Return what was counted of MLflow, by the first words."""
     names = {"runs counted": "database", "MLflow runs": "runs", "params": "params", "metrics": "metrics"}
-    return {
-        names[start]: w for w in answer(collector)["witnesses"] for start in names if w["what"].startswith(start)
-    }
+    return {names[start]: w for w in answer(collector)["witnesses"] for start in names if w["what"].startswith(start)}
 
 
 def all_mlflow(collector: Collector, runs: int) -> dict[str, dict]:
@@ -279,7 +277,8 @@ def all_mlflow(collector: Collector, runs: int) -> dict[str, dict]:
 
 def test_mlflow_runs_params_and_metrics(tmp_path, capsys):
     """What the view lacks of the MLflow database is counted, and its run and observer are named."""
-    done = subprocess.run([sys.executable, SCRIPTS / "mlflow_runs.py"], cwd=tmp_path, check=True, stdout=subprocess.PIPE)
+    command = [sys.executable, SCRIPTS / "mlflow_runs.py"]
+    done = subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.PIPE)
     whole, poor, lost = json.loads(done.stdout)
     database = tmp_path / "view" / "mida.db"
     with demo_collector(tmp_path, ONLY_MLFLOW, data=tmp_path / "view") as collector:

@@ -25,7 +25,6 @@ from support.poll import until, until_none
 from support.truth import read_truth
 from support.view import read_links, read_view
 
-
 # Seconds in which an agent ends; it takes 10, but this machine may be busy.
 ENDS = 40
 
