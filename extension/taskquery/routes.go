@@ -40,6 +40,12 @@ func (s *server) table() []route {
 		{method: http.MethodPost, path: "/api/v1/campaigns/{id}/assign", handle: s.assign, unbounded: true},
 		{method: http.MethodGet, path: "/api/v1/workflows", handle: s.workflows, parameters: []string{"campaign", "time"}},
 		{method: http.MethodGet, path: "/api/v1/completeness", handle: s.completeness, parameters: []string{"campaign_id", "campaign", "time"}},
+		{method: http.MethodGet, path: "/api/v1/observers", handle: s.listObservers, parameters: []string{"time"}},
+		{method: http.MethodPost, path: "/api/v1/observers", handle: s.registerObserver, unbounded: true},
+		{method: http.MethodGet, path: "/api/v1/observers/{id}", handle: s.observer, parameters: []string{"time"}},
+		{method: http.MethodPost, path: "/api/v1/observers/{id}/start", handle: s.startObserver, unbounded: true},
+		{method: http.MethodPost, path: "/api/v1/observers/{id}/stop", handle: s.stopObserver, unbounded: true, parameters: []string{"timeout"}},
+		{method: http.MethodDelete, path: "/api/v1/observers/{id}", handle: s.deleteObserver, unbounded: true, parameters: []string{"timeout"}},
 		{method: http.MethodPost, path: "/api/v1/backup", handle: s.backup, unbounded: true},
 		{method: http.MethodGet, path: "/api/v1/openapi.json", handle: s.openAPI},
 	}

@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// claimFile is locked by the one reader of a host's directory. It holds the reader's process id.
-const claimFile = ".reader.lock"
+// ClaimFile is locked by the one reader of a host's directory. It holds the reader's process id.
+const ClaimFile = ".reader.lock"
 
 // claim makes this the only reader of the directory, or says who else is. Where files cannot be locked, everyone reads.
 func (r *Reader) claim(root *os.Root) error {
 	if r.claimed != nil {
-		here, err1 := root.Lstat(claimFile)
+		here, err1 := root.Lstat(ClaimFile)
 		mine, err2 := r.claimed.Stat()
 		if err1 == nil && err2 == nil && os.SameFile(here, mine) {
 			return nil
 		}
 		r.release() // the directory was made anew
 	}
-	f, err := root.OpenFile(claimFile, os.O_RDWR|os.O_CREATE|openFlags, 0o600)
+	f, err := root.OpenFile(ClaimFile, os.O_RDWR|os.O_CREATE|openFlags, 0o600)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.dir, err)
 	}

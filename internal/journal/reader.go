@@ -46,6 +46,8 @@ type Options struct {
 	Fault func(f Fault, n int64)
 	// Pace is how long to pause between two looks at the directory, unless one left something to read.
 	Pace *observer.Pace
+	// Looks lets others wait until everything was read; may be nil.
+	Looks *observer.Looks
 }
 
 const (
@@ -64,6 +66,7 @@ type Reader struct {
 
 	claimed  *os.File          // keeps other readers out
 	reported map[string]string // what was said last about a file
+	trouble  error             // why the directory could not be read at the last look
 }
 
 var hostUnsafe = regexp.MustCompile(`[^A-Za-z0-9_.-]`)
@@ -110,6 +113,9 @@ func NewReader(opt Options) (*Reader, error) {
 	if opt.Pace == nil {
 		opt.Pace = observer.NewPace(observer.DefaultBatch())
 	}
+	if opt.Looks == nil {
+		opt.Looks = observer.NewLooks()
+	}
 	return &Reader{
 		opt: opt, dir: filepath.Join(opt.Directory, HostDirectory(opt.Host)),
 		segs: map[string]*segment{}, reported: map[string]string{},
@@ -129,18 +135,21 @@ func (r *Reader) Observe(ctx context.Context, emit func(context.Context, []*task
 		case <-ctx.Done():
 			return nil
 		case <-timer.C:
+		case <-r.opt.Looks.Wake():
 		}
+		r.opt.Looks.Begin()
 		began, delivery := time.Now(), time.Duration(0)
 		progress, more, err := r.round(ctx, func(ctx context.Context, events []*task.Event) error {
 			defer func(began time.Time) { delivery = time.Since(began) }(time.Now())
 			return emit(ctx, events)
 		})
+		r.opt.Looks.End(!progress, errors.Join(err, r.trouble))
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
 			return err
-		case progress && more:
+		case progress && (more || r.opt.Looks.Waited()):
 			timer.Reset(0)
 		default:
 			timer.Reset(r.opt.Pace.After(time.Since(began)-delivery, delivery))
@@ -169,15 +178,18 @@ func (r *Reader) round(ctx context.Context, emit func(context.Context, []*task.E
 	root, err := r.open()
 	if err != nil || root == nil {
 		r.report(r.opt.Directory, err)
+		r.trouble = err
 		return false, false, nil
 	}
 	defer root.Close()
 	if err := r.claim(root); err != nil {
 		r.report(r.opt.Directory, err)
+		r.trouble = err
 		return false, false, nil
 	}
 	plan, more, err := r.plan(root, time.Now())
 	r.report(r.opt.Directory, err)
+	r.trouble = err
 	if len(plan) == 0 {
 		return false, false, nil
 	}

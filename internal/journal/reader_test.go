@@ -112,7 +112,7 @@ func (h *harness) files() []string {
 	}
 	names := []string{}
 	for _, e := range entries {
-		if e.Name() != claimFile {
+		if e.Name() != ClaimFile {
 			names = append(names, e.Name())
 		}
 	}

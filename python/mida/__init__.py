@@ -44,18 +44,25 @@ if TYPE_CHECKING:
         task,
         workflows,
     )
+    from .observing import Dask, Logs, MLflow, Observer, Observers, campaign
 
 __all__ = [
     "ASCENDING",
     "DESCENDING",
     "AuthenticationError",
     "Client",
+    "Dask",
+    "Logs",
+    "MLflow",
     "MidaError",
     "MidaWarning",
     "NotFoundError",
+    "Observer",
+    "Observers",
     "QueryError",
     "UnreachableError",
     "__version__",
+    "campaign",
     "campaigns",
     "completeness",
     "lineage",
@@ -68,9 +75,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from . import client
+        from . import client, observing
 
-        value = getattr(client, name)
+        value = getattr(observing if name in observing.__all__ else client, name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,6 +7,7 @@ current directory or one above it.
 
 from __future__ import annotations
 
+import copy
 import datetime
 import functools
 import http.client
@@ -207,6 +208,12 @@ class Client:
     def backup(self, path: str) -> None:
         """Write a consistent copy of the store to a new file on the collector's machine."""
         self._call("POST", "/api/v1/backup", {"path": path})
+
+    def with_timeout(self, timeout: float) -> Client:
+        """Return a client of the same collector that waits as many seconds for an answer."""
+        other = copy.copy(self)
+        other._timeout = timeout
+        return other
 
     def _call(
         self,

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer"
@@ -30,6 +31,7 @@ type daskReceiver struct {
 	tel    *metadata.TelemetryBuilder
 	sender *observer.Sender
 	pace   *observer.Pace
+	looks  *observer.Looks
 	health *health
 	guard  *guard
 
@@ -46,7 +48,7 @@ func newReceiver(set receiver.Settings, cfg *Config, next consumer.Logs) (*daskR
 	if err != nil {
 		return nil, err
 	}
-	r := &daskReceiver{cfg: cfg, set: set, logger: set.Logger, tel: tel, pace: observer.NewPace(cfg.Batch)}
+	r := &daskReceiver{cfg: cfg, set: set, logger: set.Logger, tel: tel, pace: observer.NewPace(cfg.Batch), looks: observer.NewLooks()}
 	if r.health, err = newHealth(set.Logger, tel); err != nil {
 		return nil, err
 	}
@@ -82,7 +84,7 @@ func (r *daskReceiver) Start(ctx context.Context, _ component.Host) error {
 
 func (r *daskReceiver) startReader(directory string) error {
 	reader, err := journal.NewReader(journal.Options{
-		Directory: directory, AllowForeignOwner: r.cfg.AllowForeignOwner, Logger: r.logger, Pace: r.pace,
+		Directory: directory, AllowForeignOwner: r.cfg.AllowForeignOwner, Logger: r.logger, Pace: r.pace, Looks: r.looks,
 		Read: func(records, events int64) {
 			r.tel.ReceiverDaskJournalRecords.Add(context.Background(), records)
 			r.tel.ReceiverDaskJournalEvents.Add(context.Background(), events)
@@ -178,6 +180,12 @@ func (r *daskReceiver) observeMetrics() error {
 		return nil
 	})
 }
+
+// held is what a plugin may keep in memory: it writes every 100 ms (docs/journal.md).
+const held = 250 * time.Millisecond
+
+// Drain implements observer.Drainer: what the plugins wrote, and held back, is read.
+func (r *daskReceiver) Drain(ctx context.Context) error { return r.looks.Drain(ctx, held) }
 
 // Shutdown takes the plugins away, reads what they wrote last, and stops. What cannot be read in time stays in the
 // journal.

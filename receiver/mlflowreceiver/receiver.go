@@ -39,6 +39,7 @@ type mlflowReceiver struct {
 
 	keeper  *keeper
 	witness witness
+	looks   *observer.Looks
 	sender  *observer.Sender
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
@@ -49,7 +50,7 @@ func newReceiver(set receiver.Settings, cfg *Config, next consumer.Logs) (*mlflo
 	if err != nil {
 		return nil, err
 	}
-	return &mlflowReceiver{set: set, cfg: cfg, next: next, tel: tel}, nil
+	return &mlflowReceiver{set: set, cfg: cfg, next: next, tel: tel, looks: observer.NewLooks()}, nil
 }
 
 // Start begins to poll. A database that does not exist yet is no error: the first script may not have run.
@@ -153,7 +154,7 @@ func (r *mlflowReceiver) parts(source dialect, baseDir string) (*watcher, *mappe
 	resolver := entity.NewResolver()
 	m := &mapper{cfg: r.cfg, baseDir: baseDir, files: &files{resolver: resolver}, limiter: newLimiter(r.cfg.Capture)}
 	w := &watcher{
-		cfg: r.cfg, pace: observer.NewPace(r.cfg.bounds()), source: source, log: r.set.Logger, tel: r.tel, keeper: r.keeper, touched: map[string]struct{}{}, seq: r.sender.LastSeq,
+		cfg: r.cfg, pace: observer.NewPace(r.cfg.bounds()), looks: r.looks, source: source, log: r.set.Logger, tel: r.tel, keeper: r.keeper, touched: map[string]struct{}{}, seq: r.sender.LastSeq,
 		counted: -1, witness: &r.witness,
 		opened: func() { m.host = hostOf(resolver, source.local()) },
 	}
@@ -229,6 +230,9 @@ func (r *mlflowReceiver) drop(x *run, err error) {
 	r.tel.ReceiverMlflowDropped.Add(context.Background(), 1, metric.WithAttributes(reasonAttr("unusable")))
 	r.set.Logger.Error("a run cannot become a task event", zap.String("run", x.id), zap.Error(err))
 }
+
+// Drain implements observer.Drainer.
+func (r *mlflowReceiver) Drain(ctx context.Context) error { return r.looks.Drain(ctx, 0) }
 
 // Shutdown ends the poll that is under way, keeps the position and says the last word.
 func (r *mlflowReceiver) Shutdown(ctx context.Context) error {

@@ -26,6 +26,7 @@ type watcher struct {
 	cfg    *Config
 	source dialect
 	pace   *observer.Pace
+	looks  *observer.Looks
 	log    *zap.Logger
 	tel    *metadata.TelemetryBuilder
 	keeper *keeper
@@ -33,21 +34,21 @@ type watcher struct {
 	opened func()       // told about each new connection
 	seq    func() int64 // the last sequence number given
 
-	db      *database
-	version string // data version of the last complete poll
-	known   bool   // version is of this connection
-	behind  bool   // a tail was longer than one poll reads
-	touched map[string]struct{}
-	sweep   sweep
-	models  sweep // of logged models and model versions
-	counted int64 // runs in the database, when the last pass of the sweep had ended
-	witness *witness
-	swept   time.Time
-	looked  time.Time // at models
-	listed  time.Time
-	held    time.Duration
-	trouble trouble
-	unsaved bool // the last try to save the position failed
+	db             *database
+	version        string // data version of the last complete poll
+	known          bool   // version is of this connection
+	behind         bool   // a tail was longer than one poll reads
+	touched        map[string]struct{}
+	sweep          sweep
+	models         sweep // of logged models and model versions
+	counted        int64 // runs in the database, when the last pass of the sweep had ended
+	witness        *witness
+	swept          time.Time
+	listed         time.Time
+	lookedAtModels time.Time
+	held           time.Duration
+	trouble        trouble
+	unsaved        bool // the last try to save the position failed
 }
 
 // Observe polls until ctx ends.
@@ -60,18 +61,21 @@ func (w *watcher) Observe(ctx context.Context, emit func(context.Context, []*run
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-timer.C:
+		case <-w.looks.Wake():
 		}
 		start := time.Now()
 		w.held = 0
+		w.looks.Begin()
 		err := w.poll(ctx, emit)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		w.tellLooked(err)
 		w.tel.ReceiverMlflowPolls.Add(ctx, 1)
 		w.tel.ReceiverMlflowPollDuration.Record(ctx, time.Since(start).Seconds())
 		w.report(ctx, err)
 		switch {
-		case err == nil && (w.behind || len(w.touched) > 0):
+		case err == nil && (w.behind || len(w.touched) > 0 || w.looks.Waited()):
 			// Writers get at least as much time as the reads took.
 			timer.Reset(max(breath, min(w.held, w.pace.Longest())))
 		case err != nil:
@@ -81,6 +85,21 @@ func (w *watcher) Observe(ctx context.Context, emit func(context.Context, []*run
 			timer.Reset(max(w.pace.After(time.Since(start), 0), w.held))
 		}
 	}
+}
+
+// tellLooked tells those who wait for everything to be read. A database that is not there yet holds nothing.
+func (w *watcher) tellLooked(err error) {
+	if errors.Is(err, errAbsent) {
+		w.looks.End(true, nil)
+		return
+	}
+	left := w.behind || len(w.touched) > 0 || w.sweep.busy || w.models.busy || w.source.pending()
+	w.looks.End(!left, err)
+}
+
+// unhurried says whether it is time for the next step of what is done in steps, to spare the database.
+func (w *watcher) unhurried(last time.Time) bool {
+	return time.Since(last) >= w.cfg.bounds().MaxInterval || w.looks.Waited()
 }
 
 func (w *watcher) closeDatabase() {
@@ -123,11 +142,11 @@ func (w *watcher) poll(ctx context.Context, emit func(context.Context, []*run) e
 		if err := w.look(ctx, version); err != nil {
 			return err
 		}
-	} else if w.models.busy && time.Since(w.looked) >= w.cfg.bounds().MaxInterval {
+	} else if w.models.busy && w.unhurried(w.lookedAtModels) {
 		if err := w.lookAtModels(ctx, version); err != nil {
 			return err
 		}
-		w.looked = time.Now()
+		w.lookedAtModels = time.Now()
 	}
 	found, err := w.db.tails(ctx, w.db, version, w.reader, w.keeper.cursor.Marks)
 	if err != nil {
@@ -145,7 +164,7 @@ func (w *watcher) poll(ctx context.Context, emit func(context.Context, []*run) e
 		w.keeper.cursor.Sweep = ""
 		w.sweep.begin(version)
 	}
-	if w.sweep.busy && !found.first && time.Since(w.swept) >= w.cfg.bounds().MaxInterval {
+	if w.sweep.busy && !found.first && w.unhurried(w.swept) {
 		ids, err := w.step(ctx, version)
 		w.touch(ids)
 		if err != nil {

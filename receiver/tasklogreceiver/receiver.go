@@ -34,6 +34,7 @@ type logReceiver struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	store  *stateStore
+	looks  *observer.Looks
 	sender *observer.Sender
 }
 
@@ -46,7 +47,7 @@ func newReceiver(set receiver.Settings, cfg *Config, next consumer.Logs) (*logRe
 	if err != nil {
 		return nil, err
 	}
-	return &logReceiver{set: set, cfg: cfg, rules: compiled, next: next, tb: tb}, nil
+	return &logReceiver{set: set, cfg: cfg, rules: compiled, next: next, tb: tb, looks: observer.NewLooks()}, nil
 }
 
 // Start implements component.Component.
@@ -64,7 +65,7 @@ func (r *logReceiver) Start(ctx context.Context, host component.Host) error {
 	}
 	rep := newReport(r.tb, r.set.Logger)
 	t := &tail{
-		cfg: r.cfg, pace: observer.NewPace(r.cfg.Batch.Fixed(r.cfg.PollInterval)), rules: r.rules, matcher: match, store: r.store,
+		cfg: r.cfg, pace: observer.NewPace(r.cfg.Batch.Fixed(r.cfg.PollInterval)), looks: r.looks, rules: r.rules, matcher: match, store: r.store,
 		report: rep, resolver: entity.NewResolver(), host: hostName(), logger: r.set.Logger, files: files, refused: refused,
 	}
 	r.sender = observer.NewSender(observer.Settings{
@@ -105,6 +106,9 @@ func (r *logReceiver) observeBatches(pace *observer.Pace) error {
 		}),
 	)
 }
+
+// Drain implements observer.Drainer.
+func (r *logReceiver) Drain(ctx context.Context) error { return r.looks.Drain(ctx, 0) }
 
 // Shutdown waits for what Start began. What was not accepted is read again at the next start.
 func (r *logReceiver) Shutdown(ctx context.Context) error {

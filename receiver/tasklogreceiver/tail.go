@@ -33,6 +33,7 @@ type emitFunc = func(context.Context, []*change) error
 type tail struct {
 	cfg      *Config
 	pace     *observer.Pace
+	looks    *observer.Looks
 	rules    *rules.Set
 	matcher  *matcher.Matcher
 	store    *stateStore
@@ -64,13 +65,29 @@ func (t *tail) Observe(ctx context.Context, emit func(context.Context, []*change
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-timer.C:
+		case <-t.looks.Wake():
 		}
 		began := time.Now()
+		t.looks.Begin()
 		if err := t.poll(ctx, emit); err != nil || ctx.Err() != nil {
 			return ctx.Err()
 		}
+		t.looks.End(!t.unsettled(), nil)
 		timer.Reset(t.pace.After(time.Since(began), 0))
 	}
+}
+
+// unsettled says whether the last entry of a log still waits for more lines of it.
+func (t *tail) unsettled() bool {
+	for _, f := range t.files {
+		if f.group == nil {
+			continue
+		}
+		if rec, ok := f.group.Pending(); ok && f.peeked != rec.End {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *tail) poll(ctx context.Context, emit emitFunc) error {

@@ -1,0 +1,122 @@
+"""The command ``mida observers``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any, Callable, Dict
+
+from . import tables
+from .client import Client
+from .errors import MidaError, QueryError
+from .observing import DRAIN_SECONDS, Observer, Observers, absolute_uri
+
+EXAMPLES = """\
+examples:
+  mida observers add mlflow tracking_uri=sqlite:///mlflow.db campaign=search --id search-runs
+  mida observers add dask 'schedulers=["tcp://127.0.0.1:8786"]'
+  mida observers stop search-runs
+
+A value is JSON, or else text. docs/observers.md says more.
+"""
+
+
+def add_command(
+    commands: Any, common: argparse.ArgumentParser, forms: argparse.ArgumentParser, client: Callable
+) -> None:
+    """Add the command to a parser; `client` makes a `Client` of the arguments."""
+    text = "observers that start and stop while the collector runs"
+    parser = commands.add_parser(
+        "observers",
+        parents=[common, forms],
+        help=text,
+        description=text,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=lambda args: _list(client(args), args), failed=None)
+    actions = parser.add_subparsers(metavar="ACTION")
+
+    def action(name: str, run: Callable[[Client, argparse.Namespace], Any], text: str) -> argparse.ArgumentParser:
+        sub = actions.add_parser(name, parents=[common], help=text, description=text)
+        sub.set_defaults(run=lambda args: run(client(args), args), failed=None)
+        return sub
+
+    sub = action("add", _add, "register an observer and start it")
+    sub.add_argument("kind", help="dask, mlflow or tasklog")
+    sub.add_argument("config", nargs="*", metavar="KEY=VALUE", help="keys of that receiver's configuration")
+    sub.add_argument("--id", help="a name for it (default: one is made)")
+    sub = action("start", _start, "start an observer")
+    sub.add_argument("id")
+    for name, run, text in (
+        ("stop", _stop, "stop an observer once all that its tool did is in the view"),
+        ("remove", _remove, "stop an observer and forget it, with its position"),
+    ):
+        sub = action(name, run, text)
+        sub.add_argument("id")
+        sub.add_argument(
+            "--timeout", type=float, default=DRAIN_SECONDS, metavar="SECONDS", help=f"default: {DRAIN_SECONDS:g}"
+        )
+
+
+def _list(client: Client, args: argparse.Namespace) -> None:
+    known = Observers(client).list()
+    if args.format == "json":
+        tables.write_json(sys.stdout, known)
+        return
+    if not known:
+        print("No observers were registered; those of the collector's configuration are in `mida status`.")
+    rows = [
+        {**o, "campaign": o["config"].get("campaign", ""), "last event": tables.when(o.get("last_event_at"))}
+        for o in known
+    ]
+    if rows:
+        tables.write_table(sys.stdout, rows, ["id", "kind", "campaign", "state", "events", "last event"])
+    for o in known:
+        if o.get("problem"):
+            print(f"{o['id']}: {o['problem']}")
+
+
+def _add(client: Client, args: argparse.Namespace) -> None:
+    added = Observers(client).add(Observer(args.kind, _config(args.config), id=args.id))
+    if added["state"] == "failed":
+        raise MidaError(f"{added['id']} is registered, but does not start: {added.get('problem', '')}")
+    print(f"{added['id']} is {added['state']}")
+
+
+def _config(pairs: Any) -> Dict[str, Any]:
+    config: Dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise QueryError(f"{pair!r} is no KEY=VALUE; want one such as campaign=search")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        config[key] = absolute_uri(value) if key == "tracking_uri" and isinstance(value, str) else value
+    return config
+
+
+def _start(client: Client, args: argparse.Namespace) -> None:
+    started = Observers(client).start(args.id)
+    if started["state"] == "failed":
+        raise MidaError(f"{args.id} does not start: {started.get('problem', '')}")
+    print(f"{args.id} is {started['state']}")
+
+
+def _stop(client: Client, args: argparse.Namespace) -> int:
+    return _said(args.id, "stopped", Observers(client).stop(args.id, args.timeout))
+
+
+def _remove(client: Client, args: argparse.Namespace) -> int:
+    return _said(args.id, "removed", Observers(client).remove(args.id, args.timeout))
+
+
+def _said(id: str, what: str, answer: Dict[str, Any]) -> int:
+    if answer["drained"]:
+        print(f"{id} is {what}; everything that it observed is in the view")
+        return 0
+    print(f"{id} is {what}, but not everything is in the view: {answer.get('problem', '')}", file=sys.stderr)
+    return 1
