@@ -430,4 +430,3 @@ func TestStorageMustBeOne(t *testing.T) {
 		require.NoError(t, ext.Shutdown(t.Context()))
 	}
 }
-
