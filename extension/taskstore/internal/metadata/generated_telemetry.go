@@ -28,6 +28,8 @@ type TelemetryBuilder struct {
 	meter                       metric.Meter
 	mu                          sync.Mutex
 	registrations               []metric.Registration
+	TaskstoreBulkBytes          metric.Int64ObservableGauge
+	TaskstoreBulkRequests       metric.Int64ObservableGauge
 	TaskstoreConflicts          metric.Int64ObservableCounter
 	TaskstoreDeadLetters        metric.Int64Counter
 	TaskstoreDeadLettersDropped metric.Int64Counter
@@ -49,6 +51,36 @@ type telemetryBuilderOptionFunc func(mb *TelemetryBuilder)
 
 func (tbof telemetryBuilderOptionFunc) apply(mb *TelemetryBuilder) {
 	tbof(mb)
+}
+
+// RegisterTaskstoreBulkBytesCallback sets callback for observable TaskstoreBulkBytes metric.
+func (builder *TelemetryBuilder) RegisterTaskstoreBulkBytesCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.TaskstoreBulkBytes, obs: o})
+		return nil
+	}, builder.TaskstoreBulkBytes)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterTaskstoreBulkRequestsCallback sets callback for observable TaskstoreBulkRequests metric.
+func (builder *TelemetryBuilder) RegisterTaskstoreBulkRequestsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.TaskstoreBulkRequests, obs: o})
+		return nil
+	}, builder.TaskstoreBulkRequests)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
 }
 
 // RegisterTaskstoreConflictsCallback sets callback for observable TaskstoreConflicts metric.
@@ -169,6 +201,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	}
 	builder.meter = Meter(settings)
 	var err, errs error
+	builder.TaskstoreBulkBytes, err = builder.meter.Int64ObservableGauge(
+		"otelcol_taskstore_bulk_bytes",
+		metric.WithDescription("How large a bulk request may be now, as the server's answers allow (stores in a cluster). [Alpha]"),
+		metric.WithUnit("By"),
+	)
+	errs = errors.Join(errs, err)
+	builder.TaskstoreBulkRequests, err = builder.meter.Int64ObservableGauge(
+		"otelcol_taskstore_bulk_requests",
+		metric.WithDescription("How many bulk requests may run at a time now, as the server's answers allow (stores in a cluster). [Alpha]"),
+		metric.WithUnit("{request}"),
+	)
+	errs = errors.Join(errs, err)
 	builder.TaskstoreConflicts, err = builder.meter.Int64ObservableCounter(
 		"otelcol_taskstore_conflicts",
 		metric.WithDescription("Documents that another collector had changed, so that they were read and merged again (stores in a cluster). [Alpha]"),
