@@ -2,6 +2,7 @@ package elastic
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -74,7 +76,8 @@ func trainings(n int) (batches [][]*task.Event) {
 
 // BenchmarkWrite compares the store with a bare loop that sends ready-made documents to indices with the same mappings, in
 // requests of the best size, the best number of them at a time. of-tasks is the ratio to a loop that sends the documents of
-// the tasks alone; of-all that to one that sends the claims, too. The store writes its observers besides.
+// the tasks alone; of-all that to one that sends the claims, too. The store writes its observers besides. cpu-of-tasks and
+// cpu-of-all are the same ratios of the CPU time of this process and the server, which others on the machine disturb less.
 func BenchmarkWrite(b *testing.B) {
 	for _, with := range []struct {
 		name    string
@@ -87,18 +90,25 @@ func BenchmarkWrite(b *testing.B) {
 				onlyTasks, all := documents(b, o, with.batches)
 				best := bestShape(b, o, onlyTasks)
 				var store, bare, bareAll time.Duration
+				var storeCPU, bareCPU, bareAllCPU time.Duration
 				for range b.N {
+					start := cpuTime(b, o)
 					bare += bareLoop(b, o, onlyTasks, best)
+					bareCPU, start = bareCPU+cpuTime(b, o)-start, cpuTime(b, o)
 					store += writeAll(b, o, with.batches)
+					storeCPU, start = storeCPU+cpuTime(b, o)-start, cpuTime(b, o)
 					if len(all) > len(onlyTasks) {
 						bareAll += bareLoop(b, o, all, best)
+						bareAllCPU += cpuTime(b, o) - start
 					}
 				}
 				n := float64(benchTasks() * b.N)
 				b.ReportMetric(n/store.Seconds(), "tasks/s")
 				b.ReportMetric(n/bare.Seconds(), "bare/s")
 				b.ReportMetric(bare.Seconds()/store.Seconds(), "of-tasks")
+				b.ReportMetric(bareCPU.Seconds()/storeCPU.Seconds(), "cpu-of-tasks")
 				if bareAll > 0 {
+					b.ReportMetric(bareAllCPU.Seconds()/storeCPU.Seconds(), "cpu-of-all")
 					b.ReportMetric(bareAll.Seconds()/store.Seconds(), "of-all")
 				}
 			})
@@ -119,6 +129,30 @@ func writeAll(b *testing.B, o Options, batches [][]*task.Event) time.Duration {
 	requests, bytes := s.pace.now()
 	b.Logf("%s: %s, at last %d requests of %d KiB", b.Name(), took, requests, bytes>>10)
 	return took
+}
+
+// cpuTime is the CPU time of this process and of the server.
+func cpuTime(b *testing.B, o Options) time.Duration {
+	s := openStore(b, o)
+	var answer struct {
+		Nodes map[string]struct {
+			Process struct {
+				CPU struct {
+					Millis int64 `json:"total_in_millis"`
+				}
+			}
+		}
+	}
+	// Servers look at it once a second.
+	time.Sleep(1100 * time.Millisecond)
+	require.NoError(b, s.client.do(b.Context(), request{method: http.MethodGet, path: "/_nodes/stats/process"}, &answer))
+	var own syscall.Rusage
+	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &own))
+	total := time.Duration(own.Utime.Nano() + own.Stime.Nano())
+	for _, n := range answer.Nodes {
+		total += time.Duration(n.Process.CPU.Millis) * time.Millisecond
+	}
+	return total
 }
 
 func inParallel[T any](callers int, list []T, f func(T)) {
@@ -161,6 +195,29 @@ func documents(b *testing.B, o Options, batches [][]*task.Event) (onlyTasks, all
 		}
 	}
 	return onlyTasks, all
+}
+
+// BenchmarkPrepare is what the store itself does for a task: from the event to the document.
+func BenchmarkPrepare(b *testing.B) {
+	s := &Store{opts: Options{}.withDefaults()}
+	s.fields.learn(indexMapping{})
+	events := trainings(benchBatch)[0]
+	for _, e := range events {
+		state := &task.State{}
+		state.Apply(e)
+		for _, l := range makeRow(state).leaves {
+			s.fields.known[l.field] = true
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		c := &call{batch: view.NewBatch()}
+		for _, e := range events {
+			require.NoError(b, c.batch.Add(&c.rejected, e))
+		}
+		require.NoError(b, s.prepare(b.Context(), c))
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*benchBatch), "µs/task")
 }
 
 // shape is how a bare loop sends its documents.
@@ -211,35 +268,74 @@ func bareLoop(b *testing.B, o Options, docs []operation, how shape) time.Duratio
 	return time.Since(start)
 }
 
+// BenchmarkQuery asks a view of benchTasks tasks; each way that a query may go is beside the stream of all that may match.
 func BenchmarkQuery(b *testing.B) {
 	for _, kind := range elastictest.Kinds {
 		b.Run(kind, func(b *testing.B) {
 			s, _ := fresh(b, Options{Endpoints: []string{servers.URL(b, kind)}})
-			for _, events := range trainings(benchTasks()) {
-				write(b, s, events...)
-			}
+			batches := claiming(trainings(benchTasks()))
+			inParallel(benchCallers, batches, func(events []*task.Event) {
+				if _, err := s.Write(context.Background(), events); err != nil {
+					b.Error(err)
+				}
+			})
 			for _, q := range []struct{ name, body string }{
 				{"Listing1", `{"projection": ["used.layers", "generated.loss"], "aggregation": [["min", "generated.loss"]], "sort": [["used.layers", "ascending"]]}`},
+				{"Listing1Filtered", `{"filter": {"campaign_id": "c1", "generated.accuracy": {"$gt": 0.5}}, "projection": ["used.layers", "generated.loss"], "aggregation": [["min", "generated.loss"]], "sort": [["used.layers", "ascending"]]}`},
+				{"CountByStatusAndActivity", `{"projection": ["status", "activity_id"], "aggregation": [["count", "id"]]}`},
 				{"LeafFilter", `{"filter": {"generated.loss": {"$lt": 0.001}}, "projection": ["task_id", "used.layers"], "limit": 10}`},
-				{"CountByStatus", `{"projection": ["status"], "aggregation": [["count", "id"]]}`},
-				{"FirstPage", `{"limit": 100}`},
-				{"Latest", `{"sort": [["ended_at", "descending"]], "limit": 10}`},
+				{"Latest", `{"sort": [["ended_at", "descending"]], "limit": 100}`},
+				{"Average", `{"projection": ["used.optimizer"], "aggregation": [["avg", "generated.loss"]]}`},
 			} {
 				parsed, err := query.ParseJSON([]byte(q.body))
 				require.NoError(b, err)
 				b.Run(q.name, func(b *testing.B) {
-					for range b.N {
+					for b.Loop() {
 						_, err := s.Query(b.Context(), parsed)
 						require.NoError(b, err)
 					}
 				})
+				b.Run(q.name+"/streamed", func(b *testing.B) {
+					for b.Loop() {
+						streamed(b, s, parsed)
+					}
+				})
 			}
-			b.Run("Campaigns", func(b *testing.B) {
-				for range b.N {
+			one := batches[len(batches)/2][0]
+			for name, ask := range map[string]func() error{
+				"Campaigns": func() error {
 					_, err := s.Campaigns(b.Context())
-					require.NoError(b, err)
-				}
-			})
+					return err
+				},
+				"LineageOfOne": func() error {
+					_, err1 := s.ClaimsOf(b.Context(), []string{one.ID()})
+					_, err2 := s.ClaimsOn(b.Context(), []string{one.Claims[1].Entity}, "")
+					_, err3 := s.ClaimsOn(b.Context(), []string{one.Claims[0].Entity}, task.Generated)
+					_, err4 := s.Dependents(b.Context(), []string{one.ID()})
+					_, err5 := s.Facts(b.Context(), []string{one.ID()})
+					return errors.Join(err1, err2, err3, err4, err5)
+				},
+			} {
+				b.Run(name, func(b *testing.B) {
+					for b.Loop() {
+						require.NoError(b, ask())
+					}
+				})
+			}
 		})
 	}
+}
+
+// streamed answers a query from the tasks themselves.
+func streamed(b *testing.B, s *Store, q *query.Query) {
+	p, err := s.snapshot(b.Context(), tasks)
+	require.NoError(b, err)
+	defer p.close()
+	c := &compiler{}
+	r := &reader{snapshot: p, q: q, compiler: c, where: c.filter(q.Filter)}
+	stream, err := query.NewStream(q)
+	require.NoError(b, err)
+	require.NoError(b, r.addFlat(b.Context(), stream))
+	_, err = stream.Answer()
+	require.NoError(b, err)
 }

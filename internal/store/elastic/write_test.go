@@ -311,7 +311,7 @@ func TestOlderIndicesAreBroughtUpToDate(t *testing.T) {
 			t.Helper()
 			require.NoError(t, s.client.do(t.Context(), request{method: method, path: path, body: body}, out))
 		}
-		old := mappings(tasks, 7)
+		old := mappings(tasks, 7, 0)
 		old["_meta"] = object{"schema_version": 1, "field_budget": 7}
 		delete(old["properties"].(object), "error")
 		do(http.MethodDelete, "/"+s.index(tasks), nil, nil)
