@@ -68,7 +68,7 @@ func (s *stores) keepWithin() {
 	}
 }
 
-// observeCounters reports what the stores count themselves.
+// observeCounters reports what the stores count themselves; less than nothing is not reported.
 func (s *stores) observeCounters() error {
 	each := func(report func(store.Counted, metric.ObserveOption)) {
 		s.mu.RLock()
@@ -79,9 +79,21 @@ func (s *stores) observeCounters() error {
 			}
 		}
 	}
+	ofClusters := func(value func(store.Counters) int64) func(store.Counters) int64 {
+		return func(c store.Counters) int64 {
+			if c.BulkRequests == 0 {
+				return -1
+			}
+			return value(c)
+		}
+	}
 	observe := func(value func(store.Counters) int64) metric.Int64Callback {
 		return func(_ context.Context, o metric.Int64Observer) error {
-			each(func(c store.Counted, of metric.ObserveOption) { o.Observe(value(c.Counters()), of) })
+			each(func(c store.Counted, of metric.ObserveOption) {
+				if v := value(c.Counters()); v >= 0 {
+					o.Observe(v, of)
+				}
+			})
 			return nil
 		}
 	}
@@ -110,6 +122,8 @@ func (s *stores) observeCounters() error {
 		s.telemetry.RegisterTaskstoreTasksChangedCallback(observe(func(c store.Counters) int64 { return c.TasksChanged })),
 		s.telemetry.RegisterTaskstoreTasksUnchangedCallback(observe(func(c store.Counters) int64 { return c.TasksUnchanged })),
 		s.telemetry.RegisterTaskstoreTransactionsCallback(observe(func(c store.Counters) int64 { return c.Transactions })),
+		s.telemetry.RegisterTaskstoreBulkBytesCallback(observe(ofClusters(func(c store.Counters) int64 { return c.BulkBytes }))),
+		s.telemetry.RegisterTaskstoreBulkRequestsCallback(observe(ofClusters(func(c store.Counters) int64 { return c.BulkRequests }))),
 		s.telemetry.RegisterTaskstoreConflictsCallback(observe(func(c store.Counters) int64 { return c.Conflicts })),
 		s.telemetry.RegisterTaskstoreRetriesCallback(observe(func(c store.Counters) int64 { return c.Retries })),
 		s.telemetry.RegisterTaskstoreFieldsSpilledCallback(observe(func(c store.Counters) int64 { return c.FieldsSpilled })),

@@ -63,14 +63,21 @@ func (g *grouping) add(d *document) {
 
 func (g *grouping) groupOf(d *document) *group {
 	values, present := make([]any, len(g.fields)), make([]bool, len(g.fields))
-	var key strings.Builder
 	for i, f := range g.fields {
 		values[i], present[i] = d.leaf(f)
+	}
+	return g.find(values, present)
+}
+
+// find returns the group of these values, made if missing.
+func (g *grouping) find(values []any, present []bool) *group {
+	var key strings.Builder
+	for i, v := range values {
 		if !present[i] {
 			key.WriteString("-\n")
 			continue
 		}
-		key.WriteString(task.JSON(groupValue(values[i])) + "\n")
+		key.WriteString(task.JSON(groupValue(v)) + "\n")
 	}
 	gr := g.index[key.String()]
 	if gr == nil {

@@ -125,12 +125,15 @@ type Group struct {
 	Numbers map[string][]any // by field: numbers with the same aggregates as all of the group's
 }
 
-// AddGroup takes a group in place of its tasks, none of which is added. Nothing may be sorted by a maximum.
+// AddGroup takes a group in place of its tasks, none of which is added. Groups of equal values are one. Nothing may be
+// sorted by a maximum.
 func (s *Stream) AddGroup(c Group) {
-	g := s.groups.newGroup()
-	g.values, g.present, g.count, g.counts = c.Values, c.Present, c.Count, c.Counts
-	if c.Numbers != nil {
-		g.numbers = c.Numbers
+	g := s.groups.find(c.Values, c.Present)
+	g.count += c.Count
+	for i, n := range c.Counts {
+		g.counts[i] += n
 	}
-	s.groups.list = append(s.groups.list, g)
+	for f, numbers := range c.Numbers {
+		g.numbers[f] = append(g.numbers[f], numbers...)
+	}
 }

@@ -66,6 +66,8 @@ type Counters struct {
 	Conflicts     int64 // documents that another collector had changed, so that they were read and merged again
 	Retries       int64 // documents that were sent again, after a conflict or because the server was busy
 	FieldsSpilled int64 // leaves that were stored without being indexed
+	// What they are now: how many bulk requests may run at a time, and how large each may be.
+	BulkRequests, BulkBytes int64
 }
 
 // Counted is a store that counts.

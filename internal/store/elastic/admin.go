@@ -2,6 +2,7 @@ package elastic
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,8 +10,10 @@ import (
 	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
 )
 
-// DeleteCampaign implements store.Admin. A task goes only as it was found, and its claims after it: a task that moves to
-// another campaign meanwhile keeps them. Environments and entities are shared between campaigns and stay.
+// DeleteCampaign implements store.Admin. Claims go before their tasks, and what else the campaign has after them: wherever
+// it ends before its time, there is no claim without a task, and a second call finds what is left. A task goes only as it
+// was found; one that others change meanwhile gets its claims back, since it may have moved to another campaign.
+// Environments and entities are shared between campaigns and stay.
 func (s *Store) DeleteCampaign(ctx context.Context, campaign string) (deleted int64, err error) {
 	if campaign == "" {
 		return 0, errors.New("campaign: empty; want the id of a campaign")
@@ -30,10 +33,10 @@ func (s *Store) DeleteCampaign(ctx context.Context, campaign string) (deleted in
 				return fmt.Errorf("campaign %s: %d tasks were changed by others each time they were to be deleted", campaign, left)
 			}
 		}
-		if err := s.deleteBy(alive, workflows, "campaign_id", []string{view.Key(campaign)}); err != nil {
+		if err := s.deleteBy(alive, workflows, "campaign_id", []string{view.Key(campaign)}, nil); err != nil {
 			return err
 		}
-		return s.deleteBy(alive, observers, "campaign", []string{view.Key(campaign)})
+		return s.deleteBy(alive, observers, "campaign", []string{view.Key(campaign)}, nil)
 	})
 	return deleted, err
 }
@@ -47,28 +50,9 @@ func (s *Store) deleteTasks(ctx context.Context, campaign string) (deleted, left
 	defer p.close()
 	var found []hit
 	flush := func() error {
-		ops := make([]*operation, len(found))
-		for i, h := range found {
-			ops[i] = &operation{verb: "delete", index: s.index(tasks), id: h.ID, version: &version{h.Seq, h.Term}}
-		}
-		found = found[:0]
-		results, err := s.bulk(ctx, ops)
-		if err != nil {
-			return err
-		}
-		var gone []string
-		for i, r := range results {
-			switch {
-			case r.err == nil:
-				deleted++
-				gone = append(gone, ops[i].id)
-			case r.conflict() || r.busy():
-				left++
-			case r.err.Status != http.StatusNotFound:
-				return r.err
-			}
-		}
-		return s.deleteBy(ctx, claims, "task", gone)
+		n, more, err := s.deleteFound(ctx, found)
+		deleted, left, found = deleted+n, left+more, found[:0]
+		return err
 	}
 	err = p.each(ctx, object{"term": object{"campaign_id": campaign}}, false, largePage, func(h hit) error {
 		if found = append(found, h); len(found) < chunk {
@@ -82,16 +66,73 @@ func (s *Store) deleteTasks(ctx context.Context, campaign string) (deleted, left
 	return deleted, left, err
 }
 
-// deleteBy deletes the documents that have any of the values in a field.
-func (s *Store) deleteBy(ctx context.Context, kind, field string, values []string) error {
+func (s *Store) deleteFound(ctx context.Context, found []hit) (deleted, left int64, err error) {
+	ids, ops := make([]string, len(found)), make([]*operation, len(found))
+	for i, h := range found {
+		ids[i] = h.ID
+		ops[i] = &operation{verb: "delete", index: s.index(tasks), id: h.ID, version: &version{h.Seq, h.Term}}
+	}
+	claimed, err := s.deleteClaims(ctx, ids)
+	if err != nil {
+		return 0, 0, err
+	}
+	results, err := s.bulk(ctx, ops)
+	if err != nil {
+		return 0, 0, err
+	}
+	var gone []string
+	var back []*entry
+	for i, r := range results {
+		switch {
+		case r.err == nil:
+			deleted++
+			gone = append(gone, ids[i])
+		case r.conflict() || r.busy():
+			left++
+			back = append(back, claimed[ids[i]]...)
+		case r.err.Status != http.StatusNotFound:
+			return deleted, left, r.err
+		}
+	}
+	if err := s.settle(ctx, back); err != nil {
+		return deleted, left, err
+	}
+	// Another collector may have told of a task again before it was gone.
+	_, err = s.deleteClaims(ctx, gone)
+	return deleted, left, err
+}
+
+// deleteClaims deletes the claims of tasks, and returns what brings them back.
+func (s *Store) deleteClaims(ctx context.Context, ids []string) (by map[string][]*entry, err error) {
+	by = map[string][]*entry{}
+	return by, s.deleteBy(ctx, claims, "task", ids, func(h hit) error {
+		var d struct{ Task string }
+		if err := json.Unmarshal(h.Source, &d); err != nil {
+			return fmt.Errorf("claim %s: %w", h.ID, err)
+		}
+		by[d.Task] = append(by[d.Task], &entry{
+			index: s.index(claims), id: h.ID, addOnly: true, body: func(bool) ([]byte, error) { return h.Source, nil },
+			reject: func(err error) {
+				s.log.Error(fmt.Sprintf("A claim of task %s is lost, whose campaign was to be deleted: %v", d.Task, err))
+			},
+		})
+		return nil
+	})
+}
+
+// deleteBy deletes the documents that have any of the values in a field. keep, if set, sees them before.
+func (s *Store) deleteBy(ctx context.Context, kind, field string, values []string, keep func(hit) error) error {
 	p, err := s.look(ctx, kind)
 	if err != nil {
 		return err
 	}
 	defer p.close()
 	var ops []*operation
-	err = p.eachOf(ctx, field, values, nil, false, largePage, func(h hit) error {
+	err = p.eachOf(ctx, field, values, nil, keep != nil, largePage, func(h hit) error {
 		ops = append(ops, &operation{verb: "delete", index: s.index(kind), id: h.ID})
+		if keep != nil {
+			return keep(h)
+		}
 		return nil
 	})
 	if err != nil {

@@ -55,42 +55,6 @@ func (r result) busy() bool {
 	return r.err != nil && (r.err.Status == http.StatusTooManyRequests || r.err.Status >= http.StatusInternalServerError)
 }
 
-// pace decides how many bulk requests run at a time: one more after each that went well, half as many after one that the
-// server was too busy for.
-type pace struct {
-	mu             sync.Mutex
-	free           *sync.Cond
-	running, limit int
-	most           int
-}
-
-func newPace(most int) *pace {
-	p := &pace{limit: min(2, most), most: most}
-	p.free = sync.NewCond(&p.mu)
-	return p
-}
-
-func (p *pace) begin() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for p.running >= p.limit {
-		p.free.Wait()
-	}
-	p.running++
-}
-
-func (p *pace) end(busy bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.running--
-	if busy {
-		p.limit = max(1, p.limit/2)
-	} else {
-		p.limit = min(p.most, p.limit+1)
-	}
-	p.free.Broadcast()
-}
-
 // bulk runs operations, in requests of bounded size, several at a time. The results are in the order of the operations.
 func (s *Store) bulk(ctx context.Context, ops []*operation) ([]result, error) {
 	results := make([]result, len(ops))
@@ -98,16 +62,25 @@ func (s *Store) bulk(ctx context.Context, ops []*operation) ([]result, error) {
 	var mu sync.Mutex
 	var errs []error
 	for from := 0; from < len(ops); {
+		full, err := s.pace.begin(ctx)
+		if err != nil {
+			mu.Lock()
+			errs = append(errs, err)
+			mu.Unlock()
+			break
+		}
+		_, most := s.pace.now()
 		to, size := from, 0
-		for to < len(ops) && (to == from || size+len(ops[to].body)+perOperation <= s.opts.BulkBytes) {
+		for to < len(ops) && (to == from || size+len(ops[to].body)+perOperation <= most) {
 			size += len(ops[to].body) + perOperation
 			to++
 		}
-		s.pace.begin()
 		part, out := ops[from:to], results[from:to]
 		wg.Go(func() {
-			busy, err := s.bulkRequest(ctx, part, out, size)
-			s.pace.end(busy)
+			start := time.Now()
+			o, err := s.bulkRequest(ctx, part, out, size)
+			o.full, o.bytes, o.took = full, size, time.Since(start)
+			s.pace.end(o)
 			if err != nil {
 				mu.Lock()
 				defer mu.Unlock()
@@ -122,7 +95,7 @@ func (s *Store) bulk(ctx context.Context, ops []*operation) ([]result, error) {
 
 var bulkQuery = url.Values{"filter_path": {"items.*.status,items.*._seq_no,items.*._primary_term,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"}}
 
-func (s *Store) bulkRequest(ctx context.Context, ops []*operation, results []result, size int) (busy bool, err error) {
+func (s *Store) bulkRequest(ctx context.Context, ops []*operation, results []result, size int) (o outcome, err error) {
 	body := make([]byte, 0, size)
 	for _, o := range ops {
 		body = o.append(body)
@@ -146,17 +119,17 @@ func (s *Store) bulkRequest(ctx context.Context, ops []*operation, results []res
 		half := len(ops) / 2
 		_, err1 := s.bulkRequest(ctx, ops[:half], results[:half], size)
 		_, err2 := s.bulkRequest(ctx, ops[half:], results[half:], size)
-		return false, errors.Join(err1, err2)
+		return outcome{tooLarge: true}, errors.Join(err1, err2)
 	case errors.As(err, &refused) && (result{err: refused}.busy() || refused.Status == http.StatusRequestEntityTooLarge):
 		for i := range results {
 			results[i].err = refused
 		}
-		return true, nil
+		return outcome{busy: refused.Status != http.StatusRequestEntityTooLarge}, nil
 	default:
-		return true, err
+		return outcome{busy: true}, err
 	}
 	if len(answer.Items) != len(ops) {
-		return false, fmt.Errorf("bulk: %d operations, %d results", len(ops), len(answer.Items))
+		return o, fmt.Errorf("bulk: %d operations, %d results", len(ops), len(answer.Items))
 	}
 	for i, item := range answer.Items {
 		for _, r := range item {
@@ -170,10 +143,10 @@ func (s *Store) bulkRequest(ctx context.Context, ops []*operation, results []res
 			} else if r.Status >= 300 {
 				results[i].err = &Error{Status: r.Status}
 			}
-			busy = busy || results[i].busy()
+			o.busy = o.busy || results[i].busy()
 		}
 	}
-	return busy, nil
+	return o, nil
 }
 
 // wait sleeps before a further try: longer after each, and not in step with others.

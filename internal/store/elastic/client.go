@@ -20,6 +20,7 @@ type client struct {
 	es        *elasticsearch.BaseClient
 	alive     context.Context // of the store: requests end with it
 	http      *http.Transport
+	nodes     *nodes
 	timeout   time.Duration
 	endpoints []string
 	// openSearch says that the last answer came from no Elasticsearch.
@@ -36,12 +37,14 @@ func newClient(alive context.Context, o Options) (*client, error) {
 	if o.TLS != nil {
 		c.http.TLSClientConfig = o.TLS.Clone()
 	}
+	c.nodes = &nodes{http: c.http, several: len(o.Endpoints) > 1, patience: patience}
 	var err error
 	c.es, err = elasticsearch.NewBaseClient(elasticsearch.Config{
 		Addresses: o.Endpoints, Username: o.Username, Password: o.Password, APIKey: o.APIKey,
 		Transport: genuine{c}, DisableMetaHeader: true,
 		// The next node is tried at once; what then fails, our callers try again later.
 		MaxRetries: min(3, len(o.Endpoints)-1), DisableRetry: len(o.Endpoints) == 1,
+		RetryOnError: func(r *http.Request, _ error) bool { return r.Context().Err() == nil },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
@@ -62,7 +65,7 @@ type genuine struct{ c *client }
 const productHeader = "X-Elastic-Product"
 
 func (g genuine) RoundTrip(r *http.Request) (*http.Response, error) {
-	res, err := g.c.http.RoundTrip(r)
+	res, err := g.c.nodes.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,11 @@ package elastic
 
 import (
 	"cmp"
+	"encoding/json"
 	"math"
+	"slices"
 	"sort"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
@@ -34,14 +37,20 @@ func makeRow(s *task.State) *row {
 	for i, m := range []map[string]any{d.Used, d.Generated, d.TelemetryStart, d.TelemetryEnd, d.TelemetryPeak} {
 		root := indexedRoots[i]
 		for path, v := range r.add(root, m) {
-			r.leaves = append(r.leaves, leaf{root + "." + path, root, fieldOf(root, path), v})
+			l := leaf{name: root + "." + path, root: root, value: v}
+			if l.field = l.name; escape(path) != path {
+				l.field = fieldOf(root, path)
+			}
+			r.leaves = append(r.leaves, l)
+			r.names = append(r.names, l.name)
 		}
 	}
-	sort.Slice(r.leaves, func(i, j int) bool { return r.leaves[i].name < r.leaves[j].name })
-	r.add("job", d.Job)
-	r.add("error", d.Error)
-	r.add("custom", d.Custom)
-	r.add("attributes", d.Attributes)
+	slices.SortFunc(r.leaves, func(x, y leaf) int { return strings.Compare(x.name, y.name) })
+	for root, m := range map[string]map[string]any{"job": d.Job, "error": d.Error, "custom": d.Custom, "attributes": d.Attributes} {
+		for path := range r.add(root, m) {
+			r.names = append(r.names, root+"."+path)
+		}
+	}
 	if d.Stdout != "" {
 		r.names = append(r.names, "stdout")
 	}
@@ -53,16 +62,13 @@ func makeRow(s *task.State) *row {
 	return r
 }
 
-// add notes the names of the leaves of one map of the document, and that there is a map.
+// add returns the leaves of one map of the document, and notes that there is a map and which short names are ambiguous.
 func (r *row) add(root string, m map[string]any) map[string]any {
 	if m == nil {
 		return nil
 	}
 	r.names = append(r.names, root)
 	leaves, ambiguous := query.Leaves(root, m)
-	for path := range leaves {
-		r.names = append(r.names, root+"."+path)
-	}
 	for short := range ambiguous {
 		r.ambiguous = append(r.ambiguous, root+"."+short)
 	}
@@ -109,6 +115,28 @@ func natureOf(v any) nature {
 	}
 }
 
+// isVague says whether the texts below .keyword do not tell a plain value: those of a list are those of its elements, a text
+// may read like a number or a boolean, and -0.0 is no other value than 0.0.
+func isVague(v any) bool {
+	switch v := v.(type) {
+	case []any:
+		return true
+	case string:
+		return readsAsOther(v)
+	case float64:
+		return v == 0 && math.Signbit(v)
+	default:
+		return false
+	}
+}
+
+func readsAsOther(text string) bool {
+	if text == "true" || text == "false" {
+		return true
+	}
+	return text != "" && (text[0] == '-' || text[0] >= '0' && text[0] <= '9') && json.Valid([]byte(text))
+}
+
 // newFields adds the fields that the row would like to have in the index.
 func (r *row) newFields(to map[string]bool) {
 	for _, l := range r.leaves {
@@ -124,6 +152,7 @@ func (r *row) body(f *fields, encoded []byte, spill bool) (body []byte, spilled 
 	w := &objectWriter{buf: make([]byte, 0, 2*len(encoded)+1024)}
 	opaque := r.promoted(w)
 	odds := map[string]string{}
+	var vague []string
 	last := ""
 	for _, l := range r.leaves {
 		n := natureOf(l.value)
@@ -133,6 +162,9 @@ func (r *row) body(f *fields, encoded []byte, spill bool) (body []byte, spilled 
 		}
 		if n != odd && !indexed {
 			spilled++
+		}
+		if n == plain && isVague(l.value) {
+			vague = append(vague, l.name)
 		}
 		switch {
 		case spill:
@@ -155,6 +187,7 @@ func (r *row) body(f *fields, encoded []byte, spill bool) (body []byte, spilled 
 	w.names("leaves", r.names)
 	w.names("opaque", append(opaque, r.ambiguous...))
 	w.names("ambiguous", r.ambiguous)
+	w.names("vague", vague)
 	if spill {
 		w.value("spilled", true)
 	}
@@ -185,7 +218,7 @@ func (r *row) promoted(w *objectWriter) (opaque []string) {
 		{"execution", d.Execution}, {"parent", d.Parent}, {"environment", d.Environment},
 	} {
 		if f.value != "" {
-			w.value(f.name, f.value)
+			w.text(f.name, f.value)
 		}
 		if len(f.value) > maxKeyword {
 			opaque = append(opaque, f.name)
@@ -218,11 +251,11 @@ func (r *row) promoted(w *objectWriter) (opaque []string) {
 		{"first_at", first}, {"last_at", cmp.Or(d.EndedAt, d.StartedAt, d.SubmittedAt)},
 	} {
 		if f.value != 0 {
-			w.value(f.name, f.value)
+			w.integer(f.name, f.value)
 		}
 	}
 	if at := cmp.Or(d.StartedAt, d.SubmittedAt, d.EndedAt); at != 0 {
-		w.value("@timestamp", at/1e6)
+		w.integer("@timestamp", at/1e6)
 	}
 	if d.StartedAt != 0 && d.EndedAt != 0 {
 		elapsed, _ := query.Elapsed(object{"started_at": d.StartedAt, "ended_at": d.EndedAt})
@@ -243,44 +276,4 @@ func (r *row) edgeFields(w *objectWriter) {
 	}
 	w.names("targets", targets)
 	w.value("edges", list)
-}
-
-// objectWriter writes a JSON object.
-type objectWriter struct{ buf []byte }
-
-func (w *objectWriter) key(name string) {
-	switch {
-	case len(w.buf) == 0:
-		w.buf = append(w.buf, '{')
-	case w.buf[len(w.buf)-1] != '{':
-		w.buf = append(w.buf, ',')
-	}
-	w.buf = append(task.AppendJSON(w.buf, name), ':')
-}
-
-func (w *objectWriter) value(name string, v any) {
-	w.key(name)
-	w.buf = task.AppendJSON(w.buf, v)
-}
-
-func (w *objectWriter) open(name string) {
-	w.key(name)
-	w.buf = append(w.buf, '{')
-}
-
-func (w *objectWriter) close() { w.buf = append(w.buf, '}') }
-
-// names writes a list of names, each once and none longer than an index takes; an empty list not at all.
-func (w *objectWriter) names(field string, names []string) {
-	seen := make(map[string]bool, len(names))
-	list := make([]string, 0, len(names))
-	for _, n := range names {
-		if n = term(n); !seen[n] {
-			seen[n] = true
-			list = append(list, n)
-		}
-	}
-	if len(list) > 0 {
-		w.value(field, list)
-	}
 }

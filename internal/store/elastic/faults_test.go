@@ -252,7 +252,7 @@ func TestLogin(t *testing.T) {
 	})
 }
 
-// One node that does not answer is passed over.
+// One node that is down is passed over, by writes and queries.
 func TestSeveralEndpoints(t *testing.T) {
 	onEachKind(t, func(t *testing.T, kind string) {
 		dead := httptest.NewServer(http.NotFoundHandler())
@@ -260,8 +260,95 @@ func TestSeveralEndpoints(t *testing.T) {
 		s := openStore(t, Options{Endpoints: []string{dead.URL, servers.URL(t, kind)}, IndexPrefix: freshPrefix(t, kind)})
 		for i := range 5 {
 			write(t, s, event(fmt.Sprint(i)))
+			require.Len(t, found(t, s, `{}`), i+1)
 		}
-		require.Len(t, found(t, s, `{}`), 5)
+	})
+}
+
+// hanging starts a proxy that answers nothing while hang is set, nor what it has begun. What it got, the server may have.
+func hanging(t *testing.T, kind string, hang *atomic.Bool) Options {
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	block := func(r *http.Request) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}
+	srv := httptest.NewServer(proxy{
+		before: func(_ http.ResponseWriter, r *http.Request) bool {
+			if hang.Load() && !isBulk(r) {
+				block(r)
+				return true
+			}
+			return false
+		},
+		after: func(r *http.Response) {
+			if hang.Load() {
+				block(r.Request)
+			}
+		},
+	}.handler(t, kind))
+	t.Cleanup(srv.Close)
+	return Options{Endpoints: []string{srv.URL, servers.URL(t, kind)}, IndexPrefix: freshPrefix(t, kind)}
+}
+
+// One node that hangs is passed over, and a request that it has executed without an answer is none that is executed twice.
+func TestOneNodeHangs(t *testing.T) {
+	onEachKind(t, func(t *testing.T, kind string) {
+		var hang atomic.Bool
+		s := openStore(t, hanging(t, kind, &hang))
+		s.client.nodes.patience = 3 * time.Second
+		write(t, s, event("before"))
+		hang.Store(true)
+		want := []string{"before"}
+		for i := range 6 {
+			key := fmt.Sprint(i)
+			want = append(want, key)
+			write(t, s, event(key), event("again", func(e *task.Event) {
+				e.Facet, e.Generated = key, map[string]any{"v" + key: int64(i)}
+				e.Claims = []task.Claim{{Role: task.Used, Entity: "e", Evidence: "id", Confidence: 1}}
+			}))
+			require.Len(t, found(t, s, `{}`), i+3)
+		}
+		require.ElementsMatch(t, append(want, "again"), found(t, s, `{}`))
+		require.Equal(t, []string{"again"}, found(t, s, `{"generated.v0": 0, "generated.v3": 3, "generated.v5": 5}`))
+		list, err := s.ClaimsOf(t.Context(), []string{event("again").ID()})
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		hang.Store(false)
+		write(t, s, event("after"))
+		require.Len(t, found(t, s, `{}`), 9)
+	})
+}
+
+// A node that works for long on a request, and says that it is there, is waited for.
+func TestANodeThatIsSlow(t *testing.T) {
+	onEachKind(t, func(t *testing.T, kind string) {
+		var bulks, asked atomic.Int64
+		release := make(chan struct{})
+		node := proxy{before: func(w http.ResponseWriter, r *http.Request) bool {
+			switch {
+			case isBulk(r):
+				if bulks.Add(1) == 1 {
+					<-release
+				}
+			case r.Method == http.MethodHead:
+				if asked.Add(1) == 2 {
+					close(release)
+				}
+				w.WriteHeader(http.StatusOK)
+				return true
+			}
+			return false
+		}}
+		o := node.start(t, kind)
+		o.Endpoints = append(o.Endpoints, o.Endpoints[0])
+		s := openStore(t, o)
+		s.client.nodes.patience = 2 * time.Second
+		_, err := s.Write(t.Context(), []*task.Event{event("x")})
+		require.NoError(t, err)
+		require.EqualValues(t, 1, bulks.Load())
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 type fields struct {
 	mu    sync.RWMutex
 	known map[string]bool // by fieldOf; false = over the budget
+	vague bool            // the index says which values are vague
 
 	adding sync.Mutex // one addition at a time
 }
@@ -36,6 +37,7 @@ func (f *fields) learn(m indexMapping) (n int) {
 	if f.known == nil {
 		f.known = map[string]bool{}
 	}
+	f.vague = m.Meta.MadeVersion >= versionOfVague
 	for _, root := range indexedRoots {
 		for name := range m.Properties[root].Properties {
 			f.known[root+"."+name] = true
@@ -50,6 +52,13 @@ func (f *fields) has(field string) bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	return f.known[field]
+}
+
+// tellsVague says whether the index says which values are vague.
+func (f *fields) tellsVague() bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.vague
 }
 
 // unknown returns those of the names that nobody has decided about.

@@ -3,6 +3,7 @@ package elastic
 import (
 	"math"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
 )
@@ -167,8 +168,8 @@ func rangeOf(field string, op query.Op, v any) object {
 	return object{"range": object{field: object{string(op[1:]): v}}}
 }
 
-// leafCondition selects more tasks than match: a double does not hold every integer, text and number look alike below
-// .keyword, and the leaves of some maps are known by their names only.
+// leafCondition selects more tasks than match where the index does not tell: a double does not hold every integer, some
+// texts and numbers look alike below .keyword, and the leaves of some maps are known by their names only.
 func leafCondition(f query.Compare) (object, bool) {
 	name := f.Field.Name
 	has := object{"term": object{"leaves": term(name)}}
@@ -188,10 +189,10 @@ func leafCondition(f query.Compare) (object, bool) {
 	}
 	switch f.Op {
 	case query.Eq:
-		return equalsLeaf(field, []any{f.Value}), false
+		return equalsLeaf(field, []any{f.Value})
 	case query.In:
 		list, _ := f.Value.([]any)
-		return equalsLeaf(field, list), false
+		return equalsLeaf(field, list)
 	case query.Lt, query.Lte, query.Gt, query.Gte:
 		switch v := f.Value.(type) {
 		case string:
@@ -199,17 +200,49 @@ func leafCondition(f query.Compare) (object, bool) {
 				return rangeOf(field+".keyword", f.Op, v), false
 			}
 		case int64, float64:
-			if n := asDouble(v); !math.IsNaN(n) && !math.IsInf(n, 0) {
-				op := query.Gte
-				if f.Op == query.Lt || f.Op == query.Lte {
-					op = query.Lte
-				}
-				return rangeOf(field, op, beside(n, op)), false
-			}
+			return leafRange(field, f.Op, asDouble(v), has)
 		}
 	}
 	return has, false
 }
+
+// leafRange compares numbers. Integers that a double does not hold are all at or beyond exactDouble, on their side of every
+// number below it.
+func leafRange(field string, op query.Op, n float64, has object) (object, bool) {
+	below := op == query.Lt || op == query.Lte
+	switch {
+	case math.IsNaN(n) || math.IsInf(n, 0):
+		return has, false
+	case n == 0:
+		return aroundZero(field, op), true
+	case math.Abs(n) < exactDouble:
+		return rangeOf(field, op, n), true
+	case below:
+		return rangeOf(field, query.Lte, beside(n, query.Lte)), false
+	default:
+		return rangeOf(field, query.Gte, beside(n, query.Gte)), false
+	}
+}
+
+// aroundZero compares with 0, of which -0 is no less: servers put it before 0.
+func aroundZero(field string, op query.Op) object {
+	const least = math.SmallestNonzeroFloat64
+	switch op {
+	case query.Lt:
+		return rangeOf(field, query.Lte, -least)
+	case query.Lte:
+		return rangeOf(field, query.Lt, least)
+	case query.Gt:
+		return rangeOf(field, query.Gte, least)
+	case query.Gte:
+		return rangeOf(field, query.Gt, -least)
+	default:
+		return object{"range": object{field: object{"gt": -least, "lt": least}}}
+	}
+}
+
+// exactDouble bounds the integers that a double holds exactly.
+const exactDouble = 1 << 53
 
 func asDouble(v any) float64 {
 	if i, ok := v.(int64); ok {
@@ -234,9 +267,10 @@ func beside(n float64, op query.Op) float64 {
 // maxRanges bounds the numbers of one list that become ranges.
 const maxRanges = 200
 
-// equalsLeaf selects the tasks that may have any of the values. What is neither text, boolean nor a finite number is
-// opaque wherever a task has it.
-func equalsLeaf(field string, values []any) object {
+// equalsLeaf selects the tasks that may have any of the values, and says whether they do. What is neither text, boolean nor
+// a finite number is opaque wherever a task has it.
+func equalsLeaf(field string, values []any) (q object, exact bool) {
+	exact = true
 	var texts []any
 	var parts []object
 	for _, v := range values {
@@ -245,16 +279,29 @@ func equalsLeaf(field string, values []any) object {
 			if len(v) <= maxLeafKeyword {
 				texts = append(texts, v)
 			}
+			exact = exact && !readsAsOther(v) && len(v) <= maxLeafKeyword && utf8.ValidString(v)
 		case bool:
 			texts = append(texts, map[bool]string{true: "true", false: "false"}[v])
+			exact = false
 		case int64, float64:
-			if n := asDouble(v); !math.IsNaN(n) && !math.IsInf(n, 0) {
+			n := asDouble(v)
+			switch {
+			case math.IsNaN(n) || math.IsInf(n, 0):
+				exact = false
+			case n == 0:
+				parts = append(parts, aroundZero(field, query.Eq))
+			case math.Abs(n) < exactDouble:
+				parts = append(parts, object{"term": object{field: n}})
+			default:
 				parts = append(parts, object{"range": object{field: object{"gte": beside(n, query.Gte), "lte": beside(n, query.Lte)}}})
+				exact = false
 			}
+		default:
+			exact = false
 		}
 	}
 	if len(parts) > maxRanges {
-		parts = []object{{"exists": object{"field": field}}}
+		parts, exact = []object{{"exists": object{"field": field}}}, false
 	}
 	for len(texts) > 0 {
 		n := min(len(texts), maxHits)
@@ -262,7 +309,7 @@ func equalsLeaf(field string, values []any) object {
 		texts = texts[n:]
 	}
 	if len(parts) == 0 {
-		return none()
+		return none(), exact
 	}
-	return boolOf("should", parts)
+	return boolOf("should", parts), exact
 }

@@ -1,8 +1,12 @@
 package elastic
 
 // schemaVersion is the version of the layout that this code writes (_meta.schema_version of templates and indices).
-// 2 added error.type.
-const schemaVersion = 2
+// 2 added error.type, 3 vague. Indices of older versions are brought up to date; _meta.made_version stays what they began
+// with, since the tasks that they had lack what came later.
+const (
+	schemaVersion  = 3
+	versionOfVague = 3
+)
 
 // The indices, by the middle of their names: <prefix>-<kind>-v1.
 const (
@@ -55,6 +59,7 @@ func taskProperties() object {
 		"first_at": long, "last_at": long,
 		"leaves":    keyword,                   // the names of all leaves
 		"opaque":    keyword,                   // those whose value the index does not tell: spilled, of no type of an index, or ambiguous
+		"vague":     keyword,                   // those whose text below .keyword may be that of another value: lists, texts like 1 or true, -0.0
 		"targets":   keyword,                   // where the declared edges lead
 		"ambiguous": keyword,                   // names that several arguments of the task have
 		"spilled":   object{"type": "boolean"}, // no leaf is in the document, apart from the state
@@ -99,12 +104,12 @@ func (s *Store) template(kind string) object {
 	return object{
 		"index_patterns": []string{s.index(kind)}, "priority": 200, "version": schemaVersion,
 		"_meta":    object{"schema_version": schemaVersion, "description": "otelcol-mida: " + kind},
-		"template": object{"settings": settings, "mappings": mappings(kind, s.opts.FieldBudget)},
+		"template": object{"settings": settings, "mappings": mappings(kind, s.opts.FieldBudget, schemaVersion)},
 	}
 }
 
-func mappings(kind string, fieldBudget int) object {
-	meta := object{"schema_version": schemaVersion}
+func mappings(kind string, fieldBudget, made int) object {
+	meta := object{"schema_version": schemaVersion, "made_version": made}
 	if kind == tasks {
 		meta["field_budget"] = fieldBudget
 	}

@@ -13,6 +13,9 @@ func escape(path string) string {
 	if path == "" {
 		return "~"
 	}
+	if isPlain(path) {
+		return path
+	}
 	var b strings.Builder
 	for i, r := range path {
 		if r > 0xffff { // OpenSearch finds no such field in a source
@@ -36,6 +39,16 @@ func escape(path string) string {
 		}
 	}
 	return b.String()
+}
+
+// isPlain says whether a path, as most do, needs no escape.
+func isPlain(path string) bool {
+	for i := range len(path) {
+		if c := path[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`./~*\"`, c) >= 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // indexedRoots are the maps of a task whose leaves are fields of the index.

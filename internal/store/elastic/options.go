@@ -54,7 +54,7 @@ const (
 	maxFieldBudget      = 10_000
 	defaultTaskBytes    = 16 << 20
 	defaultCacheBytes   = 64 << 20
-	defaultBatchEvents  = 20_000
+	defaultBatchEvents  = 4_000
 	maxBatchEvents      = 1_000_000
 	// Servers refuse requests of more than 100 MB, and a state may double when it is quoted.
 	maxTaskBytes = 40 << 20

@@ -10,7 +10,7 @@ import (
 )
 
 // addPage lets the server find the page of a list: where it filters and sorts exactly as the reference does. That is so
-// when only promoted fields and the existence of leaves count, and none of them is opaque in any task.
+// when the filter is exact, the order is of promoted fields, and none of them is opaque in a task that matches.
 func (r *reader) addPage(ctx context.Context, stream *query.Stream) (done bool, err error) {
 	position, err := r.q.Position()
 	if err != nil || len(r.q.Aggregation) > 0 || !r.where.exact {
@@ -38,23 +38,17 @@ func (r *reader) addPage(ctx context.Context, stream *query.Stream) (done bool, 
 		"aggs": object{
 			"total":  object{"filter": all()},
 			"behind": object{"filter": behind},
-			"opaque": object{"global": object{}, "aggs": object{"tasks": object{"filter": r.opaque()}}},
+			"opaque": object{"filter": r.opaque()},
 		},
 	})
 	if err != nil {
 		return false, err
 	}
-	type count struct {
-		N int64 `json:"doc_count"`
-	}
-	var counts struct {
-		Total, Behind count
-		Opaque        struct{ Tasks count }
-	}
+	var counts struct{ Total, Behind, Opaque bucketCount }
 	if err := json.Unmarshal(a.Aggregations, &counts); err != nil {
 		return false, fmt.Errorf("search %s: %w", r.index, err)
 	}
-	if counts.Opaque.Tasks.N > 0 {
+	if counts.Opaque.N > 0 {
 		return false, nil
 	}
 	for _, h := range a.Hits.Hits {

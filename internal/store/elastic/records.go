@@ -159,6 +159,8 @@ func (s *Store) observerEntry(k view.Observer, b *view.Batch) (e *entry, news bo
 		return now.body(k), nil
 	}
 	e.stored = func(v version) {
+		s.memory.Lock()
+		defer s.memory.Unlock()
 		if len(s.seen) >= maxObservers {
 			clear(s.seen)
 		}
@@ -169,7 +171,10 @@ func (s *Store) observerEntry(k view.Observer, b *view.Batch) (e *entry, news bo
 	e.reject = func(err error) {
 		s.log.Error(fmt.Sprintf("The completeness of observer %q in campaign %q cannot be kept: %v", k.ID, k.Campaign, err))
 	}
-	if cached := s.seen[k]; cached != nil {
+	s.memory.Lock()
+	cached := s.seen[k]
+	s.memory.Unlock()
+	if cached != nil {
 		e.version = cached.version
 		merge(*cached)
 	} else {

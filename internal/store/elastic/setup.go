@@ -83,6 +83,7 @@ func newer(what string, version int) error {
 
 type meta struct {
 	SchemaVersion int `json:"schema_version"`
+	MadeVersion   int `json:"made_version"` // of the collector that made the index; 0: before 3
 	FieldBudget   int `json:"field_budget"`
 }
 
@@ -104,7 +105,7 @@ func (s *Store) installTemplate(ctx context.Context, kind string) error {
 		case v > schemaVersion:
 			return newer("index template "+name, v)
 		case v == schemaVersion:
-			return nil
+			return nil // of an older version it is written over: new indices are of this one
 		}
 	}
 	return s.client.do(ctx, request{method: http.MethodPut, path: "/_index_template/" + name, body: s.template(kind)}, nil)
@@ -127,7 +128,7 @@ func (s *Store) makeIndex(ctx context.Context, kind string) error {
 	case v > schemaVersion:
 		return newer("index "+index, v)
 	case v < schemaVersion: // versions only add fields; documents get them when they are written again
-		return s.client.do(ctx, request{method: http.MethodPut, path: "/" + index + "/_mapping", body: mappings(kind, m.Meta.FieldBudget)}, nil)
+		return s.client.do(ctx, request{method: http.MethodPut, path: "/" + index + "/_mapping", body: mappings(kind, m.Meta.FieldBudget, m.Meta.MadeVersion)}, nil)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ type Store struct {
 	conflicts, retries, spilled                atomic.Int64
 	batches                                    store.Batches
 
-	// Of the writer alone.
+	memory sync.Mutex // guards what was written lately
 	states *stateCache
 	seen   map[view.Observer]*observer
 }
@@ -61,7 +61,7 @@ func Open(opts Options) (*Store, error) {
 	}
 	s := &Store{
 		alive: alive, kill: kill, setup: setup{gate: make(chan struct{}, 1)},
-		opts: opts, client: c, log: opts.Logger, pace: newPace(opts.BulkRequests),
+		opts: opts, client: c, log: opts.Logger, pace: newPace(opts.BulkRequests, opts.BulkBytes),
 		queue: make(chan *call, 64), writerDone: make(chan struct{}),
 		states: newStateCache(opts.CacheBytes), seen: map[view.Observer]*observer{},
 	}
@@ -71,7 +71,9 @@ func Open(opts Options) (*Store, error) {
 
 // Counters implements store.Counted.
 func (s *Store) Counters() store.Counters {
+	requests, bytes := s.pace.now()
 	return store.Counters{
+		BulkRequests: int64(requests), BulkBytes: int64(bytes),
 		TasksChanged: s.tasksChanged.Load(), TasksUnchanged: s.tasksUnchanged.Load(), Transactions: s.transactions.Load(),
 		Conflicts: s.conflicts.Load(), Retries: s.retries.Load(), FieldsSpilled: s.spilled.Load(),
 	}

@@ -23,7 +23,7 @@ func (s *Store) taskEntries(ctx context.Context, b *view.Batch, ready map[string
 		e := &taskEntry{store: s, news: t, changed: true}
 		e.entry = entry{index: s.index(tasks), id: id, merge: e.merge, body: e.body, stored: e.stored, reject: rejectAll(t.Events)}
 		byID[id] = e
-		if cached := s.states.get(id); cached != nil {
+		if cached := s.remembered(id); cached != nil {
 			e.version = &cached.version
 			e.mergeState(cached.state)
 		} else {
@@ -118,8 +118,16 @@ func (e *taskEntry) body(spill bool) ([]byte, error) {
 	return e.prepared.body, nil
 }
 
+func (s *Store) remembered(id string) *cachedState {
+	s.memory.Lock()
+	defer s.memory.Unlock()
+	return s.states.get(id)
+}
+
 func (e *taskEntry) stored(v version) {
 	e.store.tasksChanged.Add(1)
+	e.store.memory.Lock()
+	defer e.store.memory.Unlock()
 	e.store.states.put(e.id, e.state, v, len(e.prepared.encoded))
 }
 

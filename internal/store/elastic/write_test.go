@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -164,6 +165,59 @@ func TestSeveralProcessesOnOneTaskLoseNothing(t *testing.T) {
 	})
 }
 
+// Large writes of different tasks are on their way together: the server gets the second while it still has the first.
+func TestWritesOfDifferentTasksGoTogether(t *testing.T) {
+	onEachKind(t, func(t *testing.T, kind string) {
+		together := make(chan struct{})
+		var bulks atomic.Int64
+		o := proxy{before: func(_ http.ResponseWriter, r *http.Request) bool {
+			if isBulk(r) {
+				if bulks.Add(1) == 2 {
+					close(together)
+				}
+				<-together
+			}
+			return false
+		}}.start(t, kind)
+		s := openStore(t, o)
+		require.NoError(t, s.ready(t.Context()))
+		var wg sync.WaitGroup
+		for w := range 2 {
+			wg.Go(func() { write(t, s, many(worthwhile, fmt.Sprint(w))...) })
+		}
+		wg.Wait()
+		require.Len(t, found(t, s, `{}`), 2*worthwhile)
+	})
+}
+
+// Large writes of the same tasks wait for each other, so that none of them finds a document changed.
+func TestWritesOfTheSameTasksDoNotMeet(t *testing.T) {
+	onEach(t, func(t *testing.T, o Options) {
+		s, _ := fresh(t, o)
+		var wg sync.WaitGroup
+		for w := range 4 {
+			wg.Go(func() {
+				events := many(worthwhile, "")
+				for _, e := range events {
+					e.Facet, e.Generated = fmt.Sprint(w), map[string]any{fmt.Sprint("v", w): int64(w)}
+				}
+				write(t, s, events...)
+			})
+		}
+		wg.Wait()
+		require.Len(t, found(t, s, `{"generated.v0": 0, "generated.v1": 1, "generated.v2": 2, "generated.v3": 3}`), worthwhile)
+		require.Zero(t, s.Counters().Conflicts)
+	})
+}
+
+func many(n int, prefix string) []*task.Event {
+	events := make([]*task.Event, n)
+	for i := range events {
+		events[i] = event(fmt.Sprintf("%s-%04d", prefix, i))
+	}
+	return events
+}
+
 // What another process deleted is written again, although this one remembers to have written it.
 func TestDeletedByAnotherProcess(t *testing.T) {
 	onEach(t, func(t *testing.T, o Options) {
@@ -257,7 +311,7 @@ func TestOlderIndicesAreBroughtUpToDate(t *testing.T) {
 			t.Helper()
 			require.NoError(t, s.client.do(t.Context(), request{method: method, path: path, body: body}, out))
 		}
-		old := mappings(tasks, 7)
+		old := mappings(tasks, 7, 0)
 		old["_meta"] = object{"schema_version": 1, "field_budget": 7}
 		delete(old["properties"].(object), "error")
 		do(http.MethodDelete, "/"+s.index(tasks), nil, nil)

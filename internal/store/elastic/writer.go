@@ -2,7 +2,6 @@ package elastic
 
 import (
 	"context"
-	"time"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
 	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
@@ -113,104 +112,62 @@ func (s *Store) between(ctx context.Context, f func(context.Context) error) erro
 	return s.submit(ctx, &call{done: make(chan struct{}), special: f})
 }
 
-// writer writes one group after the other: all calls that wait while one group is on its way make the next. So a task or
-// an observer is on its way once at a time, however many callers report it, and the requests grow with the load.
+// writer serves the queue until it is closed and all is done.
 func (s *Store) writer() {
 	defer close(s.writerDone)
-	for c := range s.queue {
-		for c != nil {
-			c = s.serve(c)
-		}
-	}
-}
-
-// serve writes a call together with all that wait behind it, and returns the first one that must stand alone.
-func (s *Store) serve(first *call) (alone *call) {
-	calls := []*call{first}
-	var err error
-	if first.special != nil {
-		err = first.special(s.alive)
-		s.forget()
-	} else {
-		events := first.batch.Events
-		for events < s.opts.BatchEvents {
-			more := s.waiting()
-			if more == nil {
-				break
+	d := newDispatcher(s)
+	for queue := s.queue; queue != nil || len(d.waiting) > 0 || !d.idle(); d.next() {
+		select {
+		case c, open := <-queue:
+			if !open {
+				queue = nil
+				continue
 			}
-			if more.special != nil {
-				alone = more
-				break
-			}
-			calls = append(calls, more)
-			events += more.batch.Events
+			d.waiting = append(d.waiting, c)
+		case done := <-d.back:
+			done()
 		}
-		if err = s.writeGroup(s.alive, calls); err != nil {
-			s.forget()
-		} else {
-			s.batches.Wrote(events, len(calls), time.Now())
-		}
-	}
-	for _, c := range calls {
-		c.err = err
-		close(c.done)
-	}
-	return alone
-}
-
-// waiting returns the next call, nil if none waits.
-func (s *Store) waiting() *call {
-	select {
-	case c := <-s.queue: // nil once the queue is closed
-		return c
-	default:
-		return nil
 	}
 }
 
-// forget drops all that the writer remembers of the index.
+// forget drops all that is remembered of the index.
 func (s *Store) forget() {
+	s.memory.Lock()
+	defer s.memory.Unlock()
 	s.states.clear()
 	clear(s.seen)
 }
 
-// writeGroup merges the batches of several calls and brings them in. Sequence numbers come last, so that an observer is
-// never complete before its tasks are there.
-func (s *Store) writeGroup(ctx context.Context, calls []*call) error {
-	b, ready := calls[0].batch, map[string]*prepared{}
-	for i, c := range calls {
-		for id, t := range c.batch.Tasks {
-			switch other := b.Tasks[id]; {
-			case i > 0 && other != nil && other.State != nil && t.State != nil:
-				delete(ready, id) // more than one call has a part of it
-			case c.ready[id] != nil:
-				ready[id] = c.ready[id]
-			}
-		}
-		if i > 0 {
-			b.Merge(c.batch)
-		}
-	}
-	entries, err := s.taskEntries(ctx, b, ready)
+// writeTasks brings in all of a group but its observers.
+func (s *Store) writeTasks(ctx context.Context, g *group) error {
+	entries, err := s.taskEntries(ctx, g.batch, g.ready)
 	if err != nil {
 		return err
 	}
-	entries = append(entries, s.recordEntries(b)...)
+	entries = append(entries, s.recordEntries(g.batch)...)
 	if err := s.settle(ctx, entries); err != nil {
 		return err
 	}
-	for _, c := range calls {
+	for _, c := range g.calls {
 		for _, r := range c.rejected.List {
-			b.Reject(r.Event)
+			g.batch.Reject(r.Event)
 		}
+	}
+	s.transactions.Add(1)
+	return nil
+}
+
+// writeObservers brings in what groups say of their observers.
+func (s *Store) writeObservers(ctx context.Context, groups []*group) error {
+	b := view.NewBatch()
+	for _, g := range groups {
+		b.Merge(&view.Batch{
+			Checkpoints: g.batch.Checkpoints, Seqs: g.batch.Seqs, Finished: g.batch.Finished, Ranges: g.batch.Ranges, Counted: g.batch.Counted,
+		})
 	}
 	observed, err := s.observerEntries(ctx, b)
 	if err != nil {
 		return err
 	}
-	if err := s.settle(ctx, observed); err != nil {
-		return err
-	}
-	s.transactions.Add(1)
-	return nil
+	return s.settle(ctx, observed)
 }

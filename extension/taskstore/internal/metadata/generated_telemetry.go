@@ -31,6 +31,8 @@ type TelemetryBuilder struct {
 	TaskstoreBatchEvents        metric.Int64ObservableGauge
 	TaskstoreBatchInterval      metric.Float64ObservableGauge
 	TaskstoreBatchRequests      metric.Int64ObservableGauge
+	TaskstoreBulkBytes          metric.Int64ObservableGauge
+	TaskstoreBulkRequests       metric.Int64ObservableGauge
 	TaskstoreConflicts          metric.Int64ObservableCounter
 	TaskstoreDeadLetters        metric.Int64Counter
 	TaskstoreDeadLettersDropped metric.Int64Counter
@@ -90,6 +92,36 @@ func (builder *TelemetryBuilder) RegisterTaskstoreBatchRequestsCallback(cb metri
 		cb(ctx, &observerInt64{inst: builder.TaskstoreBatchRequests, obs: o})
 		return nil
 	}, builder.TaskstoreBatchRequests)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterTaskstoreBulkBytesCallback sets callback for observable TaskstoreBulkBytes metric.
+func (builder *TelemetryBuilder) RegisterTaskstoreBulkBytesCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.TaskstoreBulkBytes, obs: o})
+		return nil
+	}, builder.TaskstoreBulkBytes)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterTaskstoreBulkRequestsCallback sets callback for observable TaskstoreBulkRequests metric.
+func (builder *TelemetryBuilder) RegisterTaskstoreBulkRequestsCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.TaskstoreBulkRequests, obs: o})
+		return nil
+	}, builder.TaskstoreBulkRequests)
 	if err != nil {
 		return err
 	}
@@ -242,6 +274,18 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	builder.TaskstoreBatchRequests, err = builder.meter.Int64ObservableGauge(
 		"otelcol_taskstore_batch_requests",
 		metric.WithDescription("Requests that the last write held. [Alpha]"),
+		metric.WithUnit("{request}"),
+	)
+	errs = errors.Join(errs, err)
+	builder.TaskstoreBulkBytes, err = builder.meter.Int64ObservableGauge(
+		"otelcol_taskstore_bulk_bytes",
+		metric.WithDescription("How large a bulk request may be now, as the server's answers allow (stores in a cluster). [Alpha]"),
+		metric.WithUnit("By"),
+	)
+	errs = errors.Join(errs, err)
+	builder.TaskstoreBulkRequests, err = builder.meter.Int64ObservableGauge(
+		"otelcol_taskstore_bulk_requests",
+		metric.WithDescription("How many bulk requests may run at a time now, as the server's answers allow (stores in a cluster). [Alpha]"),
 		metric.WithUnit("{request}"),
 	)
 	errs = errors.Join(errs, err)

@@ -33,7 +33,7 @@ var Kinds = []string{OpenSearch, Elasticsearch}
 
 const (
 	downloadPatience = 10 * time.Minute
-	startPatience    = time.Minute
+	startPatience    = 3 * time.Minute
 	// A start that hangs, seen once in hundreds on a loaded machine, is broken off and tried again.
 	starts = 3
 )

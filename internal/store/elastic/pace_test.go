@@ -1,0 +1,86 @@
+package elastic
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// serve answers requests of size bytes, at most workers at a time: more wait for each other.
+func serve(p *pace, rounds, size, workers int, alone time.Duration) {
+	for range rounds {
+		limit, _ := p.now()
+		for i := range limit {
+			full, _ := p.begin(context.Background())
+			if i == limit-1 {
+				for range limit {
+					waited := (limit + workers - 1) / workers
+					p.end(outcome{full: full, bytes: size, took: alone * time.Duration(waited)})
+				}
+			}
+		}
+	}
+}
+
+func TestPaceFindsHowManyRequestsAServerTakes(t *testing.T) {
+	slow, fast := newPace(64, 5<<20), newPace(64, 5<<20)
+	serve(slow, 100, 1<<20, 1, 50*time.Millisecond)
+	serve(fast, 100, 1<<20, 16, 50*time.Millisecond)
+	few, _ := slow.now()
+	many, _ := fast.now()
+	require.LessOrEqual(t, few, 5)
+	require.GreaterOrEqual(t, many, 16)
+	require.Less(t, many, 40)
+	bounded := newPace(3, 5<<20)
+	serve(bounded, 100, 1<<20, 16, 50*time.Millisecond)
+	most, _ := bounded.now()
+	require.Equal(t, 3, most)
+}
+
+func TestPaceOfABusyServer(t *testing.T) {
+	p := newPace(16, 4<<20)
+	serve(p, 100, 1<<20, 16, 50*time.Millisecond)
+	before, _ := p.now()
+	p.running++
+	p.end(outcome{bytes: 1 << 20, busy: true})
+	requests, bytes := p.now()
+	require.Equal(t, before/2, requests)
+	require.Equal(t, 2<<20, bytes)
+	for range 20 {
+		p.running++
+		p.end(outcome{bytes: 1 << 20, busy: true})
+	}
+	requests, bytes = p.now()
+	require.Equal(t, 1, requests)
+	require.Equal(t, leastBytes, bytes)
+	serve(p, 100, 1<<20, 16, 50*time.Millisecond)
+	requests, bytes = p.now()
+	require.GreaterOrEqual(t, requests, 16)
+	require.Equal(t, 4<<20, bytes)
+}
+
+func TestPaceOfSlowAnswersAndOfAProxyWithALimit(t *testing.T) {
+	p := newPace(8, 4<<20)
+	p.running = 3
+	p.end(outcome{bytes: 4 << 20, took: slowAnswer + 1})
+	_, bytes := p.now()
+	require.Equal(t, 2<<20, bytes)
+	p.end(outcome{bytes: 1 << 20, tooLarge: true})
+	_, bytes = p.now()
+	require.Equal(t, 512<<10, bytes)
+	p.end(outcome{bytes: 512 << 10, took: time.Millisecond})
+	_, bytes = p.now()
+	require.Equal(t, 512<<10, bytes, "the proxy has not changed")
+}
+
+func TestPaceWaitsNoLongerThanItsCaller(t *testing.T) {
+	p := newPace(1, 1<<20)
+	_, err := p.begin(t.Context())
+	require.NoError(t, err)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	_, err = p.begin(ended)
+	require.ErrorIs(t, err, context.Canceled)
+}
