@@ -14,14 +14,46 @@ import (
 )
 
 var adminCases = []testCase{
-	{name: "deleting a campaign removes all of it and nothing else", run: testDelete},
-	{name: "a deleted campaign can be written again", run: testDeleteAndWrite},
-	{name: "deleting what does not exist deletes nothing", run: testDeleteNothing},
-	{name: "a backup is a consistent copy", run: testBackup, skip: func(c Capabilities) bool { return c.NoBackup }},
-	{name: "a backup never overwrites", run: testBackupExists, skip: func(c Capabilities) bool { return c.NoBackup }},
-	{name: "a backup while writing is a consistent copy", run: testBackupWhileWriting, skip: func(c Capabilities) bool { return c.NoBackup }},
-	{name: "a closed store refuses calls", run: testClosed},
-	{name: "close waits for running calls", run: testCloseWaits},
+	{
+		name:     "deleting a campaign removes all of it and nothing else",
+		contract: "stores.md: Deleting a campaign removes its tasks, workflows, claims, edges and observers, and nothing else.",
+		run:      testDelete,
+	},
+	{
+		name:     "a deleted campaign can be written again",
+		contract: "stores.md: A deleted campaign can be written again.",
+		run:      testDeleteAndWrite,
+	},
+	{
+		name:     "deleting what does not exist deletes nothing",
+		contract: "stores.md: Deleting a campaign removes its tasks, workflows, claims, edges and observers, and nothing else.",
+		run:      testDeleteNothing,
+	},
+	{
+		name:     "a backup is a consistent copy",
+		contract: "stores.md: A backup is a consistent copy, also while others write, and never overwrites a file.",
+		run:      testBackup, skip: func(c Capabilities) bool { return c.NoBackup },
+	},
+	{
+		name:     "a backup never overwrites",
+		contract: "stores.md: A backup is a consistent copy, also while others write, and never overwrites a file.",
+		run:      testBackupExists, skip: func(c Capabilities) bool { return c.NoBackup },
+	},
+	{
+		name:     "a backup while writing is a consistent copy",
+		contract: "stores.md: A backup is a consistent copy, also while others write, and never overwrites a file.",
+		run:      testBackupWhileWriting, skip: func(c Capabilities) bool { return c.NoBackup },
+	},
+	{
+		name:     "a closed store refuses calls",
+		contract: "stores.md: a closed store refuses calls.",
+		run:      testClosed,
+	},
+	{
+		name:     "close waits for running calls",
+		contract: "stores.md: Closing waits for running calls",
+		run:      testCloseWaits,
+	},
 }
 
 func testDelete(t *testing.T, f Factory) {

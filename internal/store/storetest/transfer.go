@@ -13,13 +13,41 @@ import (
 )
 
 var transferCases = []testCase{
-	{name: "the parts of a snapshot make the same view, in any order, cut anyhow, and twice", run: testParts},
-	{name: "parts come in the order of their ids", run: testPartsOrder},
-	{name: "parts are merged with what is there", run: testPartsMerge},
-	{name: "the parts of a campaign are all that belongs to it", run: testPartsOfCampaign},
-	{name: "a snapshot does not see later writes", run: testSnapshotIsStill},
-	{name: "a part that cannot be read is refused alone", run: testPartRefused},
-	{name: "what is deleted does not count in the size", run: testSize},
+	{
+		name:     "the parts of a snapshot make the same view, in any order, cut anyhow, and twice",
+		contract: "stores.md: The parts of a snapshot make the same view in another store, in any order, cut anyhow, and twice.",
+		run:      testParts,
+	},
+	{
+		name:     "parts come in the order of their ids",
+		contract: "stores.md: Parts come in the order of their kinds and ids, which is the same in every store.",
+		run:      testPartsOrder,
+	},
+	{
+		name:     "parts are merged with what is there",
+		contract: "stores.md: Parts are merged with what is there.",
+		run:      testPartsMerge,
+	},
+	{
+		name:     "the parts of a campaign are all that belongs to it",
+		contract: "stores.md: The parts of a campaign are all that belongs to it.",
+		run:      testPartsOfCampaign,
+	},
+	{
+		name:     "a snapshot does not see later writes",
+		contract: "stores.md: A snapshot does not see later writes.",
+		run:      testSnapshotIsStill,
+	},
+	{
+		name:     "a part that cannot be read is refused alone",
+		contract: "stores.md: A part that cannot be read is refused alone.",
+		run:      testPartRefused,
+	},
+	{
+		name:     "what is deleted does not count in the size",
+		contract: "stores.md: What is deleted does not count in the size.",
+		run:      testSize,
+	},
 }
 
 func partsOf(t *testing.T, s store.Store, campaign string) (out []store.Part) {
