@@ -49,7 +49,7 @@ var answerCases = []testCase{
 	},
 	{
 		name:     "a rejected event has not arrived",
-		contract: "stores.md: a rejected event did not arrive.",
+		contract: "stores.md: A rejected event did not arrive.",
 		run:      testRejectedDidNotArrive,
 	},
 }

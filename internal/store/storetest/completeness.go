@@ -46,7 +46,7 @@ var completenessCases = []testCase{
 	},
 	{
 		name:     "where nobody observed nothing is known",
-		contract: "query.md: it is too early to say, or nobody observed;",
+		contract: "query.md: `unknown`: an observer has not said that it ended (`open_since` its last checkpoint), it is too early to say, or nobody observed;",
 		run:      judged(completeness.Unknown, nil, nil),
 	},
 	{
@@ -69,8 +69,8 @@ var completenessCases = []testCase{
 		contract: "query.md: The worst one is that of the campaign.",
 		run: judged(completeness.Missing, []*task.Event{
 			numbered("1", 1), checkpointEvent(10, 1, true),
-			{Name: task.EventCheckpoint, Time: 10, Campaign: "c", ObserverID: "p", Attempt: task.NoAttempt, Record: map[string]any{"last_seq": int64(1)}},
-		}, func(t *testing.T, o completeness.Observer) { require.Equal(t, completeness.Complete, o.State) }),
+			{Name: task.EventCheckpoint, Time: 10, Campaign: "c", ObserverID: "a", Attempt: task.NoAttempt, Record: map[string]any{"last_seq": int64(1)}},
+		}, func(t *testing.T, o completeness.Observer) { require.Equal(t, "a", o.Observer) }),
 	},
 }
 

@@ -18,12 +18,12 @@ var linkCases = []testCase{
 	},
 	{
 		name:     "claims are found by task and by entity and role",
-		contract: "stores.md: Claims are found by their task, and by their entity in one role or in both",
+		contract: "stores.md: Claims are found by their task, and by their entity in one role or in both.",
 		run:      testClaimLookup,
 	},
 	{
 		name:     "claims on a task that is not known yet wait for it",
-		contract: "stores.md: those on a task that is not known yet wait for it.",
+		contract: "stores.md: Those on a task that is not known yet wait for it.",
 		run:      testEarlyClaims,
 	},
 	{

@@ -311,8 +311,8 @@ func testLateFacts(t *testing.T, f Factory) {
 	bare := snapshot("x", "worker", 1, 0, "", func(e *task.Event) { e.Campaign = "" })
 	write(t, s, bare)
 	require.EqualValues(t, 1, ask(t, s, `{"filter": {"campaign_id": {"$exists": false}, "workflow_id": {"$exists": false}}}`).Total)
-	for i, campaign := range []string{"first", "second"} {
-		write(t, s, snapshot("x", "scheduler", int64(2+i), 0, "", func(e *task.Event) {
+	for i, campaign := range []string{"first", "second", "third"} {
+		write(t, s, snapshot("x", []string{"scheduler", "scheduler", "end"}[i], int64(2+i), 0, "", func(e *task.Event) {
 			e.Campaign, e.WorkflowID, e.Activity = campaign, campaign+" workflow", campaign+" activity"
 		}))
 		require.EqualValues(t, 1, ask(t, s, `{}`).Total, "it is one task all the time")
