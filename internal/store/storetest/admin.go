@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
@@ -195,6 +196,7 @@ func testCloseWaits(t *testing.T, f Factory) {
 			for i := 0; ; i++ {
 				e := finished(fmt.Sprintf("%d-%d", w, i))
 				if _, err := s.Write(context.Background(), []*task.Event{e}); err != nil {
+					assert.ErrorContains(t, err, "store is closed", "a call that was running fails")
 					return
 				}
 				if i == 0 {

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -144,6 +145,8 @@ func testSnapshotIsStill(t *testing.T, f Factory) {
 	write(t, s, events...)
 	snapshot, err := s.Snapshot(t.Context())
 	require.NoError(t, err)
+	done := sync.OnceValue(snapshot.Close)
+	defer func() { require.NoError(t, done()) }()
 	read := func() (n int) {
 		require.NoError(t, snapshot.Parts(t.Context(), "", func(store.Part) error {
 			n++
@@ -165,7 +168,7 @@ func testSnapshotIsStill(t *testing.T, f Factory) {
 	case <-time.After(time.Second):
 	}
 	require.Equal(t, n, read())
-	require.NoError(t, snapshot.Close())
+	require.NoError(t, done())
 	if !wrote {
 		require.NoError(t, <-written)
 	}

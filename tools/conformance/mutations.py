@@ -30,7 +30,6 @@ import tomllib
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PAGE = ROOT / "docs" / "conformance.md"
-BEGIN, END = "<!-- mutations -->", "<!-- end of mutations -->"
 
 # Suite → package, and the path of the tests below which its cases lie.
 SUITES = {
@@ -243,7 +242,9 @@ class Cases:
         return {name for name in self.contract if self.ended.get(name) not in ("PASS", "SKIP")}
 
 
-def run(binary: Path, suite: str, cases: Iterable[str] = (), mutant: int = 0) -> Cases:
+def run(
+    binary: Path, suite: str, cases: Iterable[str] = (), mutant: int = 0, timeout: str = "5m"
+) -> Cases:
     """Run cases of a suite, or all."""
     package, path = SUITES[suite]
     levels: list[set[str]] = [set(), set(), set()]
@@ -255,7 +256,7 @@ def run(binary: Path, suite: str, cases: Iterable[str] = (), mutant: int = 0) ->
         [
             str(binary),
             "-test.v=test2json",
-            "-test.timeout=5m",
+            "-test.timeout=" + timeout,
             "-test.run=" + "/".join(f"^{p}$" for p in below),
         ],
         cwd=ROOT / package,
@@ -266,16 +267,28 @@ def run(binary: Path, suite: str, cases: Iterable[str] = (), mutant: int = 0) ->
         errors="replace",
         check=False,
     )
+    out = cases_of(done.stdout, path)
+    if not out.contract:
+        raise RuntimeError(f"no case ran:\n{done.stdout[-4000:]}")
+    return out
+
+
+def cases_of(text: str, path: str) -> Cases:
+    """Read the cases below a test from what -test.v=test2json prints."""
     out = Cases()
-    for line in done.stdout.splitlines():
+    for line in text.splitlines():
         line = line.lstrip("\x16 ")
         if m := re.match(rf"=== ATTR  {path}/(\S+) contract (.*)", line):
             out.contract.setdefault(m[1], set()).add(m[2])
         elif m := re.match(rf"--- (PASS|FAIL|SKIP): {path}/(\S+) ", line):
             out.ended[m[2]] = m[1]
-    if not out.contract:
-        raise RuntimeError(f"no case ran:\n{done.stdout[-4000:]}")
     return out
+
+
+def write_between(begin: str, end: str, text: str) -> None:
+    """Put a text between two marks of the page."""
+    old = PAGE.read_text()
+    PAGE.write_text(old.split(begin)[0] + f"{begin}\n\n{text}\n\n{end}" + old.split(end)[1])
 
 
 @dataclass
@@ -347,8 +360,6 @@ def page(results: dict[Mutation, Result], cases: Cases) -> str:
     killed = sum(r.killed for r in results.values())
     touched = {cases.whole(part) for m in results for part in m.contract}
     lines = [
-        BEGIN,
-        "",
         f"{datetime.date.today().isoformat()}: {killed} of {len(results)} mutations were killed. "
         f"They take out {len(touched)} of the {len(cases.sentences())} sentences that are cited.",
         f"Of the {len(cases.contract)} cases {len(failed)} failed when a sentence that they cite "
@@ -361,7 +372,7 @@ def page(results: dict[Mutation, Result], cases: Cases) -> str:
         cited = "<br>".join(cases.whole(part).replace("|", "\\|") for part in m.contract)
         count = f"{len(r.failed)} of {r.citing}" if r.killed else "**survived**"
         lines.append(f"| {m.what} | {cited} | {m.suite} | {count} |")
-    return "\n".join([*lines, "", END])
+    return "\n".join(lines)
 
 
 def proven(results: dict[Mutation, Result]) -> set[str]:
@@ -409,9 +420,7 @@ def main() -> int:
     print(f"{len(unproven)} cases that failed for no mutation of a sentence that they cite:")
     missing(unproven)
     if args.write:
-        text = PAGE.read_text()
-        before, after = text.split(BEGIN)[0], text.split(END)[1]
-        PAGE.write_text(before + page(results, cases) + after)
+        write_between("<!-- mutations -->", "<!-- end of mutations -->", page(results, cases))
     return 1 if survivors or unproven or untouched else 0
 
 
