@@ -138,7 +138,7 @@ test-conformance: venv ## every store runs the same conformance cases: numbers i
 
 .PHONY: test-mutations
 test-mutations: venv ## take the contract out of the code, sentence by sentence, and see cases fail
-	$(MIDA_VENV)/bin/python tools/conformance/mutations.py --write
+	$(MIDA_VENV)/bin/python tools/conformance/mutations.py --suite query --suite sqlite --write
 
 .PHONY: test-faults
 test-faults: build venv ## every fault at full length, with a report under docs/
