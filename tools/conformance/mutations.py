@@ -359,12 +359,13 @@ def page(results: dict[Mutation, Result], cases: Cases) -> str:
     failed = proven(results) & cases.contract.keys()
     killed = sum(r.killed for r in results.values())
     touched = {cases.whole(part) for m in results for part in m.contract}
+    alone = {name for m, r in results.items() if m.suite == "sqlite" for name in r.failed}
     lines = [
         f"{datetime.date.today().isoformat()}, {' and '.join(sorted({m.suite for m in results}))}: "
         f"{killed} of {len(results)} mutations were killed. "
         f"They take out {len(touched)} of the {len(cases.sentences())} sentences that are cited.",
         f"Of the {len(cases.contract)} cases {len(failed)} failed when a sentence that they cite "
-        "was taken out.",
+        f"was taken out, {len(alone)} of them for an edit that concerns SQLite.",
         "",
         "| taken out | sentence | on | cases that cite it, and failed |",
         "|---|---|---|---|",
