@@ -132,6 +132,14 @@ test-python: venv venv-old ## unit tests of the Python package, on the newest an
 test-integration: build venv ## the binary, the plugin and real tools together, faults in short form
 	$(MIDA_VENV)/bin/python $(PYTEST) tests/integration
 
+.PHONY: test-conformance
+test-conformance: venv ## every store runs the same conformance cases: numbers in docs/conformance.md
+	$(MIDA_VENV)/bin/python tools/conformance/same_cases.py
+
+.PHONY: test-mutations
+test-mutations: venv ## take the contract out of the code, sentence by sentence, and see cases fail
+	$(MIDA_VENV)/bin/python tools/conformance/mutations.py --suite query --suite sqlite --write
+
 .PHONY: test-faults
 test-faults: build venv ## every fault at full length, with a report under docs/
 	$(MIDA_VENV)/bin/python $(PYTEST) tests/faults

@@ -18,18 +18,37 @@ import (
 
 // Run runs every script, each against targets of its own.
 func Run(t *testing.T, newTarget func(t *testing.T) Target) {
+	for _, name := range scripts(t) {
+		t.Run(strings.TrimSuffix(name, ".txt"), func(t *testing.T) { runScript(t, name, read(t, name), newTarget) })
+	}
+}
+
+// Contract returns, for each case of the scripts, the sentences that it tests.
+func Contract(t *testing.T) map[string][]string {
+	cases := map[string][]string{}
+	for _, name := range scripts(t) {
+		for _, c := range read(t, name) {
+			if c.isCase() {
+				cases[fmt.Sprintf("%s:%d", name, c.line)] = c.contract
+			}
+		}
+	}
+	return cases
+}
+
+func scripts(t *testing.T) []string {
 	names, err := fs.Glob(testdata.Scripts, "*.txt")
 	require.NoError(t, err)
 	require.NotEmpty(t, names)
-	for _, name := range names {
-		t.Run(strings.TrimSuffix(name, ".txt"), func(t *testing.T) {
-			text, err := testdata.Scripts.ReadFile(name)
-			require.NoError(t, err)
-			commands, err := parse(string(text))
-			require.NoError(t, err, name)
-			runScript(t, name, commands, newTarget)
-		})
-	}
+	return names
+}
+
+func read(t *testing.T, name string) []*command {
+	text, err := testdata.Scripts.ReadFile(name)
+	require.NoError(t, err)
+	commands, err := parse(string(text))
+	require.NoError(t, err, name)
+	return commands
 }
 
 func runScript(t *testing.T, name string, commands []*command, newTarget func(t *testing.T) Target) {
@@ -50,6 +69,9 @@ func runScript(t *testing.T, name string, commands []*command, newTarget func(t 
 			require.NoError(t, target.Load(ctx, events), "%s:%d", name, c.line)
 		default:
 			t.Run(fmt.Sprintf("line %d", c.line), func(t *testing.T) {
+				for _, sentence := range c.contract {
+					t.Attr("contract", sentence)
+				}
 				t.Logf("%s:%d: %s %s", name, c.line, c.name, c.body)
 				c.run(ctx, t, target)
 			})

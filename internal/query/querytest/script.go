@@ -10,10 +10,11 @@ import (
 
 // command is one command of a script with what follows it.
 type command struct {
-	line  int
-	name  string // load, clear, filter, query
-	body  string
-	tasks []map[string]any
+	line     int
+	name     string // load, clear, filter, query
+	body     string
+	tasks    []map[string]any
+	contract []string
 
 	ids       []string // of a filter
 	rows      []map[string]any
@@ -27,8 +28,18 @@ type command struct {
 func parse(text string) ([]*command, error) {
 	var commands []*command
 	var c *command
+	var contract []string
+	open := false // the last line said what the contract is of what follows
 	for i, line := range strings.Split(text, "\n") {
 		trimmed := strings.TrimSpace(line)
+		if cited, ok := strings.CutPrefix(trimmed, "# contract: "); ok {
+			if !open {
+				contract = nil
+			}
+			contract, open = append(contract, cited), true
+			continue
+		}
+		open = false
 		switch {
 		case trimmed == "" || strings.HasPrefix(trimmed, "#"):
 			continue
@@ -37,7 +48,10 @@ func parse(text string) ([]*command, error) {
 			if name != "load" && name != "clear" && name != "filter" && name != "query" {
 				return nil, fmt.Errorf("line %d: unknown command %q", i+1, name)
 			}
-			c = &command{line: i + 1, name: name, body: body, total: -1}
+			c = &command{line: i + 1, name: name, body: body, total: -1, contract: contract}
+			if c.isCase() && contract == nil {
+				return nil, fmt.Errorf("line %d: no # contract: before it says which sentence it tests", i+1)
+			}
 			commands = append(commands, c)
 		case c == nil:
 			return nil, fmt.Errorf("line %d: nothing to belong to", i+1)
@@ -49,6 +63,8 @@ func parse(text string) ([]*command, error) {
 	}
 	return commands, nil
 }
+
+func (c *command) isCase() bool { return c.name == "filter" || c.name == "query" }
 
 func (c *command) expect(line string) error {
 	if strings.HasPrefix(line, "{") {

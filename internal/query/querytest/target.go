@@ -3,6 +3,8 @@
 //
 // A script is a list of commands; # starts a comment line:
 //
+//	# contract: query.md: …                   the sentence of docs/query.md that the cases up to the next such line test;
+//	                                          there may be several, one a line
 //	load                                      tasks follow, one JSON object a line, indented
 //	  {"task_id": "a", "used": {"layers": 1}} kind, scope, status FINISHED, … may be given; times are in seconds
 //	clear                                     forget all tasks

@@ -27,9 +27,19 @@ func negate(q object) object { return boolOf("must_not", []object{q}) }
 type compiler struct {
 	// environments are the records of tasks' processes by digest, where the filter looks at them.
 	environments map[string]map[string]any
+	depth        int
 }
 
+// maxNesting bounds how deep a filter is asked of the server: Elasticsearch refuses a bool query nested deeper than 30, and
+// a comparison takes some of that.
+const maxNesting = 20
+
 func (c *compiler) filter(f query.Filter) bounds {
+	if c.depth == maxNesting {
+		return bounds{all(), none(), false}
+	}
+	c.depth++
+	defer func() { c.depth-- }()
 	switch f := f.(type) {
 	case query.And:
 		return c.join("filter", f.Parts, all())

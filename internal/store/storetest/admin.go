@@ -8,20 +8,53 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
 var adminCases = []testCase{
-	{name: "deleting a campaign removes all of it and nothing else", run: testDelete},
-	{name: "a deleted campaign can be written again", run: testDeleteAndWrite},
-	{name: "deleting what does not exist deletes nothing", run: testDeleteNothing},
-	{name: "a backup is a consistent copy", run: testBackup, skip: func(c Capabilities) bool { return c.NoBackup }},
-	{name: "a backup never overwrites", run: testBackupExists, skip: func(c Capabilities) bool { return c.NoBackup }},
-	{name: "a backup while writing is a consistent copy", run: testBackupWhileWriting, skip: func(c Capabilities) bool { return c.NoBackup }},
-	{name: "a closed store refuses calls", run: testClosed},
-	{name: "close waits for running calls", run: testCloseWaits},
+	{
+		name:     "deleting a campaign removes all of it and nothing else",
+		contract: "stores.md: Deleting a campaign removes its tasks, workflows, claims, edges and observers, and nothing else.",
+		run:      testDelete,
+	},
+	{
+		name:     "a deleted campaign can be written again",
+		contract: "stores.md: A deleted campaign can be written again.",
+		run:      testDeleteAndWrite,
+	},
+	{
+		name:     "deleting what does not exist deletes nothing",
+		contract: "stores.md: Deleting a campaign removes its tasks, workflows, claims, edges and observers, and nothing else.",
+		run:      testDeleteNothing,
+	},
+	{
+		name:     "a backup is a consistent copy",
+		contract: "stores.md: A backup is a consistent copy, also while others write.",
+		run:      testBackup, skip: func(c Capabilities) bool { return c.NoBackup },
+	},
+	{
+		name:     "a backup never overwrites",
+		contract: "stores.md: A backup never overwrites a file.",
+		run:      testBackupExists, skip: func(c Capabilities) bool { return c.NoBackup },
+	},
+	{
+		name:     "a backup while writing is a consistent copy",
+		contract: "stores.md: A backup is a consistent copy, also while others write.",
+		run:      testBackupWhileWriting, skip: func(c Capabilities) bool { return c.NoBackup },
+	},
+	{
+		name:     "a closed store refuses calls",
+		contract: "stores.md: A closed store refuses calls.",
+		run:      testClosed,
+	},
+	{
+		name:     "close waits for running calls",
+		contract: "stores.md: Closing waits for running calls.",
+		run:      testCloseWaits,
+	},
 }
 
 func testDelete(t *testing.T, f Factory) {
@@ -114,6 +147,7 @@ func testBackupExists(t *testing.T, f Factory) {
 
 func testBackupWhileWriting(t *testing.T, f Factory) {
 	s := f.New(t)
+	write(t, s, finished("0-c"), finished("0-d"))
 	ctx, stop := context.WithCancel(context.Background())
 	var writer sync.WaitGroup
 	defer func() {
@@ -134,7 +168,9 @@ func testBackupWhileWriting(t *testing.T, f Factory) {
 	require.NoError(t, s.Backup(t.Context(), path))
 	stop()
 	writer.Wait()
-	require.Zero(t, ask(t, f.OpenBackup(t, path), `{}`).Total%2)
+	total := ask(t, f.OpenBackup(t, path), `{}`).Total
+	require.Positive(t, total)
+	require.Zero(t, total%2)
 }
 
 func testClosed(t *testing.T, f Factory) {
@@ -160,6 +196,7 @@ func testCloseWaits(t *testing.T, f Factory) {
 			for i := 0; ; i++ {
 				e := finished(fmt.Sprintf("%d-%d", w, i))
 				if _, err := s.Write(context.Background(), []*task.Event{e}); err != nil {
+					assert.ErrorContains(t, err, "store is closed", "a call that was running fails")
 					return
 				}
 				if i == 0 {

@@ -11,13 +11,41 @@ import (
 )
 
 var linkCases = []testCase{
-	{name: "claims only grow", run: testClaimsGrow},
-	{name: "claims are found by task and by entity and role", run: testClaimLookup},
-	{name: "claims on a task that is not known yet wait for it", run: testEarlyClaims},
-	{name: "declared edges are found from both ends", run: testEdges},
-	{name: "an edge to a task that is not known yet is kept", run: testUnknownTarget},
-	{name: "edges follow the newest snapshot", run: testEdgeChange},
-	{name: "ids that do not exist are left out", run: testUnknownIDs},
+	{
+		name:     "claims only grow",
+		contract: "provenance.md: Claims are only ever added.",
+		run:      testClaimsGrow,
+	},
+	{
+		name:     "claims are found by task and by entity and role",
+		contract: "stores.md: Claims are found by their task, and by their entity in one role or in both.",
+		run:      testClaimLookup,
+	},
+	{
+		name:     "claims on a task that is not known yet wait for it",
+		contract: "stores.md: Those on a task that is not known yet wait for it.",
+		run:      testEarlyClaims,
+	},
+	{
+		name:     "declared edges are found from both ends",
+		contract: "stores.md: Declared edges are found from both ends",
+		run:      testEdges,
+	},
+	{
+		name:     "an edge to a task that is not known yet is kept",
+		contract: "stores.md: also where the task at the far end is not known yet.",
+		run:      testUnknownTarget,
+	},
+	{
+		name:     "edges follow the newest snapshot",
+		contract: "stores.md: The edges of a task are those of its document: a newer snapshot takes away what it lacks.",
+		run:      testEdgeChange,
+	},
+	{
+		name:     "ids that do not exist are left out",
+		contract: "stores.md: Ids that do not exist are left out of an answer.",
+		run:      testUnknownIDs,
+	},
 }
 
 func claim(role task.Role, entity string) task.Claim {

@@ -10,16 +10,56 @@ import (
 )
 
 var overviewCases = []testCase{
-	{name: "campaigns count their tasks, workflows and statuses", run: testCampaigns},
-	{name: "workflows come from tasks and from workflow events", run: testWorkflows},
-	{name: "a workflow whose tasks moved to another campaign is listed there", run: testMovedWorkflow},
-	{name: "checkpoints say what their observer said last and what arrived", run: testCheckpoints},
-	{name: "of two checkpoints the one with more numbers holds, of equal ones the later", run: testOrderOfCheckpoints},
-	{name: "an observer without a checkpoint is known by its events", run: testObserverWithoutCheckpoint},
-	{name: "sequence numbers count once, in any order", run: testSequence},
-	{name: "numbers that did not arrive are named as ranges", run: testGaps},
-	{name: "what else a checkpoint says is kept as it is", run: testRecordOfCheckpoint},
-	{name: "attempts that finished are counted once for each number", run: testFinished},
+	{
+		name:     "campaigns count their tasks, workflows and statuses",
+		contract: "stores.md: Campaigns count their tasks, workflows and statuses, and name their first and last moment.",
+		run:      testCampaigns,
+	},
+	{
+		name:     "workflows come from tasks and from workflow events",
+		contract: "stores.md: Workflows come from tasks and from workflow events, and are listed where their tasks are.",
+		run:      testWorkflows,
+	},
+	{
+		name:     "a workflow whose tasks moved to another campaign is listed there",
+		contract: "stores.md: Workflows come from tasks and from workflow events, and are listed where their tasks are.",
+		run:      testMovedWorkflow,
+	},
+	{
+		name:     "checkpoints say what their observer said last and what arrived",
+		contract: "stores.md: A checkpoint says what its observer said last, and what arrived of it.",
+		run:      testCheckpoints,
+	},
+	{
+		name:     "of two checkpoints the one with more numbers holds, of equal ones the later",
+		contract: "stores.md: Of two checkpoints the one with more numbers holds, of equal ones the later.",
+		run:      testOrderOfCheckpoints,
+	},
+	{
+		name:     "an observer without a checkpoint is known by its events",
+		contract: "stores.md: An observer without a checkpoint is known by its events.",
+		run:      testObserverWithoutCheckpoint,
+	},
+	{
+		name:     "sequence numbers count once, in any order",
+		contract: "stores.md: Each sequence number counts once, in any order of arrival.",
+		run:      testSequence,
+	},
+	{
+		name:     "numbers that did not arrive are named as ranges",
+		contract: "stores.md: Numbers that did not arrive are named as ranges, up to 2,000 of them.",
+		run:      testGaps,
+	},
+	{
+		name:     "what else a checkpoint says is kept as it is",
+		contract: "stores.md: What else a checkpoint says is kept as it is.",
+		run:      testRecordOfCheckpoint,
+	},
+	{
+		name:     "attempts that finished are counted once for each number",
+		contract: "stores.md: Attempts that finished are counted once for each number.",
+		run:      testFinished,
+	},
 }
 
 func testCampaigns(t *testing.T, f Factory) {

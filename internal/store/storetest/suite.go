@@ -1,5 +1,5 @@
-// Package storetest is the conformance suite of stores: the same cases, each named after the sentence of the contract that
-// it tests, run against every implementation.
+// Package storetest is the conformance suite of stores (docs/conformance.md): the same cases, each with the sentence of the
+// contract that it tests, run against every implementation.
 package storetest
 
 import (
@@ -32,23 +32,28 @@ type Capabilities struct {
 }
 
 type testCase struct {
-	name string
-	run  func(t *testing.T, f Factory)
-	skip func(Capabilities) bool
+	name     string
+	contract string // "<file in docs>: <its sentence>"
+	run      func(t *testing.T, f Factory)
+	skip     func(Capabilities) bool
+}
+
+var groups = []struct {
+	name  string
+	cases []testCase
+}{
+	{"write", writeCases}, {"merge", mergeCases}, {"values", valueCases}, {"links", linkCases}, {"lineage", lineageCases},
+	{"overview", overviewCases}, {"completeness", completenessCases}, {"answers", answerCases}, {"admin", adminCases},
+	{"transfer", transferCases},
 }
 
 // Run runs the suite.
 func Run(t *testing.T, f Factory, c Capabilities) {
-	for _, group := range []struct {
-		name  string
-		cases []testCase
-	}{
-		{"write", writeCases}, {"values", valueCases}, {"links", linkCases}, {"overview", overviewCases}, {"admin", adminCases},
-		{"transfer", transferCases},
-	} {
+	for _, group := range groups {
 		t.Run(group.name, func(t *testing.T) {
 			for _, tc := range group.cases {
 				t.Run(tc.name, func(t *testing.T) {
+					t.Attr("contract", tc.contract)
 					if tc.skip != nil && tc.skip(c) {
 						t.Skip("the implementation does not have this capability")
 					}

@@ -3,7 +3,9 @@ package storetest
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -13,13 +15,41 @@ import (
 )
 
 var transferCases = []testCase{
-	{name: "the parts of a snapshot make the same view, in any order, cut anyhow, and twice", run: testParts},
-	{name: "parts come in the order of their ids", run: testPartsOrder},
-	{name: "parts are merged with what is there", run: testPartsMerge},
-	{name: "the parts of a campaign are all that belongs to it", run: testPartsOfCampaign},
-	{name: "a snapshot does not see later writes", run: testSnapshotIsStill},
-	{name: "a part that cannot be read is refused alone", run: testPartRefused},
-	{name: "what is deleted does not count in the size", run: testSize},
+	{
+		name:     "the parts of a snapshot make the same view, in any order, cut anyhow, and twice",
+		contract: "stores.md: The parts of a snapshot make the same view in another store, in any order, cut anyhow, and twice.",
+		run:      testParts,
+	},
+	{
+		name:     "parts come in the order of their ids",
+		contract: "stores.md: Parts come in the order of their kinds and ids, which is the same in every store.",
+		run:      testPartsOrder,
+	},
+	{
+		name:     "parts are merged with what is there",
+		contract: "stores.md: Parts are merged with what is there.",
+		run:      testPartsMerge,
+	},
+	{
+		name:     "the parts of a campaign are all that belongs to it",
+		contract: "stores.md: The parts of a campaign are all that belongs to it.",
+		run:      testPartsOfCampaign,
+	},
+	{
+		name:     "a snapshot does not see later writes",
+		contract: "stores.md: A snapshot does not see later writes.",
+		run:      testSnapshotIsStill,
+	},
+	{
+		name:     "a part that cannot be read is refused alone",
+		contract: "stores.md: A part that cannot be read is refused alone.",
+		run:      testPartRefused,
+	},
+	{
+		name:     "what is deleted does not count in the size",
+		contract: "stores.md: What is deleted does not count in the size.",
+		run:      testSize,
+	},
 }
 
 func partsOf(t *testing.T, s store.Store, campaign string) (out []store.Part) {
@@ -115,6 +145,8 @@ func testSnapshotIsStill(t *testing.T, f Factory) {
 	write(t, s, events...)
 	snapshot, err := s.Snapshot(t.Context())
 	require.NoError(t, err)
+	done := sync.OnceValue(snapshot.Close)
+	defer func() { require.NoError(t, done()) }()
 	read := func() (n int) {
 		require.NoError(t, snapshot.Parts(t.Context(), "", func(store.Part) error {
 			n++
@@ -128,9 +160,18 @@ func testSnapshotIsStill(t *testing.T, f Factory) {
 		_, err := s.Write(context.Background(), []*task.Event{finished("later")})
 		written <- err
 	}()
+	var wrote bool
+	select {
+	case err = <-written:
+		wrote = true
+		require.NoError(t, err)
+	case <-time.After(time.Second):
+	}
 	require.Equal(t, n, read())
-	require.NoError(t, snapshot.Close())
-	require.NoError(t, <-written)
+	require.NoError(t, done())
+	if !wrote {
+		require.NoError(t, <-written)
+	}
 	require.Len(t, partsOf(t, s, ""), n+1)
 }
 

@@ -14,17 +14,61 @@ import (
 )
 
 var valueCases = []testCase{
-	{name: "types may change between tasks", run: testTypes},
-	{name: "every value comes back with its type", run: testRoundTrip},
-	{name: "keys may have any characters", run: testKeys},
-	{name: "a task may have five thousand keys", run: testManyKeys},
-	{name: "a value may have a megabyte", run: testBigValue},
-	{name: "values may be deeply nested", run: testDeep},
-	{name: "text is Unicode", run: testUnicode},
-	{name: "integers keep all of their digits", run: testIntegers},
-	{name: "a cursor over immutable keys neither misses nor repeats while the view grows", run: testCursor},
-	{name: "environment fields are those of the record of the task's process", run: testEnvironment},
-	{name: "environments come before or after their tasks", run: testEnvironmentOrder},
+	{
+		name:     "types may change between tasks",
+		contract: "stores.md: Types may change between tasks: a whole number, a float, text, a boolean, null, a list and a map under one name.",
+		run:      testTypes,
+	},
+	{
+		name:     "every value comes back with its type",
+		contract: "stores.md: Every value comes back with its type and all of its digits.",
+		run:      testRoundTrip,
+	},
+	{
+		name:     "keys may have any characters",
+		contract: "stores.md: Keys may have any characters, dots among them.",
+		run:      testKeys,
+	},
+	{
+		name:     "a task may have five thousand keys",
+		contract: "stores.md: A task may have five thousand keys.",
+		run:      testManyKeys,
+	},
+	{
+		name:     "a value may have a megabyte",
+		contract: "stores.md: A value may have a megabyte.",
+		run:      testBigValue,
+	},
+	{
+		name:     "values may be deeply nested",
+		contract: "stores.md: Values may be nested a hundred levels deep.",
+		run:      testDeep,
+	},
+	{
+		name:     "text is Unicode",
+		contract: "stores.md: Text is Unicode, and is stored as it came.",
+		run:      testUnicode,
+	},
+	{
+		name:     "integers keep all of their digits",
+		contract: "stores.md: Every value comes back with its type and all of its digits.",
+		run:      testIntegers,
+	},
+	{
+		name:     "a cursor over immutable keys neither misses nor repeats while the view grows",
+		contract: "query.md: A cursor over fields that never change (`id`, the default, `task_id`, `kind`, `scope`) neither misses nor repeats a task while the view grows; others say `live`.",
+		run:      testCursor,
+	},
+	{
+		name:     "environment fields are those of the record of the task's process",
+		contract: "stores.md: Environment fields are those of the record of the task's process, whichever of the two came first.",
+		run:      testEnvironment,
+	},
+	{
+		name:     "environments come before or after their tasks",
+		contract: "stores.md: Environment fields are those of the record of the task's process, whichever of the two came first.",
+		run:      testEnvironmentOrder,
+	},
 }
 
 // found returns the keys of the tasks that match a comparison.
@@ -166,6 +210,7 @@ func testIntegers(t *testing.T, f Factory) {
 		write(t, s, finished(fmt.Sprint(i), func(e *task.Event) { e.Used = map[string]any{"i": i} }))
 	}
 	require.Equal(t, []string{"9007199254740993"}, found(t, s, "used.i", query.Eq, int64(1<<53+1)))
+	require.Equal(t, int64(1<<53+1), ask(t, s, `{"filter": {"task_id": "9007199254740993"}, "projection": ["used.i"]}`).Rows[0]["used.i"])
 	require.Equal(t, []string{"9223372036854775807"}, found(t, s, "used.i", query.Gt, int64(math.MaxInt64-1)))
 	require.EqualValues(t, int64(math.MaxInt64), ask(t, s, `{"aggregation": [["max", "used.i"]]}`).Rows[0]["max(used.i)"])
 }
