@@ -13,6 +13,9 @@ import (
 // ErrNotFound says that the view has no such task, workflow or environment.
 var ErrNotFound = errors.New("not found")
 
+// ErrClosed is the error of calls on a closed store.
+var ErrClosed = errors.New("store is closed")
+
 // Store is one view of tasks. All methods may be called concurrently.
 type Store interface {
 	Writer

@@ -17,9 +17,6 @@ import (
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
-// ErrClosed is the error of calls on a closed store.
-var ErrClosed = errors.New("store is closed")
-
 // call is one Write, or something else that must not run beside the writer.
 type call struct {
 	batch    *view.Batch
