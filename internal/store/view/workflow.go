@@ -53,7 +53,7 @@ func Workflow(s *task.State) store.Workflow {
 		if e.Facet == task.FacetPeople {
 			continue // when people decided is no time of the workflow
 		}
-		for _, t := range []int64{e.SubmittedAt, e.StartedAt, e.EndedAt, e.Time} {
+		for _, t := range []int64{e.SubmittedAt, e.StartedAt, e.EndedAt, e.When()} {
 			w.FirstAt, w.LastAt = Span(w.FirstAt, w.LastAt, t, t)
 		}
 	}
