@@ -19,7 +19,7 @@ type Batch struct {
 	Environments map[string]*Record // by digest
 	Entities     map[string]*Record // by digest
 	Checkpoints  map[Observer]*Checkpoint
-	Seqs         map[Observer][]int64
+	Seqs         map[Observer][]int64 // sequence numbers that arrived, unsorted, repetitions included
 	Finished     map[Observer][]int64 // those of Seqs whose events told of an attempt that finished well
 	Ranges       map[Observer]Ranges  // of sequence numbers, from a backup
 	Counted      map[Observer]int64   // how many of Ranges were Finished
@@ -46,16 +46,16 @@ type Arrival struct {
 // Rejections are the rejected events of one call.
 type Rejections struct{ List []store.Rejected }
 
-// Add rejects an event.
+// Add rejects an event, and says why it can never be stored.
 func (r *Rejections) Add(e *task.Event, err error) {
 	r.List = append(r.List, store.Rejected{Event: e, Err: err})
 }
 
 // Record is an environment or an entity.
 type Record struct {
-	Time   int64
-	Value  any
-	JSON   string
+	Time   int64  // unix ns of its event
+	Value  any    // as in the event's Record
+	JSON   string // canonical, of Value
 	Events []Arrival
 }
 
@@ -130,7 +130,7 @@ func (b *Batch) RejectTask(from map[string]*Task, id string, err error) {
 	delete(from, id)
 }
 
-// Reject takes an event out of what arrived.
+// Reject takes the number of an event that was grouped out of what arrived; the event itself stays in its task.
 func (b *Batch) Reject(e *task.Event) {
 	k := Observer{e.ObserverID, e.Campaign}
 	if i := slices.Index(b.Seqs[k], e.Seq); i >= 0 {
@@ -255,7 +255,7 @@ func putRecord(m map[string]*Record, digest string, r *Record) {
 	}
 }
 
-// Less orders the records of one digest.
+// Less orders the records of one digest: by time, then by their JSON.
 func (r *Record) Less(o *Record) bool {
 	if r.Time != o.Time {
 		return r.Time < o.Time
@@ -263,7 +263,7 @@ func (r *Record) Less(o *Record) bool {
 	return r.JSON < o.JSON
 }
 
-// Digest names an entity by its record.
+// Digest names an entity by its record: 32 hex digits.
 func Digest(record any) string {
 	sum := sha256.Sum256(task.AppendJSON(nil, record))
 	return hex.EncodeToString(sum[:16])

@@ -25,13 +25,13 @@ func NewCache[V any](limit int) *Cache[V] {
 	return c
 }
 
-// Get returns the value of an id.
+// Get returns the value of an id, false when it is not kept.
 func (c *Cache[V]) Get(id string) (V, bool) {
 	e, ok := c.entries.Get(id)
 	return e.value, ok
 }
 
-// Put replaces the value of an id. One that would take more than an eighth of the cache is not kept.
+// Put replaces the value of an id by one that takes that many bytes. One that would take more than an eighth of the cache is not kept.
 func (c *Cache[V]) Put(id string, v V, bytes int) {
 	c.Remove(id)
 	if bytes > c.limit/8 {

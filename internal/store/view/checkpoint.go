@@ -9,11 +9,13 @@ import (
 
 // Checkpoint is what an observer last said about itself.
 type Checkpoint struct {
-	At, Seq, LastSeq int64
-	Dropped          string // canonical JSON of [[first, last, reason], …]
-	Final            bool
-	Host             string
-	Record           string // canonical JSON of what else it says, "{}" when nothing
+	At      int64  // unix ns
+	Seq     int64  // of the checkpoint's own event
+	LastSeq int64  // the last one that the observer has given away
+	Dropped string // canonical JSON of [[first, last, reason], …]
+	Final   bool
+	Host    string
+	Record  string // canonical JSON of what else it says, "{}" when nothing
 }
 
 // ownKeys are the keys of a checkpoint's record that have a place of their own.

@@ -7,7 +7,7 @@ import (
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
-// Observer names an observer in a campaign: the key of checkpoints and of sequence numbers.
+// Observer names an observer in a campaign: its id (mida.observer.id) and that of the campaign, which may be "".
 type Observer struct{ ID, Campaign string }
 
 // Observed is what a store knows of an observer in a campaign.

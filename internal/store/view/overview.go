@@ -93,7 +93,7 @@ func (o *Overview) Workflows() []store.Workflow {
 // IDs are the ids of the workflows, each once.
 func (o *Overview) IDs() []string { return slices.Collect(maps.Keys(o.byID)) }
 
-// Campaigns sums up workflows, those of tasks without a workflow (id "") included.
+// Campaigns sums up workflows, those of tasks without a workflow (id "") included, by rising id of the campaign.
 func Campaigns(workflows []store.Workflow) []store.Campaign {
 	byID := map[string]*store.Campaign{}
 	for _, w := range workflows {

@@ -14,7 +14,7 @@ import (
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
-// Name is an id that is made of several texts.
+// Name is an id that is made of several texts: 32 hex digits.
 func Name(parts ...string) string {
 	h := sha256.New()
 	for _, p := range parts {
@@ -23,7 +23,7 @@ func Name(parts ...string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// MaxKey bounds the part of a text that a key repeats.
+// MaxKey bounds, in bytes, the part of a text that a key repeats.
 const MaxKey = 512
 
 // Key stands for a text of any length where its length is bounded: the text, or its beginning and a digest.
@@ -38,12 +38,12 @@ func Key(text string) string {
 	return text[:end] + "…" + Name(text)
 }
 
-// TaskPart is the state of a task, encoded.
+// TaskPart is the state of a task, as task.State.Encode writes it.
 func TaskPart(id string, state []byte) store.Part {
 	return store.Part{Kind: store.PartTask, ID: id, Data: string(state)}
 }
 
-// WorkflowPart is the state of a workflow, encoded.
+// WorkflowPart is the state of a workflow, as task.State.Encode writes it.
 func WorkflowPart(id string, state []byte) store.Part {
 	return store.Part{Kind: store.PartWorkflow, ID: Key(id), Data: string(state)}
 }
@@ -62,7 +62,7 @@ func ClaimText(c task.Claim) string {
 	return task.JSON([]any{string(c.Role), c.Entity, c.Time, c.TimeSource, c.Evidence, c.Confidence, c.Field, c.Label})
 }
 
-// ParseClaim reads what ClaimText made.
+// ParseClaim reads what ClaimText made. Anything else is an error.
 func ParseClaim(text string) (task.Claim, error) {
 	v, err := task.DecodeStored([]byte(text))
 	l, _ := v.([]any)
@@ -83,7 +83,7 @@ func ClaimPart(taskID, text string) store.Part {
 	return store.Part{Kind: store.PartClaim, ID: taskID + "/" + Name(taskID, text), Data: task.JSON([]any{taskID, text})}
 }
 
-// RecordPart is an environment or an entity.
+// RecordPart is an environment or an entity: the time of its event in unix ns, and the record as canonical JSON.
 func RecordPart(kind store.PartKind, digest string, time int64, record string) store.Part {
 	return store.Part{Kind: kind, ID: Key(digest), Data: task.JSON([]any{digest, time, record})}
 }
@@ -142,7 +142,8 @@ func readPart(p store.Part) (r part, err error) {
 	return r, err
 }
 
-// ParseObserver reads what ObserverText made. The first versions wrote its first nine values.
+// ParseObserver reads what ObserverText made. Anything else is an error, apart from the first nine of its values: that is
+// what the first versions wrote.
 func ParseObserver(text string) (k Observer, o Observed, err error) {
 	c := &o.Checkpoint
 	to := []any{&k.ID, &k.Campaign, &c.At, &c.Seq, &c.LastSeq, &c.Dropped, &c.Final, &c.Host, &o.Arrived, &c.Record, &o.Finished}
@@ -170,8 +171,8 @@ func readList(text string, to ...any) error {
 	return nil
 }
 
-// AddParts groups parts, and returns those that cannot be read. What a store rejects of the others it adds to rejected,
-// see RefusedOf.
+// AddParts groups parts, and returns those that cannot be read, with the reason. What a store rejects of the others it adds
+// to rejected, see RefusedOf.
 func (b *Batch) AddParts(rejected *Rejections, parts []store.Part) (refused []store.Refused) {
 	for _, p := range parts {
 		r, err := readPart(p)
@@ -219,7 +220,8 @@ func RefusedOf(rejected []store.Rejected) []store.Refused {
 }
 
 // Contains says whether all that a part says is in another one of the same kind and id, or was replaced there by something
-// later. What has the same time and another content counts as different: it cannot be told from damage.
+// later. What has the same time and another content counts as different: it cannot be told from damage. A part that cannot
+// be read is an error.
 func Contains(have, p store.Part) (bool, error) {
 	if have.Data == p.Data {
 		return true, nil

@@ -19,7 +19,7 @@ func workflowFacet(e *task.Event) *task.Event {
 	return &c
 }
 
-// Workflow says what the events of a workflow know together: the later one holds, and people over tools.
+// Workflow says what the events of a workflow know together: the later one holds, and people over tools. It knows no tasks.
 func Workflow(s *task.State) store.Workflow {
 	var events []*task.Event
 	for _, facets := range s.Attempts {
@@ -60,7 +60,7 @@ func Workflow(s *task.State) store.Workflow {
 	return w
 }
 
-// Span widens the time from first to last by that from f to l; 0 = unknown.
+// Span widens the time from first to last by that from f to l, all in unix ns; 0 = unknown.
 func Span(first, last, f, l int64) (int64, int64) {
 	if f != 0 && (first == 0 || f < first) {
 		first = f
