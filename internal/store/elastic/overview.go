@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"sort"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
@@ -134,6 +135,11 @@ func (b *workflowBucket) addTo(o *view.Overview) error {
 			return err
 		}
 	}
+	// That is what servers sort by where no task of the bucket has a time.
+	if w.FirstAt == math.MaxInt64 {
+		w.FirstAt = 0
+	}
+	w.LastAt = max(w.LastAt, 0)
 	w.Name, w.ParentID, w.Kind = deref(name), deref(parent), deref(kind)
 	o.Tasks(b.Key.Status, w)
 	return nil
