@@ -75,7 +75,7 @@ func doubtful(q *query.Query, answer *query.Answer) []query.Field {
 	}
 	nothing := len(answer.Rows) == 0 ||
 		len(q.Aggregation) > 0 && len(q.Groups()) == 0 && answer.Rows[0][query.ColumnCount] == int64(0)
-	eachCompare(q.Filter, false, func(c query.Compare, negated bool) {
+	query.EachCompare(q.Filter, func(c query.Compare, negated bool) {
 		// What matches tasks without the field too tells nothing of it.
 		without := c.Op == query.Ne || c.Op == query.Nin || c.Op == query.Exists && c.Value == false
 		if nothing || without != negated {
@@ -112,25 +112,6 @@ func doubtful(q *query.Query, answer *query.Answer) []query.Field {
 	return out
 }
 
-func eachCompare(f query.Filter, negated bool, visit func(c query.Compare, negated bool)) {
-	var parts []query.Filter
-	switch f := f.(type) {
-	case query.And:
-		parts = f.Parts
-	case query.Or:
-		parts = f.Parts
-	case query.Nor:
-		parts, negated = f.Parts, !negated
-	case query.Not:
-		parts, negated = []query.Filter{f.Part}, !negated
-	case query.Compare:
-		visit(f, negated)
-	}
-	for _, p := range parts {
-		eachCompare(p, negated, visit)
-	}
-}
-
 // onlyScalars is what a filter demands of fields that every task may have: campaign, status, host, …
 func onlyScalars(f query.Filter) query.Filter {
 	parts := []query.Filter{f}
@@ -140,7 +121,7 @@ func onlyScalars(f query.Filter) query.Filter {
 	var kept []query.Filter
 	for _, p := range parts {
 		scalar := p != nil
-		eachCompare(p, false, func(c query.Compare, _ bool) { scalar = scalar && c.Field.Path == "" })
+		query.EachCompare(p, func(c query.Compare, _ bool) { scalar = scalar && c.Field.Path == "" })
 		if scalar {
 			kept = append(kept, p)
 		}

@@ -98,4 +98,16 @@ func TestOverviews(t *testing.T) {
 	assert.Equal(t, "search", workflow["workflow_name"])
 	assert.Equal(t, int64(2), workflow["tasks"])
 	assert.Empty(t, a.ok("GET", "/api/v1/workflows?campaign=c2", "")["workflows"])
+
+	// A log whose lines have no time counts them.
+	a.stores.load(t, &task.Event{Name: task.EventWorkflowStarted, Time: 3, Kind: "log", Campaign: "c2", WorkflowID: "w9", Attempt: task.NoAttempt})
+	for _, list := range []string{"campaigns", "workflows"} {
+		for _, row := range a.ok("GET", "/api/v1/"+list, "")[list].([]any) {
+			if row := row.(map[string]any); row["campaign_id"] == "c2" {
+				assert.NotContains(t, row, "first_at", list)
+				assert.NotContains(t, row, "last_at", list)
+			}
+		}
+	}
+	assert.NotEmpty(t, a.ok("GET", "/api/v1/workflows?campaign=c2", "")["workflows"])
 }

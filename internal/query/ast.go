@@ -81,6 +81,28 @@ func (Nor) isFilter()     {}
 func (Not) isFilter()     {}
 func (Compare) isFilter() {}
 
+// EachCompare visits the comparisons of a filter, nil included; negated is true within an odd number of Nor and Not.
+func EachCompare(f Filter, visit func(c Compare, negated bool)) { eachCompare(f, false, visit) }
+
+func eachCompare(f Filter, negated bool, visit func(c Compare, negated bool)) {
+	var parts []Filter
+	switch f := f.(type) {
+	case And:
+		parts = f.Parts
+	case Or:
+		parts = f.Parts
+	case Nor:
+		parts, negated = f.Parts, !negated
+	case Not:
+		parts, negated = []Filter{f.Part}, !negated
+	case Compare:
+		visit(f, negated)
+	}
+	for _, p := range parts {
+		eachCompare(p, negated, visit)
+	}
+}
+
 // Op is a comparison operator.
 type Op string
 

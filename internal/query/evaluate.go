@@ -30,28 +30,7 @@ func (q *Query) Fields() []Field {
 			fields = append(fields, k.Field)
 		}
 	}
-	var walk func(Filter)
-	walk = func(f Filter) {
-		switch f := f.(type) {
-		case And:
-			for _, p := range f.Parts {
-				walk(p)
-			}
-		case Or:
-			for _, p := range f.Parts {
-				walk(p)
-			}
-		case Nor:
-			for _, p := range f.Parts {
-				walk(p)
-			}
-		case Not:
-			walk(f.Part)
-		case Compare:
-			fields = append(fields, f.Field)
-		}
-	}
-	walk(q.Filter)
+	EachCompare(q.Filter, func(c Compare, _ bool) { fields = append(fields, c.Field) })
 	return fields
 }
 

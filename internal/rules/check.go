@@ -128,7 +128,7 @@ func (s *Set) checkTogether() []error {
 		}
 		start := started[r.activity]
 		if start == nil {
-			errs = append(errs, fmt.Errorf("%s: no rule starts %q; %s A line that is a whole task has whole_task",
+			errs = append(errs, fmt.Errorf("%s: no rule starts %q (a line that is a whole task has whole_task); %s",
 				ruleLabel(i, r.name), r.activity, suggest(r.activity, sortedKeys(started))))
 			continue
 		}

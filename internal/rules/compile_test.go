@@ -32,7 +32,14 @@ func TestCompileErrors(t *testing.T) {
 		"used list":      {`rules: [{name: a, match: '{n}', whole_task: t, used: [nn]}]`, `used: {nn} is not captured here; did you mean "n"?`},
 		"used kind":      {`rules: [{name: a, match: '{n}', whole_task: t, used: 3}]`, `used: 3 is neither a list of captures nor a map`},
 		"two actions":    {`rules: [{name: a, match: x, starts: t, ends: t}]`, `starts and ends: one rule does one of these; a line that is a whole task has whole_task`},
-		"never started":  {`rules: [{name: a, match: x, starts: scan, task: x}, {name: b, match: y, ends: scna, task: x}]`, `no rule starts "scna"; did you mean "scan"?`},
+		"never started": {
+			`rules: [{name: a, match: x, starts: scan, task: x}, {name: b, match: y, ends: scna, task: x}]`,
+			`rule 2 (b): no rule starts "scna" (a line that is a whole task has whole_task); did you mean "scan"?`,
+		},
+		"no start at all": {
+			`rules: [{name: a, match: x, ends: acquire}]`,
+			`rule 1 (a): no rule starts "acquire" (a line that is a whole task has whole_task); there is none`,
+		},
 		"same match":     {`rules: [{name: a, match: x, whole_task: t}, {name: b, match: x, whole_task: u}]`, `rules: rule 2 (b): match: rule 1 (a) has the same one and comes first`},
 		"same name":      {`rules: [{name: a, match: x, whole_task: t}, {name: a, match: y, whole_task: t}]`, `rules: rule 2 (a): name: rule 1 has the same one`},
 		"no quotes":      {`rules: [{name: a, match: 'x {n}', whole_task: t, task: {n}}]`, `line 1: rules: rule 1 (a): task: {n} without quotes; want '{n}'`},

@@ -35,7 +35,7 @@ func NewEncoding(name string) (Encoding, error) {
 	return Encoding{dec: dec, unit: 1, nl: []byte{'\n'}}, nil
 }
 
-// text decodes; what is invalid becomes U+FFFD.
+// text decodes; a run of invalid bytes becomes one U+FFFD. It stays so: the text of a run's first line names the run.
 func (e Encoding) text(raw []byte, first bool) string {
 	var s string
 	if e.dec == nil {

@@ -3,10 +3,10 @@ package store
 // Checkpoint is what an observer last said about itself, beside what arrived of it.
 type Checkpoint struct {
 	Observer, Campaign string
-	At                 int64 // unix ns of the checkpoint; 0 = none yet
-	LastSeq            int64
-	Dropped            []any // [[first, last, reason], …]
-	Final              bool
+	At                 int64  // unix ns of the checkpoint; 0 = none yet
+	LastSeq            int64  // the last sequence number that was given away
+	Dropped            []any  // [[first, last, reason], …]
+	Final              bool   // it is the last one: the observer has ended
 	Host               string // where the observer runs, as its checkpoints or their resource say
 	// Record is what else the checkpoint says (docs/journal.md): witness, errors, segments_removed, …; nil when nothing.
 	Record map[string]any

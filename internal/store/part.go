@@ -35,10 +35,12 @@ type Refused struct {
 
 // Transfer moves views between stores.
 type Transfer interface {
-	// Snapshot opens the view as of this moment. Writing goes on beside it.
+	// Snapshot opens the view as of this moment. Writing goes on beside it. Who opens it must close it: Close of the store
+	// waits for that.
 	Snapshot(ctx context.Context) (Snapshot, error)
 	// Import merges parts into the view, as Write merges events: order, cutting and repetition do not change the result.
-	// It returns after the commit. An error means that nothing, or only a part, was written: import them again.
+	// It returns after the commit. Parts that cannot be read, or never be stored, are refused with the reason and stop
+	// nothing else. An error means that nothing, or only a part, was written: import them again.
 	Import(ctx context.Context, parts []Part) ([]Refused, error)
 }
 
@@ -46,7 +48,9 @@ type Transfer interface {
 type Snapshot interface {
 	// Parts calls each for every part, by kind in the order of PartKinds, within a kind by rising bytes of the id, which is
 	// the same order in every store. With a campaign these are its tasks, their claims, workflows and environments, and its
-	// observers; entities are shared between campaigns, and all of them come. It may be called again.
+	// observers; entities are shared between campaigns, and all of them come. It may be called again. An error of each ends
+	// it and is returned.
 	Parts(ctx context.Context, campaign string, each func(Part) error) error
+	// Close releases the snapshot.
 	Close() error
 }

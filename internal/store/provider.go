@@ -10,12 +10,13 @@ import (
 
 // Provider owns the named stores of a process (extension/taskstore).
 type Provider interface {
-	// Store returns the open store of that name. It stays open until the provider shuts down.
+	// Store returns the open store of that name, an error when there is none or it could not be opened. It stays open until
+	// the provider shuts down.
 	Store(name string) (Store, error)
 	// StoreNames lists the configured names, sorted.
 	StoreNames() []string
 	// DeadLetter keeps what the named store can never take, with the reason, so that it can be looked at and sent again.
-	// It returns after the letter is written.
+	// It returns after the letters are written; after an error it may be that some are: give them again.
 	DeadLetter(name string, letters []Letter) error
 }
 
@@ -57,7 +58,7 @@ func FromHost(host component.Host, name string) (Store, Provider, error) {
 	return nil, nil, fmt.Errorf("store %q is not configured; the taskstore extension has: %s", name, strings.Join(known, ", "))
 }
 
-// Counters are what a store counted since it was opened.
+// Counters are what a store counted since it was opened. They only grow.
 type Counters struct {
 	TasksChanged   int64 // tasks that a write created or changed
 	TasksUnchanged int64 // tasks of a write that were known as they are
@@ -72,6 +73,7 @@ type Counters struct {
 
 // Counted is a store that counts.
 type Counted interface {
+	// Counters returns the counts as of now.
 	Counters() Counters
 	// LastBatch returns what the last write held, false before the first.
 	LastBatch() (Batch, bool)

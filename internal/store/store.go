@@ -13,13 +13,16 @@ import (
 // ErrNotFound says that the view has no such task, workflow or environment.
 var ErrNotFound = errors.New("not found")
 
+// ErrClosed is the error of calls on a closed store.
+var ErrClosed = errors.New("store is closed")
+
 // Store is one view of tasks. All methods may be called concurrently.
 type Store interface {
 	Writer
 	Reader
 	Admin
 	Transfer
-	// Close waits for running calls and releases the database.
+	// Close waits for running calls and releases the database. Later calls fail with ErrClosed, Close itself does not.
 	Close(ctx context.Context) error
 }
 
@@ -40,9 +43,11 @@ type Rejected struct {
 	Err   error
 }
 
-// Reader answers questions about the view. Every answer is a consistent snapshot as of its start.
+// Reader answers questions about the view. Every answer is a consistent snapshot as of its start. An id that the view does
+// not have is no error, it is absent from the answer; an error means that the database could not be asked, or that what it
+// holds is damaged. Times are unix nanoseconds, 0 = unknown.
 type Reader interface {
-	// Query answers a validated query.
+	// Query answers a validated query. A task whose state is damaged is a warning in the answer, not an error.
 	Query(ctx context.Context, q *query.Query) (*query.Answer, error)
 
 	// Tasks returns the documents (task.Document.Map, with the environment's digest) of those ids that exist, by id.
@@ -67,10 +72,11 @@ type Reader interface {
 	// Environments returns the environment records by digest, of those that exist.
 	Environments(ctx context.Context, digests []string) (map[string]map[string]any, error)
 
-	// Campaigns lists the campaigns with their counts.
+	// Campaigns lists the campaigns with their counts, by rising id. Tasks without one are in the campaign "".
 	Campaigns(ctx context.Context) ([]Campaign, error)
 
-	// Workflows lists the workflows of a campaign ("" = all).
+	// Workflows lists the workflows of a campaign ("" = all), by campaign, first moment and id. Tasks without a workflow are
+	// in the workflow "".
 	Workflows(ctx context.Context, campaign string) ([]Workflow, error)
 
 	// Checkpoints returns the latest checkpoint of each observer of a campaign ("" = all), and which numbered events of it
@@ -80,16 +86,18 @@ type Reader interface {
 
 // Admin changes the view as a whole.
 type Admin interface {
-	// DeleteCampaign removes the tasks, workflows and claims of a campaign and says how many tasks.
+	// DeleteCampaign removes the tasks, workflows, claims and observers of a campaign and says how many tasks. An empty id is
+	// an error, an unknown one deletes nothing. After an error a part may be deleted: call it again.
 	DeleteCampaign(ctx context.Context, campaign string) (tasks int64, err error)
-	// Backup writes a consistent copy to path, which must not exist.
+	// Backup writes a consistent copy to path; that something is there already is an error. After any other error no file is
+	// left.
 	Backup(ctx context.Context, path string) error
 	// Size estimates the bytes that the view takes. What was deleted does not count, although its place may be taken until
 	// it is used again.
 	Size(ctx context.Context) (int64, error)
 }
 
-// TaskFacts is what links and overviews need to know about a task.
+// TaskFacts is what links and overviews need to know about a task. Times are unix nanoseconds, 0 = unknown.
 type TaskFacts struct {
 	ID, TaskID, Kind, CampaignID, WorkflowID, WorkflowName, ActivityID string
 	Status                                                             task.Status
@@ -111,15 +119,16 @@ type Edge struct {
 	Field    string // the used path that holds To's result, where known
 }
 
-// Campaign is one row of the campaign list.
+// Campaign is one row of the campaign list. FirstAt and LastAt are the first and the last moment that its tasks and
+// workflows tell of, in unix nanoseconds; 0 = they tell of none.
 type Campaign struct {
 	ID               string
 	Tasks, Workflows int64
-	ByStatus         map[string]int64
-	FirstAt, LastAt  int64 // unix ns
+	ByStatus         map[string]int64 // tasks by the name of their status
+	FirstAt, LastAt  int64
 }
 
-// Workflow is one row of the workflow list.
+// Workflow is one row of the workflow list. FirstAt and LastAt are as in Campaign.
 type Workflow struct {
 	ID, Name, ParentID, CampaignID, Kind string
 	Tasks                                int64

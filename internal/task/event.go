@@ -45,7 +45,7 @@ const NoAttempt int64 = -1
 // nothing. Times are unix nanoseconds. Maps hold the package's set of values.
 type Event struct {
 	Name     string
-	Time     int64 // when the fact happened, in the clock of the source; the stamp's first part
+	Time     int64 // when the fact happened, in the clock of the source; the stamp's first part; see When
 	Observed int64 // when it was seen
 
 	Kind, Scope, Key string // identity, see Ref
@@ -88,6 +88,18 @@ type Event struct {
 	// TraceID and SpanID are set for tasks that came from foreign spans, which keep their ids; zero = derived.
 	TraceID [16]byte
 	SpanID  [8]byte
+}
+
+// clockFrom is 12 January 1970: a smaller Time was counted, not read from a clock.
+const clockFrom = int64(1e15)
+
+// When is Time as a moment, in unix nanoseconds; 0 when the source knows none. A log whose lines have no time counts them:
+// such a Time only orders.
+func (e *Event) When() int64 {
+	if e.Time < clockFrom {
+		return 0
+	}
+	return e.Time
 }
 
 // PathInfo says where a path that a task named leads on the task's own node. Size is -1 and ModTime 0 when unknown.

@@ -209,7 +209,7 @@ func (l *backupLine) addTo(b *view.Batch, rejected *view.Rejections) error {
 		if err != nil {
 			return err
 		}
-		b.Checkpoints[k], b.Ranges[k], b.Counted[k] = &o.checkpoint, o.ranges, o.finished
+		b.AddObserved(k, o.Observed)
 	default:
 		return errors.New("neither a task, claim, workflow, environment, entity nor observer")
 	}

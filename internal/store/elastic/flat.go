@@ -55,29 +55,11 @@ func existences(q *query.Query) (out []query.Field) {
 			out = append(out, a.Field)
 		}
 	}
-	var walk func(query.Filter)
-	each := func(parts []query.Filter) {
-		for _, p := range parts {
-			walk(p)
+	query.EachCompare(q.Filter, func(c query.Compare, _ bool) {
+		if c.Op == query.Exists {
+			out = append(out, c.Field)
 		}
-	}
-	walk = func(f query.Filter) {
-		switch f := f.(type) {
-		case query.And:
-			each(f.Parts)
-		case query.Or:
-			each(f.Parts)
-		case query.Nor:
-			each(f.Parts)
-		case query.Not:
-			walk(f.Part)
-		case query.Compare:
-			if f.Op == query.Exists {
-				out = append(out, f.Field)
-			}
-		}
-	}
-	walk(q.Filter)
+	})
 	return out
 }
 

@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"sort"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
 	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
-	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
 // Campaigns implements store.Reader.
@@ -20,23 +20,24 @@ func (s *Store) Campaigns(ctx context.Context) ([]store.Campaign, error) {
 	return view.Campaigns(all), nil
 }
 
-type workflowKey struct{ campaign, id string }
-
-// Workflows implements store.Reader. Tasks without a workflow are counted under the workflow "", a workflow whose tasks
-// are in several campaigns in each of them.
-func (s *Store) Workflows(ctx context.Context, campaign string) (out []store.Workflow, err error) {
-	byKey := map[workflowKey]*store.Workflow{}
+// Workflows implements store.Reader.
+func (s *Store) Workflows(ctx context.Context, campaign string) (list []store.Workflow, err error) {
 	err = s.reading(ctx, func(p *snapshot) error {
-		if err := p.taskWorkflows(ctx, campaign, byKey); err != nil {
-			return err
+		o, err := p.overview(ctx, campaign)
+		if err == nil {
+			list = o.Workflows()
 		}
-		return p.declaredWorkflows(ctx, campaign, byKey)
+		return err
 	}, tasks, workflows)
-	for _, w := range byKey {
-		out = append(out, *w)
+	return list, err
+}
+
+func (p *snapshot) overview(ctx context.Context, campaign string) (*view.Overview, error) {
+	o, err := p.taskWorkflows(ctx, campaign)
+	if err != nil {
+		return nil, err
 	}
-	view.SortWorkflows(out)
-	return out, err
+	return o, p.declaredWorkflows(ctx, campaign, o)
 }
 
 // first asks for one value of the documents of a bucket: aggregations that compute would round a time to a double.
@@ -62,7 +63,8 @@ func (p *snapshot) inIndex(kind string) object {
 }
 
 // taskWorkflows counts the tasks by campaign, workflow and status.
-func (p *snapshot) taskWorkflows(ctx context.Context, campaign string, byKey map[workflowKey]*store.Workflow) error {
+func (p *snapshot) taskWorkflows(ctx context.Context, campaign string) (*view.Overview, error) {
+	o := view.NewOverview(campaign)
 	filter := []object{p.inIndex(tasks)}
 	if campaign != "" {
 		filter = append(filter, object{"term": object{"campaign_id": campaign}})
@@ -81,7 +83,7 @@ func (p *snapshot) taskWorkflows(ctx context.Context, campaign string, byKey map
 			}}},
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		var answer struct {
 			Groups struct {
@@ -90,23 +92,23 @@ func (p *snapshot) taskWorkflows(ctx context.Context, campaign string, byKey map
 			}
 		}
 		if err := json.Unmarshal(a.Aggregations, &answer); err != nil {
-			return fmt.Errorf("workflows: %w", err)
+			return nil, fmt.Errorf("workflows: %w", err)
 		}
 		for _, b := range answer.Groups.Buckets {
-			if err := b.add(byKey); err != nil {
-				return fmt.Errorf("workflows: %w", err)
+			if err := b.addTo(o); err != nil {
+				return nil, fmt.Errorf("workflows: %w", err)
 			}
 		}
 		if len(answer.Groups.Buckets) == 0 || answer.Groups.After == nil {
-			return nil
+			return o, nil
 		}
 		composite["after"] = answer.Groups.After
 		if p.pit == "" && len(answer.Groups.Buckets) == 1000 {
 			// The next page must be of the same moment: begin again with one.
 			if err := p.open(ctx); err != nil {
-				return err
+				return nil, err
 			}
-			clear(byKey)
+			o = view.NewOverview(campaign)
 			delete(composite, "after")
 		}
 	}
@@ -122,28 +124,24 @@ type workflowBucket struct {
 	First, Last, Name, Parent, Kind topHit
 }
 
-func (b *workflowBucket) add(byKey map[workflowKey]*store.Workflow) error {
-	k := workflowKey{deref(b.Key.Campaign), deref(b.Key.Workflow)}
-	w := byKey[k]
-	if w == nil {
-		w = &store.Workflow{ID: k.id, CampaignID: k.campaign, ByStatus: map[string]int64{}}
-		byKey[k] = w
-	}
-	var firstAt, lastAt int64
+func (b *workflowBucket) addTo(o *view.Overview) error {
+	w := store.Workflow{ID: deref(b.Key.Workflow), CampaignID: deref(b.Key.Campaign), Tasks: b.Count}
 	var name, parent, kind *string
 	for _, x := range []struct {
 		hit topHit
 		to  any
-	}{{b.First, &firstAt}, {b.Last, &lastAt}, {b.Name, &name}, {b.Parent, &parent}, {b.Kind, &kind}} {
+	}{{b.First, &w.FirstAt}, {b.Last, &w.LastAt}, {b.Name, &name}, {b.Parent, &parent}, {b.Kind, &kind}} {
 		if err := x.hit.into(x.to); err != nil {
 			return err
 		}
 	}
-	// Tasks may disagree about the name of their workflow; the choice must not depend on the order of the buckets.
-	w.Name, w.ParentID, w.Kind = max(w.Name, deref(name)), max(w.ParentID, deref(parent)), max(w.Kind, deref(kind))
-	w.Tasks += b.Count
-	w.ByStatus[b.Key.Status] += b.Count
-	w.FirstAt, w.LastAt = view.Span(w.FirstAt, w.LastAt, firstAt, lastAt)
+	// That is what servers sort by where no task of the bucket has a time.
+	if w.FirstAt == math.MaxInt64 {
+		w.FirstAt = 0
+	}
+	w.LastAt = max(w.LastAt, 0)
+	w.Name, w.ParentID, w.Kind = deref(name), deref(parent), deref(kind)
+	o.Tasks(b.Key.Status, w)
 	return nil
 }
 
@@ -154,13 +152,8 @@ func deref(s *string) string {
 	return *s
 }
 
-// declaredWorkflows adds what workflow events said. What they say of name and parent holds over what the tasks say. A
-// workflow that has tasks is listed in the campaigns of its tasks, which people may have changed.
-func (p *snapshot) declaredWorkflows(ctx context.Context, campaign string, byKey map[workflowKey]*store.Workflow) error {
-	byID := map[string][]*store.Workflow{}
-	for k, w := range byKey {
-		byID[k.id] = append(byID[k.id], w)
-	}
+// declaredWorkflows adds what workflow events said.
+func (p *snapshot) declaredWorkflows(ctx context.Context, campaign string, o *view.Overview) error {
 	var alone []store.Workflow
 	err := p.each(ctx, object{"bool": object{"filter": []object{p.inIndex(workflows)}}}, []string{"state"}, smallPage, func(h hit) error {
 		state, err := stateOf(h.Source)
@@ -168,12 +161,7 @@ func (p *snapshot) declaredWorkflows(ctx context.Context, campaign string, byKey
 			p.store.log.Warn(fmt.Sprintf("Workflow %s cannot be read: %v", h.ID, err))
 			return nil
 		}
-		d := view.Workflow(state)
-		of := byID[d.ID]
-		for _, w := range of {
-			declare(w, d)
-		}
-		if len(of) == 0 && (campaign == "" || d.CampaignID == campaign) {
+		if d := view.Workflow(state); o.Declare(d) {
 			alone = append(alone, d)
 		}
 		return nil
@@ -193,25 +181,10 @@ func (p *snapshot) declaredWorkflows(ctx context.Context, campaign string, byKey
 	}
 	for _, d := range alone {
 		if !elsewhere[d.ID] {
-			w := &store.Workflow{ID: d.ID, CampaignID: d.CampaignID, ByStatus: map[string]int64{}}
-			declare(w, d)
-			byKey[workflowKey{d.CampaignID, d.ID}] = w
+			o.Alone(d)
 		}
 	}
 	return nil
-}
-
-func declare(w *store.Workflow, d store.Workflow) {
-	if d.Name != "" {
-		w.Name = d.Name
-	}
-	if d.ParentID != "" {
-		w.ParentID = d.ParentID
-	}
-	if w.Kind == "" {
-		w.Kind = d.Kind
-	}
-	w.FirstAt, w.LastAt = view.Span(w.FirstAt, w.LastAt, d.FirstAt, d.LastAt)
 }
 
 // elsewhere returns those of the workflows that have tasks in other campaigns.
@@ -255,29 +228,9 @@ func (s *Store) Checkpoints(ctx context.Context, campaign string) (out []store.C
 			if err != nil {
 				return err
 			}
-			c := store.Checkpoint{
-				Observer: k.ID, Campaign: k.Campaign, At: o.checkpoint.At, LastSeq: o.checkpoint.LastSeq, Final: o.checkpoint.Final,
-				Host: o.checkpoint.Host, Dropped: []any{}, Finished: o.finished,
-			}
-			c.Arrivals(o.ranges)
-			if o.checkpoint.Dropped != "" {
-				v, err := task.DecodeStored([]byte(o.checkpoint.Dropped))
-				if err != nil {
-					return fmt.Errorf("checkpoint of %s: %w", k.ID, err)
-				}
-				c.Dropped, _ = v.([]any)
-			}
-			if o.checkpoint.Record != "" {
-				v, err := task.DecodeStored([]byte(o.checkpoint.Record))
-				if err != nil {
-					return fmt.Errorf("checkpoint of %s: %w", k.ID, err)
-				}
-				if m, _ := v.(map[string]any); len(m) > 0 {
-					c.Record = m
-				}
-			}
+			c, err := o.Answer(k)
 			out = append(out, c)
-			return nil
+			return err
 		})
 	}, observers)
 	sort.Slice(out, func(i, j int) bool {

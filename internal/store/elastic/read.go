@@ -47,9 +47,6 @@ func (p *snapshot) documents(ctx context.Context, ids []string) (map[string]map[
 // documentSource is what documentOf reads.
 var documentSource = []string{"state", "task_id", "kind", "status", "campaign_id", "workflow_id", "workflow_name", "activity_id"}
 
-// damagedMark is the key that a document has, in place of all that its state holds, when that cannot be read.
-const damagedMark = "damaged"
-
 func documentOf(h hit) (map[string]any, error) {
 	state, err := stateOf(h.Source)
 	if err == nil {
@@ -63,7 +60,7 @@ func documentOf(h hit) (map[string]any, error) {
 	}
 	delete(m, "state")
 	m["id"] = h.ID
-	m[damagedMark] = "the stored state of this task cannot be read; this is what is left"
+	view.MarkDamaged(m)
 	return m, nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
-	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
 // recordEntries are the entries of workflows, environments and entities.
@@ -88,12 +87,10 @@ func (s *Store) recordEntry(kind, id string, news *view.Record) *entry {
 	return e
 }
 
-// observer is what the view knows of one observer in one campaign.
+// observer is what the writer remembers of one observer in one campaign.
 type observer struct {
-	checkpoint view.Checkpoint
-	ranges     view.Ranges // the sequence numbers that arrived
-	finished   int64       // those whose events told of an attempt that finished well
-	version    *version
+	view.Observed
+	version *version
 }
 
 // maxObservers bounds how many the writer remembers; observers come and go with the processes of a campaign.
@@ -101,17 +98,7 @@ const maxObservers = 1000
 
 func (s *Store) observerEntries(ctx context.Context, b *view.Batch) ([]*entry, error) {
 	var changed, known []*entry
-	keys := map[view.Observer]bool{}
-	for k := range b.Checkpoints {
-		keys[k] = true
-	}
-	for k := range b.Seqs {
-		keys[k] = true
-	}
-	for k := range b.Ranges {
-		keys[k] = true
-	}
-	for k := range keys {
+	for k := range b.Observers() {
 		if e, news := s.observerEntry(k, b); news {
 			changed = append(changed, e)
 		} else {
@@ -128,16 +115,8 @@ func (s *Store) observerEntries(ctx context.Context, b *view.Batch) ([]*entry, e
 func (s *Store) observerEntry(k view.Observer, b *view.Batch) (e *entry, news bool) {
 	var now observer
 	merge := func(old observer) {
-		now, news = old, false
-		if c := b.Checkpoints[k]; c != nil && old.checkpoint.Less(c) {
-			now.checkpoint, news = *c, true
-		}
-		now.finished = max(old.finished+old.ranges.New(b.Finished[k]), b.Counted[k])
-		var more bool
-		now.ranges, more = old.ranges.Add(b.Seqs[k])
-		news = news || more
-		now.ranges, more = now.ranges.Union(b.Ranges[k])
-		news = news || more
+		now = old
+		now.Observed, news = b.Observed(k, old.Observed)
 	}
 	e = &entry{index: s.index(observers), id: view.Name(k.ID, k.Campaign)}
 	e.merge = func(source []byte) error {
@@ -184,36 +163,17 @@ func (s *Store) observerEntry(k view.Observer, b *view.Batch) (e *entry, news bo
 }
 
 func (o *observer) body(k view.Observer) []byte {
-	c := o.checkpoint
-	ranges := make([]any, len(o.ranges))
-	for i, r := range o.ranges {
-		ranges[i] = []any{r[0], r[1]}
-	}
 	w := &objectWriter{}
 	w.value("id", view.Name(k.ID, k.Campaign))
 	w.value("campaign", view.Key(k.Campaign))
-	w.value("record", task.JSON([]any{k.ID, k.Campaign, c.At, c.Seq, c.LastSeq, c.Dropped, c.Final, c.Host, ranges, c.Record, o.finished}))
+	w.value("record", view.ObserverText(k, o.Observed))
 	return append(w.buf, '}')
 }
 
 func observerOf(source []byte) (k view.Observer, o observer, err error) {
 	var d struct{ Record string }
-	if err := json.Unmarshal(source, &d); err != nil {
-		return k, o, fmt.Errorf("observer: the stored record is damaged: %w", err)
-	}
-	var l []json.RawMessage
-	c := &o.checkpoint
-	parts := []any{
-		&k.ID, &k.Campaign, &c.At, &c.Seq, &c.LastSeq, &c.Dropped, &c.Final, &c.Host, &o.ranges, &c.Record, &o.finished,
-	}
-	// The first versions wrote the first nine.
-	if err = json.Unmarshal([]byte(d.Record), &l); err == nil && len(l) != len(parts) && len(l) != 9 {
-		err = fmt.Errorf("%d parts", len(l))
-	}
-	for i, raw := range l {
-		if err == nil {
-			err = json.Unmarshal(raw, parts[i])
-		}
+	if err = json.Unmarshal(source, &d); err == nil {
+		k, o.Observed, err = view.ParseObserver(d.Record)
 	}
 	if err != nil {
 		return k, o, fmt.Errorf("observer: the stored record is damaged: %w", err)

@@ -18,9 +18,11 @@ func TestObserversOfTheFirstVersionAreRead(t *testing.T) {
 	k, o, err := observerOf(source)
 	require.NoError(t, err)
 	require.Equal(t, view.Observer{ID: "o", Campaign: "c"}, k)
-	want := observer{checkpoint: view.Checkpoint{At: 5, LastSeq: 3, Dropped: "[]", Final: true, Host: "h"}, ranges: view.Ranges{{1, 2}}}
+	want := observer{Observed: view.Observed{
+		Checkpoint: view.Checkpoint{At: 5, LastSeq: 3, Dropped: "[]", Final: true, Host: "h"}, Arrived: view.Ranges{{1, 2}},
+	}}
 	require.Equal(t, want, o)
-	o.checkpoint.Record, o.finished = `{"redacted":1}`, 7
+	o.Checkpoint.Record, o.Finished = `{"redacted":1}`, 7
 	_, again, err := observerOf(o.body(k))
 	require.NoError(t, err)
 	require.Equal(t, o, again)

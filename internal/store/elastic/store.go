@@ -2,7 +2,6 @@ package elastic
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -11,9 +10,6 @@ import (
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
 	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
 )
-
-// ErrClosed is the error of calls on a closed store.
-var ErrClosed = errors.New("store is closed")
 
 // Store is a view in a cluster. Several collectors may write to it.
 type Store struct {
@@ -87,7 +83,7 @@ func (s *Store) enter(ctx context.Context) error {
 	s.mu.RLock()
 	if s.closed {
 		s.mu.RUnlock()
-		return ErrClosed
+		return store.ErrClosed
 	}
 	if err := s.ready(ctx); err != nil {
 		s.mu.RUnlock()

@@ -149,19 +149,19 @@ func (s *parts) Parts(ctx context.Context, campaign string, each func(store.Part
 	if err := s.claims(ctx, in(tasks, filter...), handle(claims)); err != nil {
 		return err
 	}
-	flows := map[workflowKey]*store.Workflow{}
-	if err := errors.Join(s.p.taskWorkflows(ctx, campaign, flows), s.p.declaredWorkflows(ctx, campaign, flows)); err != nil {
+	flows, err := s.p.overview(ctx, campaign)
+	if err != nil {
 		return err
 	}
-	var ids []string
-	for k := range flows {
-		ids = append(ids, view.Key(k.id))
+	ids := flows.IDs()
+	for i, id := range ids {
+		ids[i] = view.Key(id)
 	}
 	sort.Strings(ids)
 	if err := s.p.eachOf(ctx, "id", ids, []object{s.p.inIndex(workflows)}, sourceOf[workflows], smallPage, handle(workflows)); err != nil {
 		return err
 	}
-	ids, err := s.environments(ctx, in(tasks, filter...))
+	ids, err = s.environments(ctx, in(tasks, filter...))
 	if err != nil {
 		return err
 	}
@@ -246,6 +246,6 @@ func partOf(kind string, h hit) (store.Part, error) {
 		return view.RecordPart(store.PartEntity, l.Entity, l.Time, l.Record), nil
 	default:
 		k, o, err := observerOf(h.Source)
-		return view.ObserverPart(k, o.checkpoint, o.ranges, o.finished), err
+		return view.ObserverPart(k, o.Observed), err
 	}
 }

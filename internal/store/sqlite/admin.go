@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
 )
 
 // deleteCampaign removes what belongs to a campaign, what hangs on the rows of its tasks first. Environments and entities
@@ -44,18 +46,7 @@ func (s *Store) DeleteCampaign(ctx context.Context, campaign string) (int64, err
 
 // between runs f in a transaction of its own, between those of the writer.
 func (s *Store) between(ctx context.Context, f func(*session) error) error {
-	if err := s.enter(); err != nil {
-		return err
-	}
-	defer s.leave()
-	c := &call{done: make(chan struct{}), batch: newBatch(), special: f}
-	select {
-	case s.queue <- c:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	<-c.done
-	return c.err
+	return s.hand(ctx, &call{batch: view.NewBatch(), special: f})
 }
 
 // Backup implements store.Admin. The copy is a database of its own, made from one snapshot while writing goes on.

@@ -200,27 +200,9 @@ func wants(q *query.Query) []wanted {
 	for i, f := range g.fields {
 		add(wanted{field: f, exists: g.counts[i]})
 	}
-	var walk func(query.Filter)
-	walkAll := func(parts []query.Filter) {
-		for _, p := range parts {
-			walk(p)
-		}
-	}
-	walk = func(f query.Filter) {
-		switch f := f.(type) {
-		case query.And:
-			walkAll(f.Parts)
-		case query.Or:
-			walkAll(f.Parts)
-		case query.Nor:
-			walkAll(f.Parts)
-		case query.Not:
-			walk(f.Part)
-		case query.Compare:
-			add(wanted{field: f.Field, exists: f.Op == query.Exists})
-		}
-	}
-	walk(q.Filter)
+	query.EachCompare(q.Filter, func(c query.Compare, _ bool) {
+		add(wanted{field: c.Field, exists: c.Op == query.Exists})
+	})
 	return out
 }
 

@@ -1,12 +1,12 @@
 package sqlite
 
 import (
-	"crypto/sha256"
 	"database/sql/driver"
-	"encoding/hex"
 	"fmt"
-	"math"
+	"slices"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -34,19 +34,17 @@ const (
 )
 
 // merge brings a batch into the database, inside a transaction.
-func (s *Store) merge(ses *session, b *batch) error {
-	for _, id := range b.order {
-		p, ok := b.tasks[id]
+func (s *Store) merge(ses *session, b *view.Batch) error {
+	for _, id := range b.Order {
+		t, ok := b.Tasks[id]
 		if !ok {
 			continue // rejected in an earlier try
 		}
-		if err := s.mergeTask(ses, id, p); err != nil {
+		if err := s.mergeTask(ses, id, t); err != nil {
 			return poison(taskSubject(id), err)
 		}
 	}
-	for _, step := range []func(*session, *batch) error{
-		s.mergeWorkflows, s.mergeRecords, s.mergeCheckpoints, s.mergeSeqs,
-	} {
+	for _, step := range []func(*session, *view.Batch) error{s.mergeWorkflows, s.mergeRecords, s.mergeObservers} {
 		if err := step(ses, b); err != nil {
 			return err
 		}
@@ -54,9 +52,19 @@ func (s *Store) merge(ses *session, b *batch) error {
 	return nil
 }
 
+// cachedState is a state as bytes: to decode one costs less than the garbage collector's walks through thousands of decoded
+// ones.
+type cachedState struct {
+	n       int64 // row number
+	encoded []byte
+}
+
+// stateOverhead stands for what an entry of the cache takes beyond the bytes of its state.
+const stateOverhead = 300
+
 // find returns the row number and the state of a task, 0 when it is new.
 func (s *Store) find(ses *session, id string) (n int64, state *task.State, err error) {
-	if c, ok := s.states.get(id); ok {
+	if c, ok := s.states.Get(id); ok {
 		state, err = task.DecodeState(c.encoded)
 		return c.n, state, err
 	}
@@ -73,7 +81,7 @@ func (s *Store) find(ses *session, id string) (n int64, state *task.State, err e
 
 // number returns the row number of a task, 0 when it is not known: all that its claims need.
 func (s *Store) number(ses *session, id string) (n int64, err error) {
-	if c, ok := s.states.get(id); ok {
+	if c, ok := s.states.Get(id); ok {
 		return c.n, nil
 	}
 	err = ses.query(sqlNumber, func(v []driver.Value) error {
@@ -83,32 +91,31 @@ func (s *Store) number(ses *session, id string) (n int64, err error) {
 	return n, err
 }
 
-func (s *Store) mergeTask(ses *session, id string, p *pendingTask) error {
-	if p.state == nil {
+func (s *Store) mergeTask(ses *session, id string, t *view.Task) error {
+	if t.State == nil {
 		n, err := s.number(ses, id)
 		if err != nil {
 			return err
 		}
-		return s.mergeClaims(ses, id, n, p.claims)
+		return s.mergeClaims(ses, id, n, t.Claims)
 	}
 	n, state, err := s.find(ses, id)
 	if err != nil {
 		return err
 	}
 	known := n != 0
-	encoded, row := p.encoded, p.row
+	made, _ := t.Made.(*prepared)
 	changed := true
 	if state == nil {
-		state = p.state
+		state = t.State
 	} else {
-		encoded, row = nil, nil
-		changed = state.Merge(p.state)
+		made, changed = nil, state.Merge(t.State)
 	}
 	if changed {
-		if encoded == nil {
-			encoded, row = state.Encode(), makeRow(state)
+		if made == nil {
+			made = makePrepared(state)
 		}
-		if n, err = s.putTask(ses, id, n, encoded, row); err != nil {
+		if n, err = s.putTask(ses, id, n, made); err != nil {
 			return err
 		}
 	} else {
@@ -119,13 +126,14 @@ func (s *Store) mergeTask(ses *session, id string, p *pendingTask) error {
 			return err
 		}
 	}
-	return s.mergeClaims(ses, id, n, p.claims)
+	return s.mergeClaims(ses, id, n, t.Claims)
 }
 
 // putTask writes everything that is derived from a state, and the state.
-func (s *Store) putTask(ses *session, id string, n int64, encoded []byte, r *row) (int64, error) {
+func (s *Store) putTask(ses *session, id string, n int64, made *prepared) (int64, error) {
+	encoded, r := made.encoded, made.row
 	if len(encoded) > s.opts.MaxTaskBytes {
-		s.states.remove(id)
+		s.states.Remove(id)
 		return 0, &poisonError{subject: taskSubject(id), err: fmt.Errorf("the task would have %d bytes; max_task_bytes is %d",
 			len(encoded), s.opts.MaxTaskBytes)}
 	}
@@ -169,31 +177,31 @@ func (s *Store) putTask(ses *session, id string, n int64, encoded []byte, r *row
 		if _, err := ses.exec(sqlUpdateState, encoded, n); err != nil {
 			return 0, err
 		}
-		if err := clearEdges(ses, n, &wanted); err != nil {
+		if err := clearEdges(ses, d.ID, n, &wanted); err != nil {
 			return 0, err
 		}
 	}
 	for _, e := range wanted {
-		if _, err := ses.exec(sqlPutEdge, n, e.target, flag(e.parent), e.field); err != nil {
+		if _, err := ses.exec(sqlPutEdge, n, e.To, flag(e.Parent), e.Field); err != nil {
 			return 0, err
 		}
 	}
 	s.changed = append(s.changed, n)
-	s.states.put(id, n, encoded)
+	s.states.Put(id, cachedState{n, encoded}, len(encoded)+stateOverhead)
 	return n, nil
 }
 
 // clearEdges removes the stored edges of a task when they differ from the wanted ones, else leaves nothing to write.
-func clearEdges(ses *session, n int64, want *[]edge) error {
-	var have []edge
+func clearEdges(ses *session, from string, n int64, want *[]store.Edge) error {
+	var have []store.Edge
 	err := ses.query(sqlEdgesOf, func(v []driver.Value) error {
-		have = append(have, edge{target: textOf(v[0]), field: textOf(v[1]), parent: intOf(v[2]) != 0})
+		have = append(have, store.Edge{From: from, To: textOf(v[0]), Field: textOf(v[1]), Parent: intOf(v[2]) != 0})
 		return nil
 	}, n)
 	if err != nil {
 		return err
 	}
-	if equalEdges(have, *want) {
+	if slices.Equal(have, *want) {
 		*want = nil
 		return nil
 	}
@@ -225,9 +233,7 @@ func (s *Store) mergeClaims(ses *session, id string, n int64, claims []task.Clai
 		return err
 	}
 	for _, c := range claims {
-		if math.IsNaN(c.Confidence) {
-			c.Confidence = 0
-		}
+		c = view.Claim(c)
 		if have[c] {
 			continue
 		}
@@ -260,11 +266,6 @@ func claimOf(v []driver.Value) task.Claim {
 	}
 	c.Confidence, _ = v[5].(float64)
 	return c
-}
-
-func digestOf(v any) string {
-	sum := sha256.Sum256(task.AppendJSON(nil, v))
-	return hex.EncodeToString(sum[:16])
 }
 
 // text and integer store absent values as NULL.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -79,9 +80,6 @@ func (s *Store) Tasks(ctx context.Context, ids []string) (map[string]map[string]
 	return out, err
 }
 
-// damagedMark is the key that a document has, in place of all that its state holds, when that cannot be read.
-const damagedMark = "damaged"
-
 // remnant is what the columns still say of a task whose state cannot be read: one such task must not hide the others.
 func remnant(ctx context.Context, tx *sql.Tx, n int64) (map[string]any, error) {
 	d := &task.Document{}
@@ -97,7 +95,7 @@ func remnant(ctx context.Context, tx *sql.Tx, n int64) (map[string]any, error) {
 	}
 	d.CampaignID, d.WorkflowID, d.WorkflowName, d.ActivityID = campaign.String, workflow.String, name.String, activity.String
 	m := d.Map()
-	m[damagedMark] = "the stored state of this task cannot be read; this is what is left"
+	view.MarkDamaged(m)
 	return m, nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -13,19 +15,14 @@ type row struct {
 	doc         *task.Document
 	main, extra []byte              // flat JSONB objects
 	ambiguous   map[string][]string // short name → full names, see query.Leaves
-	edges       []edge
-}
-
-type edge struct {
-	target, field string
-	parent        bool
+	edges       []store.Edge
 }
 
 // makeRow derives everything from a state. The leaves of a document stand in two objects: what is long and seldom asked
 // for stands apart (extra), so that looking for a leaf does not walk over it.
 func makeRow(s *task.State) *row {
 	d := task.Project(s)
-	r := &row{doc: d, edges: edgesOf(d)}
+	r := &row{doc: d, edges: view.Edges(d)}
 	main := map[string]any{}
 	r.ambiguous = addLeaves(main, "used", d.Used)
 	addLeaves(main, "generated", d.Generated)
@@ -100,48 +97,4 @@ func addStrings(dst map[string]any, name string, l []string) {
 		list[i] = s
 	}
 	dst[name] = list
-}
-
-// edgesOf lists the declared edges of a task, sorted: its parent, and each dependency with every used path that is known
-// to hold its result.
-func edgesOf(d *task.Document) []edge {
-	var out []edge
-	if d.Parent != "" {
-		out = append(out, edge{target: d.Parent, parent: true})
-	}
-	named := map[string]bool{}
-	for field, key := range d.Refs {
-		target := task.Ref{Kind: d.Kind, Scope: d.Scope, Key: key}.ID()
-		named[target] = true
-		out = append(out, edge{target: target, field: field})
-	}
-	for _, target := range d.Dependencies {
-		if !named[target] {
-			named[target] = true
-			out = append(out, edge{target: target})
-		}
-	}
-	sort.Slice(out, func(i, j int) bool {
-		a, b := out[i], out[j]
-		if a.target != b.target {
-			return a.target < b.target
-		}
-		if a.parent != b.parent {
-			return a.parent
-		}
-		return a.field < b.field
-	})
-	return out
-}
-
-func equalEdges(a, b []edge) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/otelcol-mida/otelcol-mida/internal/ownfile"
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
 )
 
 // Store is a store.Store in one SQLite database. Make one with Open.
@@ -43,13 +44,13 @@ type Store struct {
 	batches                                    store.Batches
 
 	// Of the writer alone.
-	session *session
-	meet    meeting
-	states  *stateCache
-	ranges  map[observerKey]*seqRanges
-	loose   map[string]bool // tasks that are not known yet and have claims
-	changed []int64         // rows written in the present transaction
-	same    int64           // tasks of the present transaction that did not change
+	session   *session
+	meet      meeting
+	states    *view.Cache[cachedState]
+	loose     map[string]bool // tasks that are not known yet and have claims
+	observers map[view.Observer]*observerRow
+	changed   []int64 // rows written in the present transaction
+	same      int64   // tasks of the present transaction that did not change
 	// rewritten says that the present transaction changes more than it lists in changed.
 	rewritten bool
 }
@@ -82,7 +83,7 @@ func open(ctx context.Context, opts Options, network func(dir string) (string, e
 	}
 	s := &Store{
 		opts: opts, path: path, log: opts.Logger, queue: make(chan *call, 64), writerDone: make(chan struct{}),
-		states: newStateCache(opts.CacheBytes), ranges: map[observerKey]*seqRanges{}, loose: map[string]bool{},
+		states: view.NewCache[cachedState](opts.CacheBytes), observers: map[view.Observer]*observerRow{}, loose: map[string]bool{},
 		meet: meeting{longest: opts.BatchWait},
 	}
 	if fs != "" {
@@ -194,7 +195,7 @@ func (s *Store) enter() error {
 	s.mu.RLock()
 	if s.closed {
 		s.mu.RUnlock()
-		return ErrClosed
+		return store.ErrClosed
 	}
 	return nil
 }

@@ -25,47 +25,12 @@ func (s *Store) Size(ctx context.Context) (bytes int64, err error) {
 
 // Import implements store.Transfer.
 func (s *Store) Import(ctx context.Context, parts []store.Part) ([]store.Refused, error) {
-	v := view.NewBatch()
-	refused := v.AddParts(&view.Rejections{}, parts)
-	c := &call{done: make(chan struct{})}
-	c.batch = fromView(c, v)
-	if c.batch.events == 0 {
-		return refused, nil
-	}
+	c := &call{batch: view.NewBatch()}
+	refused := c.batch.AddParts(&c.rejected, parts)
 	if err := s.hand(ctx, c); err != nil {
 		return nil, err
 	}
-	return append(refused, view.RefusedOf(c.rejected)...), nil
-}
-
-func fromView(c *call, v *view.Batch) *batch {
-	b := newBatch()
-	b.order, b.events, b.ranges, b.counted = v.Order, v.Events, v.Ranges, v.Counted
-	pending := func(t *view.Task) *pendingTask {
-		p := &pendingTask{state: t.State, claims: t.Claims}
-		for _, a := range t.Events {
-			p.events = append(p.events, arrival{c, a.Event})
-		}
-		return p
-	}
-	for id, t := range v.Tasks {
-		b.tasks[id] = pending(t)
-	}
-	for id, w := range v.Workflows {
-		b.workflows[id] = pending(w)
-	}
-	for digest, r := range v.Environments {
-		b.environments[digest] = &record{time: r.Time, value: r.Value, json: r.JSON}
-	}
-	for digest, r := range v.Entities {
-		b.entities[digest] = &record{time: r.Time, value: r.Value, json: r.JSON}
-	}
-	for k, o := range v.Checkpoints {
-		b.checkpoints[observerKey{k.ID, k.Campaign}] = &checkpoint{
-			at: o.At, seq: o.Seq, lastSeq: o.LastSeq, dropped: o.Dropped, final: o.Final, host: o.Host, record: o.Record,
-		}
-	}
-	return b
+	return append(refused, view.RefusedOf(c.rejected.List)...), nil
 }
 
 // Snapshot implements store.Transfer. As long as it is open, the write-ahead log only grows.
@@ -181,13 +146,13 @@ func (p *parts) claims(ctx context.Context, campaign string, emit func(store.Par
 func (p *parts) workflows(ctx context.Context, campaign string, emit func(store.Part) error) error {
 	var in map[string]bool
 	if campaign != "" {
-		flows := map[workflowKey]*store.Workflow{}
-		if err := errors.Join(taskWorkflows(ctx, p.tx, campaign, flows), declaredWorkflows(ctx, p.tx, campaign, flows)); err != nil {
+		flows, err := overview(ctx, p.tx, campaign)
+		if err != nil {
 			return err
 		}
 		in = map[string]bool{}
-		for k := range flows {
-			in[k.id] = true
+		for _, id := range flows.IDs() {
+			in[id] = true
 		}
 	}
 	return p.sorted(ctx, `SELECT n, id, '' FROM workflows`, func(id, _ string) (string, bool) {
@@ -241,26 +206,20 @@ func (p *parts) observers(ctx context.Context, campaign string, emit func(store.
 	return p.sorted(ctx, `SELECT n, observer, campaign FROM observers`, func(observer, of string) (string, bool) {
 		return view.Name(observer, of), campaign == "" || campaign == of
 	}, func(n int64) error {
-		var k view.Observer
-		var c view.Checkpoint
-		var finished int64
-		err := p.tx.QueryRowContext(ctx,
-			`SELECT observer, campaign, at, seq, last_seq, dropped, final, host, record, finished FROM observers WHERE n = ?`, n).
-			Scan(&k.ID, &k.Campaign, &c.At, &c.Seq, &c.LastSeq, &c.Dropped, &c.Final, &c.Host, &c.Record, &finished)
+		_, k, o, err := scanObserver(p.tx.QueryRowContext(ctx, sqlObservers+` WHERE n = ?`, n))
 		if err != nil {
 			return err
 		}
-		var arrived view.Ranges
 		err = each(ctx, p.tx, func(r *sql.Rows) error {
 			var x [2]int64
 			err := r.Scan(&x[0], &x[1])
-			arrived = append(arrived, x)
+			o.Arrived = append(o.Arrived, x)
 			return err
 		}, sqlRangesOf, n)
 		if err != nil {
 			return err
 		}
-		return emit(view.ObserverPart(k, c, arrived, finished))
+		return emit(view.ObserverPart(k, o))
 	})
 }
 

@@ -13,39 +13,49 @@ import (
 	sqlitelib "modernc.org/sqlite/lib"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
-// ErrClosed is the error of calls on a closed store.
-var ErrClosed = errors.New("store is closed")
+// call is one Write, or something else that must not run beside the writer.
+type call struct {
+	batch    *view.Batch
+	rejected view.Rejections
+	err      error
+	done     chan struct{}
+	// special, if set, is what to do instead, in a transaction of its own.
+	special func(*session) error
+}
 
 // Write implements store.Writer.
 func (s *Store) Write(ctx context.Context, events []*task.Event) ([]store.Rejected, error) {
 	if len(events) == 0 {
 		return nil, nil
 	}
-	c := &call{done: make(chan struct{}), batch: newBatch()}
+	c := &call{batch: view.NewBatch()}
+	c.batch.Borrow = true // the cache keeps states as bytes, and no call ends before its transaction
 	for _, e := range events {
-		if err := c.batch.add(c, e); err != nil {
-			c.reject(e, err)
+		if err := c.batch.Add(&c.rejected, e); err != nil {
+			c.rejected.Add(e, err)
 		}
-	}
-	if c.batch.events == 0 {
-		return c.rejected, nil
 	}
 	if err := s.hand(ctx, c); err != nil {
 		return nil, err
 	}
-	return c.rejected, nil
+	return c.rejected.List, nil
 }
 
 // hand gives a call to the writer and waits for it.
 func (s *Store) hand(ctx context.Context, c *call) error {
+	if c.special == nil && c.batch.Events == 0 {
+		return nil
+	}
 	if err := s.enter(); err != nil {
 		return err
 	}
 	defer s.leave()
-	c.batch.prepare()
+	c.done = make(chan struct{})
+	prepare(c.batch)
 	select {
 	case s.queue <- c:
 	case <-ctx.Done():
@@ -55,6 +65,31 @@ func (s *Store) hand(ctx context.Context, c *call) error {
 	<-c.done
 	return c.err
 }
+
+// prepareFrom is the number of events from which on a batch is prepared: of few, the writer makes fewer in less time than
+// it takes to make those of known tasks for nothing.
+const prepareFrom = 200
+
+// prepared is what a state becomes in the database.
+type prepared struct {
+	encoded []byte
+	row     *row
+}
+
+// prepare does what the writer would do for tasks that are new to the store. Of large batches most are, and their callers
+// make this in parallel, outside of the one writer.
+func prepare(b *view.Batch) {
+	if b.Events < prepareFrom {
+		return
+	}
+	for _, t := range b.Tasks {
+		if t.State != nil {
+			t.Made = makePrepared(t.State)
+		}
+	}
+}
+
+func makePrepared(s *task.State) *prepared { return &prepared{s.Encode(), makeRow(s)} }
 
 // writer is the only one who writes. It takes all calls that wait and stores them in one transaction.
 func (s *Store) writer() {
@@ -78,8 +113,8 @@ func (s *Store) serve(first *call) (alone *call) {
 		s.forget()
 	} else {
 		group := first.batch
-		for group.events < s.opts.BatchEvents {
-			more := s.meet.next(s.queue, len(calls), group.events)
+		for group.Events < s.opts.BatchEvents {
+			more := s.meet.next(s.queue, len(calls), group.Events)
 			if more == nil {
 				break
 			}
@@ -88,14 +123,14 @@ func (s *Store) serve(first *call) (alone *call) {
 				break
 			}
 			calls = append(calls, more)
-			group.merge(more.batch)
+			group.Merge(more.batch)
 		}
 		began := time.Now()
 		err = s.store(group)
 		now := time.Now()
 		s.meet.stored(len(calls), len(s.queue), now.Sub(began), now)
 		if err == nil {
-			s.batches.Wrote(group.events, len(calls), now)
+			s.batches.Wrote(group.Events, len(calls), now)
 		}
 	}
 	for _, c := range calls {
@@ -107,23 +142,23 @@ func (s *Store) serve(first *call) (alone *call) {
 
 // forget drops all that the writer remembers of the database.
 func (s *Store) forget() {
-	s.states.clear()
-	clear(s.ranges)
+	s.states.Clear()
+	clear(s.observers)
 }
 
 // store writes one group. A task or workflow that the database can never take is rejected and left out of the next try.
-func (s *Store) store(b *batch) error {
+func (s *Store) store(b *view.Batch) error {
 	for {
 		var bad *poisonError
 		err := s.transaction(func(ses *session) error { return s.merge(ses, b) })
 		if err == nil || !errors.As(err, &bad) {
 			return err
 		}
-		from := b.tasks
+		from := b.Tasks
 		if bad.workflow {
-			from = b.workflows
+			from = b.Workflows
 		}
-		b.reject(from, bad.id, bad.err)
+		b.RejectTask(from, bad.id, bad.err)
 	}
 }
 

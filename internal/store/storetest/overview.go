@@ -21,6 +21,11 @@ var overviewCases = []testCase{
 		run:      testWorkflows,
 	},
 	{
+		name:     "a log whose lines have no time shows none",
+		contract: "stores.md: A workflow whose tasks and events tell no time, as in a log without, has no first and no last moment.",
+		run:      testWorkflowWithoutTime,
+	},
+	{
 		name:     "a workflow whose tasks moved to another campaign is listed there",
 		contract: "stores.md: Workflows come from tasks and from workflow events, and are listed where their tasks are.",
 		run:      testMovedWorkflow,
@@ -88,20 +93,47 @@ func workflows(t *testing.T, s store.Store, campaign string) []store.Workflow {
 
 func testWorkflows(t *testing.T, f Factory) {
 	s := f.New(t)
+	const day = int64(1.7e18) // a workflow event's time counts only when a clock gave it
 	start := &task.Event{
-		Name: task.EventWorkflowStarted, Time: 5, Kind: "log", Campaign: "c", WorkflowID: "w", WorkflowName: "acquire", WorkflowParentID: "p",
+		Name: task.EventWorkflowStarted, Time: day + 5, Kind: "log", Campaign: "c", WorkflowID: "w", WorkflowName: "acquire", WorkflowParentID: "p",
 	}
-	end := &task.Event{Name: task.EventWorkflowFinished, Time: 500, Kind: "log", Campaign: "c", WorkflowID: "w"}
-	empty := &task.Event{Name: task.EventWorkflowStarted, Time: 600, Kind: "dask", Campaign: "c", WorkflowID: "alone", WorkflowName: "idle"}
-	write(t, s, end, finished("1", func(e *task.Event) { e.StartedAt, e.EndedAt = 50, 60 }))
+	end := &task.Event{Name: task.EventWorkflowFinished, Time: day + 500, Kind: "log", Campaign: "c", WorkflowID: "w"}
+	empty := &task.Event{Name: task.EventWorkflowStarted, Time: day + 600, Kind: "dask", Campaign: "c", WorkflowID: "alone", WorkflowName: "idle"}
+	write(t, s, end, finished("1", func(e *task.Event) { e.StartedAt, e.EndedAt = day+50, day+60 }))
 	write(t, s, start, empty)
 	write(t, s, end, start)
 	require.Equal(t, []store.Workflow{
-		{ID: "w", Name: "acquire", ParentID: "p", CampaignID: "c", Kind: "dask", Tasks: 1, ByStatus: map[string]int64{"FINISHED": 1}, FirstAt: 5, LastAt: 500},
-		{ID: "alone", Name: "idle", CampaignID: "c", Kind: "dask", ByStatus: map[string]int64{}, FirstAt: 600, LastAt: 600},
+		{ID: "w", Name: "acquire", ParentID: "p", CampaignID: "c", Kind: "dask", Tasks: 1, ByStatus: map[string]int64{"FINISHED": 1}, FirstAt: day + 5, LastAt: day + 500},
+		{ID: "alone", Name: "idle", CampaignID: "c", Kind: "dask", ByStatus: map[string]int64{}, FirstAt: day + 600, LastAt: day + 600},
 	}, workflows(t, s, "c"))
 	require.Empty(t, workflows(t, s, "other"))
 	require.Len(t, workflows(t, s, ""), 2)
+}
+
+// The time of such an event is the number of its line.
+func testWorkflowWithoutTime(t *testing.T, f Factory) {
+	s := f.New(t)
+	of := func(name string, time int64) *task.Event {
+		return &task.Event{Name: name, Time: time, Kind: "log", Campaign: "c", WorkflowID: "w", WorkflowName: "acquire", Facet: "log"}
+	}
+	write(t, s, of(task.EventWorkflowStarted, 1), of(task.EventWorkflowFinished, 4_000_000_000),
+		finished("1", func(e *task.Event) { e.StartedAt, e.EndedAt = 0, 0 }))
+	list := workflows(t, s, "c")
+	require.Len(t, list, 1)
+	require.Zero(t, list[0].FirstAt)
+	require.Zero(t, list[0].LastAt)
+	campaigns, err := s.Campaigns(t.Context())
+	require.NoError(t, err)
+	require.Len(t, campaigns, 1)
+	require.Zero(t, campaigns[0].FirstAt)
+	require.Zero(t, campaigns[0].LastAt)
+
+	// From the first line with a time on there is one.
+	const day = int64(1.7e18)
+	write(t, s, of(task.EventWorkflowFinished, day))
+	list = workflows(t, s, "c")
+	require.EqualValues(t, day, list[0].FirstAt)
+	require.EqualValues(t, day, list[0].LastAt)
 }
 
 func testMovedWorkflow(t *testing.T, f Factory) {

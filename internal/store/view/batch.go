@@ -19,11 +19,13 @@ type Batch struct {
 	Environments map[string]*Record // by digest
 	Entities     map[string]*Record // by digest
 	Checkpoints  map[Observer]*Checkpoint
-	Seqs         map[Observer][]int64
+	Seqs         map[Observer][]int64 // sequence numbers that arrived, unsorted, repetitions included
 	Finished     map[Observer][]int64 // those of Seqs whose events told of an attempt that finished well
 	Ranges       map[Observer]Ranges  // of sequence numbers, from a backup
 	Counted      map[Observer]int64   // how many of Ranges were Finished
-	Events       int
+	Events       int                  // how many were grouped; a part counts as one
+	// Borrow says that events are neither changed nor used after their call has ended; else they are copied.
+	Borrow bool
 }
 
 // Task is the part of a task's or a workflow's state that arrived in a batch.
@@ -31,6 +33,8 @@ type Task struct {
 	State  *task.State // nil when only claims arrived
 	Claims []task.Claim
 	Events []Arrival
+	// Made is what a store has made of State ahead of time; nil once more was merged in.
+	Made any
 }
 
 // Arrival remembers which call an event came from, so that a rejection can be told to that call.
@@ -42,21 +46,18 @@ type Arrival struct {
 // Rejections are the rejected events of one call.
 type Rejections struct{ List []store.Rejected }
 
-// Add rejects an event.
+// Add rejects an event, and says why it can never be stored.
 func (r *Rejections) Add(e *task.Event, err error) {
 	r.List = append(r.List, store.Rejected{Event: e, Err: err})
 }
 
 // Record is an environment or an entity.
 type Record struct {
-	Time   int64
-	Value  any
-	JSON   string
+	Time   int64  // unix ns of its event
+	Value  any    // as in the event's Record
+	JSON   string // canonical, of Value
 	Events []Arrival
 }
-
-// Observer is the key of a checkpoint and of sequence numbers.
-type Observer struct{ ID, Campaign string }
 
 // NewBatch returns an empty batch.
 func NewBatch() *Batch {
@@ -67,7 +68,7 @@ func NewBatch() *Batch {
 	}
 }
 
-// Add groups one event; an error says why it can never be stored. The event is copied, where the batch keeps it.
+// Add groups one event; an error says why it can never be stored.
 func (b *Batch) Add(to *Rejections, e *task.Event) error {
 	switch {
 	case e.IsTask():
@@ -75,7 +76,7 @@ func (b *Batch) Add(to *Rejections, e *task.Event) error {
 			return fmt.Errorf("event %q has no identity: kind %q, scope %q, key %q; want a kind and a key", e.Name, e.Kind, e.Scope, e.Key)
 		}
 		t := b.task(to, e)
-		t.apply(e)
+		b.apply(t, e)
 		t.Claims = append(t.Claims, e.Claims...)
 	case e.IsWorkflow():
 		if e.WorkflowID == "" {
@@ -86,7 +87,7 @@ func (b *Batch) Add(to *Rejections, e *task.Event) error {
 			w = &Task{}
 			b.Workflows[e.WorkflowID] = w
 		}
-		w.apply(workflowFacet(e))
+		b.apply(w, workflowFacet(e))
 		w.Events = append(w.Events, Arrival{to, e})
 	case e.Name == task.EventEnvironment:
 		if _, ok := e.Record.(map[string]any); !ok || e.Environment == "" {
@@ -119,7 +120,17 @@ func finished(e *task.Event) bool {
 	return e.IsTask() && e.Status == task.StatusFinished && e.Attempt != task.NoAttempt
 }
 
-// Reject takes an event out of what arrived.
+// RejectTask takes a task or workflow that can never be stored out of the batch (from is Tasks or Workflows), and its
+// events out of what arrived.
+func (b *Batch) RejectTask(from map[string]*Task, id string, err error) {
+	for _, a := range from[id].Events {
+		a.To.Add(a.Event, err)
+		b.Reject(a.Event)
+	}
+	delete(from, id)
+}
+
+// Reject takes the number of an event that was grouped out of what arrived; the event itself stays in its task.
 func (b *Batch) Reject(e *task.Event) {
 	k := Observer{e.ObserverID, e.Campaign}
 	if i := slices.Index(b.Seqs[k], e.Seq); i >= 0 {
@@ -164,14 +175,17 @@ func (b *Batch) TaskOf(id string) *Task {
 	return t
 }
 
-func (t *Task) apply(e *task.Event) {
+func (b *Batch) apply(t *Task, e *task.Event) {
 	if t.State == nil {
 		t.State = &task.State{}
 	}
-	t.State.Apply(ownMaps(e))
+	if !b.Borrow {
+		e = ownMaps(e)
+	}
+	t.State.Apply(e)
 }
 
-// Merge takes over another batch.
+// Merge takes over another batch, which is not used afterwards.
 func (b *Batch) Merge(o *Batch) {
 	for _, id := range o.Order {
 		if b.Tasks[id] == nil {
@@ -183,9 +197,7 @@ func (b *Batch) Merge(o *Batch) {
 	mergeRecords(b.Environments, o.Environments)
 	mergeRecords(b.Entities, o.Entities)
 	for k, c := range o.Checkpoints {
-		if old := b.Checkpoints[k]; old == nil || old.Less(c) {
-			b.Checkpoints[k] = c
-		}
+		b.putCheckpoint(k, c)
 	}
 	for k, l := range o.Seqs {
 		b.Seqs[k] = append(b.Seqs[k], l...)
@@ -194,8 +206,7 @@ func (b *Batch) Merge(o *Batch) {
 		b.Finished[k] = append(b.Finished[k], l...)
 	}
 	for k, r := range o.Ranges {
-		b.Ranges[k], _ = b.Ranges[k].Union(r)
-		b.Counted[k] = max(b.Counted[k], o.Counted[k])
+		b.putRanges(k, r, o.Counted[k])
 	}
 	b.Events += o.Events
 }
@@ -207,11 +218,13 @@ func mergeTasks(dst, src map[string]*Task) {
 			dst[id] = o
 			continue
 		}
-		if o.State != nil {
-			if t.State == nil {
-				t.State = &task.State{}
-			}
+		switch {
+		case o.State == nil:
+		case t.State == nil:
+			t.State, t.Made = o.State, o.Made
+		default:
 			t.State.Merge(o.State)
+			t.Made = nil
 		}
 		t.Claims = append(t.Claims, o.Claims...)
 		t.Events = append(t.Events, o.Events...)
@@ -235,14 +248,14 @@ func putRecord(m map[string]*Record, digest string, r *Record) {
 		m[digest] = r
 		return
 	}
-	events := slices.Concat(old.Events, r.Events)
+	old.Events = append(old.Events, r.Events...)
 	if old.Less(r) {
+		r.Events = old.Events
 		m[digest] = r
 	}
-	m[digest].Events = events
 }
 
-// Less orders the records of one digest.
+// Less orders the records of one digest: by time, then by their JSON.
 func (r *Record) Less(o *Record) bool {
 	if r.Time != o.Time {
 		return r.Time < o.Time
@@ -250,7 +263,7 @@ func (r *Record) Less(o *Record) bool {
 	return r.JSON < o.JSON
 }
 
-// Digest names an entity by its record.
+// Digest names an entity by its record: 32 hex digits.
 func Digest(record any) string {
 	sum := sha256.Sum256(task.AppendJSON(nil, record))
 	return hex.EncodeToString(sum[:16])

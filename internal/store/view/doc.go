@@ -1,3 +1,3 @@
-// Package view holds what stores derive alike from events, whatever their database: what a batch amounts to, workflows,
-// edges and checkpoints.
+// Package view holds what stores do alike, whatever their database: what a batch of events amounts to, workflows, edges,
+// checkpoints and the overview of campaigns, the parts in which a view is moved, and the cache of what was written lately.
 package view

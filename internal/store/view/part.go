@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -13,7 +14,7 @@ import (
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
-// Name is an id that is made of several texts.
+// Name is an id that is made of several texts: 32 hex digits.
 func Name(parts ...string) string {
 	h := sha256.New()
 	for _, p := range parts {
@@ -22,7 +23,7 @@ func Name(parts ...string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// MaxKey bounds the part of a text that a key repeats.
+// MaxKey bounds, in bytes, the part of a text that a key repeats.
 const MaxKey = 512
 
 // Key stands for a text of any length where its length is bounded: the text, or its beginning and a digest.
@@ -37,25 +38,31 @@ func Key(text string) string {
 	return text[:end] + "…" + Name(text)
 }
 
-// TaskPart is the state of a task, encoded.
+// TaskPart is the state of a task, as task.State.Encode writes it.
 func TaskPart(id string, state []byte) store.Part {
 	return store.Part{Kind: store.PartTask, ID: id, Data: string(state)}
 }
 
-// WorkflowPart is the state of a workflow, encoded.
+// WorkflowPart is the state of a workflow, as task.State.Encode writes it.
 func WorkflowPart(id string, state []byte) store.Part {
 	return store.Part{Kind: store.PartWorkflow, ID: Key(id), Data: string(state)}
 }
 
-// ClaimText is a claim as text. Two claims are the same when their texts are.
-func ClaimText(c task.Claim) string {
-	if math.IsNaN(c.Confidence) || c.Confidence == 0 { // there is no negative zero either
+// Claim is a claim as stores keep it: there is no confidence NaN, and no negative zero.
+func Claim(c task.Claim) task.Claim {
+	if math.IsNaN(c.Confidence) || c.Confidence == 0 {
 		c.Confidence = 0
 	}
+	return c
+}
+
+// ClaimText is a claim as text. Two claims are the same when their texts are.
+func ClaimText(c task.Claim) string {
+	c = Claim(c)
 	return task.JSON([]any{string(c.Role), c.Entity, c.Time, c.TimeSource, c.Evidence, c.Confidence, c.Field, c.Label})
 }
 
-// ParseClaim reads what ClaimText made.
+// ParseClaim reads what ClaimText made. Anything else is an error.
 func ParseClaim(text string) (task.Claim, error) {
 	v, err := task.DecodeStored([]byte(text))
 	l, _ := v.([]any)
@@ -76,39 +83,41 @@ func ClaimPart(taskID, text string) store.Part {
 	return store.Part{Kind: store.PartClaim, ID: taskID + "/" + Name(taskID, text), Data: task.JSON([]any{taskID, text})}
 }
 
-// RecordPart is an environment or an entity.
+// RecordPart is an environment or an entity: the time of its event in unix ns, and the record as canonical JSON.
 func RecordPart(kind store.PartKind, digest string, time int64, record string) store.Part {
 	return store.Part{Kind: kind, ID: Key(digest), Data: task.JSON([]any{digest, time, record})}
 }
 
 // ObserverPart is what is known of an observer in a campaign.
-func ObserverPart(k Observer, c Checkpoint, arrived Ranges, finished int64) store.Part {
-	ranges := make([]any, len(arrived))
-	for i, r := range arrived {
+func ObserverPart(k Observer, o Observed) store.Part {
+	return store.Part{Kind: store.PartObserver, ID: Name(k.ID, k.Campaign), Data: ObserverText(k, o)}
+}
+
+// ObserverText is what is known of an observer in a campaign, as text.
+func ObserverText(k Observer, o Observed) string {
+	ranges := make([]any, len(o.Arrived))
+	for i, r := range o.Arrived {
 		ranges[i] = []any{r[0], r[1]}
 	}
+	c := o.Checkpoint
 	if c.Dropped == "" {
 		c.Dropped = "[]"
 	}
 	if c.Record == "" {
 		c.Record = "{}"
 	}
-	return store.Part{Kind: store.PartObserver, ID: Name(k.ID, k.Campaign), Data: task.JSON(
-		[]any{k.ID, k.Campaign, c.At, c.Seq, c.LastSeq, c.Dropped, c.Final, c.Host, ranges, c.Record, finished})}
+	return task.JSON([]any{k.ID, k.Campaign, c.At, c.Seq, c.LastSeq, c.Dropped, c.Final, c.Host, ranges, c.Record, o.Finished})
 }
 
 // part is a part as it was read: the fields of its kind are set.
 type part struct {
-	state   *task.State
-	task    string
-	claim   task.Claim
-	digest  string
-	record  *Record
-	key     Observer
-	last    Checkpoint
-	arrived Ranges
-	// finished counts those of arrived that told of an attempt that finished well.
-	finished int64
+	state  *task.State
+	task   string
+	claim  task.Claim
+	digest string
+	record *Record
+	key    Observer
+	seen   Observed
 }
 
 func readPart(p store.Part) (r part, err error) {
@@ -126,13 +135,25 @@ func readPart(p store.Part) (r part, err error) {
 			r.record.Value, err = task.DecodeStored([]byte(r.record.JSON))
 		}
 	case store.PartObserver:
-		c := &r.last
-		err = readList(p.Data, &r.key.ID, &r.key.Campaign, &c.At, &c.Seq, &c.LastSeq, &c.Dropped, &c.Final, &c.Host, &r.arrived, &c.Record, &r.finished)
+		r.key, r.seen, err = ParseObserver(p.Data)
 	default:
 		err = fmt.Errorf("kind %q; want one of %v", p.Kind, store.PartKinds)
 	}
 	return r, err
 }
+
+// ParseObserver reads what ObserverText made. Anything else is an error, apart from the first nine of its values: that is
+// what the first versions wrote.
+func ParseObserver(text string) (k Observer, o Observed, err error) {
+	c := &o.Checkpoint
+	to := []any{&k.ID, &k.Campaign, &c.At, &c.Seq, &c.LastSeq, &c.Dropped, &c.Final, &c.Host, &o.Arrived, &c.Record, &o.Finished}
+	if err = readList(text, to...); errors.Is(err, errCount) {
+		err = readList(text, to[:9]...)
+	}
+	return k, o, err
+}
+
+var errCount = errors.New("wrong number of values")
 
 func readList(text string, to ...any) error {
 	var l []json.RawMessage
@@ -140,7 +161,7 @@ func readList(text string, to ...any) error {
 		return err
 	}
 	if len(l) != len(to) {
-		return fmt.Errorf("%d values; want %d", len(l), len(to))
+		return fmt.Errorf("%w: %d; want %d", errCount, len(l), len(to))
 	}
 	for i, t := range to {
 		if err := json.Unmarshal(l[i], t); err != nil {
@@ -150,8 +171,8 @@ func readList(text string, to ...any) error {
 	return nil
 }
 
-// AddParts groups parts, and returns those that cannot be read. What a store rejects of the others it adds to rejected,
-// see RefusedOf.
+// AddParts groups parts, and returns those that cannot be read, with the reason. What a store rejects of the others it adds
+// to rejected, see RefusedOf.
 func (b *Batch) AddParts(rejected *Rejections, parts []store.Part) (refused []store.Refused) {
 	for _, p := range parts {
 		r, err := readPart(p)
@@ -185,11 +206,7 @@ func (b *Batch) addPart(p store.Part, r part, arrival []Arrival) {
 			putRecord(b.Entities, r.digest, r.record)
 		}
 	default:
-		if old := b.Checkpoints[r.key]; old == nil || old.Less(&r.last) {
-			b.Checkpoints[r.key] = &r.last
-		}
-		b.Ranges[r.key], _ = b.Ranges[r.key].Union(r.arrived)
-		b.Counted[r.key] = max(b.Counted[r.key], r.finished)
+		b.AddObserved(r.key, r.seen)
 	}
 }
 
@@ -203,7 +220,8 @@ func RefusedOf(rejected []store.Rejected) []store.Refused {
 }
 
 // Contains says whether all that a part says is in another one of the same kind and id, or was replaced there by something
-// later. What has the same time and another content counts as different: it cannot be told from damage.
+// later. What has the same time and another content counts as different: it cannot be told from damage. A part that cannot
+// be read is an error.
 func Contains(have, p store.Part) (bool, error) {
 	if have.Data == p.Data {
 		return true, nil
@@ -222,8 +240,8 @@ func Contains(have, p store.Part) (bool, error) {
 	case store.PartEnvironment, store.PartEntity:
 		return h.record.Time > r.record.Time, nil
 	case store.PartObserver:
-		_, more := h.arrived.Union(r.arrived)
-		return !more && h.finished >= r.finished && !h.last.Less(&r.last), nil
+		_, more := h.seen.Arrived.Union(r.seen.Arrived)
+		return !more && h.seen.Finished >= r.seen.Finished && !h.seen.Checkpoint.Less(&r.seen.Checkpoint), nil
 	default:
 		return false, nil
 	}

@@ -19,7 +19,7 @@ func workflowFacet(e *task.Event) *task.Event {
 	return &c
 }
 
-// Workflow says what the events of a workflow know together: the later one holds, and people over tools.
+// Workflow says what the events of a workflow know together: the later one holds, and people over tools. It knows no tasks.
 func Workflow(s *task.State) store.Workflow {
 	var events []*task.Event
 	for _, facets := range s.Attempts {
@@ -53,57 +53,17 @@ func Workflow(s *task.State) store.Workflow {
 		if e.Facet == task.FacetPeople {
 			continue // when people decided is no time of the workflow
 		}
-		for _, t := range []int64{e.SubmittedAt, e.StartedAt, e.EndedAt, e.Time} {
+		for _, t := range []int64{e.SubmittedAt, e.StartedAt, e.EndedAt, e.When()} {
 			w.FirstAt, w.LastAt = Span(w.FirstAt, w.LastAt, t, t)
 		}
 	}
 	return w
 }
 
-// Span widens the time from first to last by that from f to l; 0 = unknown.
+// Span widens the time from first to last by that from f to l, all in unix ns; 0 = unknown.
 func Span(first, last, f, l int64) (int64, int64) {
 	if f != 0 && (first == 0 || f < first) {
 		first = f
 	}
 	return first, max(last, l)
-}
-
-// Campaigns sums up workflows, those of tasks without a workflow (id "") included.
-func Campaigns(workflows []store.Workflow) []store.Campaign {
-	byID := map[string]*store.Campaign{}
-	for _, w := range workflows {
-		c := byID[w.CampaignID]
-		if c == nil {
-			c = &store.Campaign{ID: w.CampaignID, ByStatus: map[string]int64{}}
-			byID[w.CampaignID] = c
-		}
-		c.Tasks += w.Tasks
-		if w.ID != "" {
-			c.Workflows++
-		}
-		for status, n := range w.ByStatus {
-			c.ByStatus[status] += n
-		}
-		c.FirstAt, c.LastAt = Span(c.FirstAt, c.LastAt, w.FirstAt, w.LastAt)
-	}
-	out := make([]store.Campaign, 0, len(byID))
-	for _, c := range byID {
-		out = append(out, *c)
-	}
-	sort.Slice(out, func(i, j int) bool { return out[i].ID < out[j].ID })
-	return out
-}
-
-// SortWorkflows orders a list of workflows as stores answer it.
-func SortWorkflows(list []store.Workflow) {
-	sort.Slice(list, func(i, j int) bool {
-		a, b := list[i], list[j]
-		if a.CampaignID != b.CampaignID {
-			return a.CampaignID < b.CampaignID
-		}
-		if a.FirstAt != b.FirstAt {
-			return a.FirstAt < b.FirstAt
-		}
-		return a.ID < b.ID
-	})
 }
