@@ -64,6 +64,10 @@ func exactIn(e *task.Event) map[string]float64 {
 			}
 		}
 	}
+	if _, ok := out[threadCPUTime]; ok { // what it counts and does not name is 0
+		out[threadDiskRead] += 0
+		out[threadDiskWrite] += 0
+	}
 	return out
 }
 
@@ -139,8 +143,13 @@ func reported(s span) *measured {
 }
 
 func (m *measured) memory(s span, first, last procstat.Point, peak procstat.Values, words coverage) {
-	m.put(m.start, memoryUsage, first.Values[procstat.Memory])
-	m.put(m.end, memoryUsage, last.Values[procstat.Memory])
+	// What a task allocates, it allocates after its start: the sample before is nearer to the truth than a line to the next.
+	m.put(m.start, memoryUsage, first.Before[procstat.Memory])
+	end := last.Values[procstat.Memory]
+	if m.samples > 0 { // and what it frees, it may free at its end
+		end = last.Before[procstat.Memory]
+	}
+	m.put(m.end, memoryUsage, end)
 	// A mark that rose during the task is its process at its largest, however short that was.
 	m.put(m.peak, memoryUsage, math.Max(peak[procstat.Memory], s.exact[highWater]))
 	m.coverage[memoryUsage] = words.String()

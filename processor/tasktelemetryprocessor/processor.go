@@ -118,7 +118,7 @@ func (t *telemetry) process(ctx context.Context, logs plog.Logs) (plog.Logs, err
 		p.reaches(at)
 	}
 	for _, end := range ends {
-		m, why := end.process.join(end.event)
+		m, why := end.process.join(end.event, t.sampler.host)
 		if m == nil {
 			outcomes[why]++
 			continue
@@ -208,7 +208,7 @@ func (p *process) reaches(t int64) {
 }
 
 // join measures a task that ended, or says why it cannot.
-func (p *process) join(e *task.Event) (m *measured, why string) {
+func (p *process) join(e *task.Event, host *around) (m *measured, why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.active = time.Now()
@@ -224,6 +224,14 @@ func (p *process) join(e *task.Event) (m *measured, why string) {
 	s.exact = exactIn(e)
 	if m = p.measure(s); m == nil {
 		m = reported(s)
+	}
+	if m != nil && m.outcome != "reported" {
+		if p.group != nil {
+			m.group(p.group, s.started, s.ended)
+		}
+		if host != nil {
+			m.host(host, s.started, s.ended)
+		}
 	}
 	return m, p.why()
 }

@@ -27,9 +27,11 @@ type sampler struct {
 	mu         sync.Mutex
 	byObserver map[string]*process
 	byIdentity map[procstat.Identity]*process
-	cost       float64 // s of CPU a sample
-	stretch    float64 // by how much intervals are longer than tasks would have them
-	used       float64 // s of CPU in all
+	groups     map[string]*around // cgroups by their paths
+	host       *around            // nil if it is not wanted
+	cost       float64            // s of CPU a sample
+	stretch    float64            // by how much intervals are longer than tasks would have them
+	used       float64            // s of CPU in all
 	next       time.Duration
 	lastPID    int // the last number that the kernel gave
 
@@ -39,11 +41,15 @@ type sampler struct {
 }
 
 func newSampler(cfg *Config, reader *procstat.Reader) *sampler {
-	return &sampler{
+	s := &sampler{
 		cfg: cfg, reader: reader, stretch: 1, cost: 20e-6,
-		byObserver: map[string]*process{}, byIdentity: map[procstat.Identity]*process{},
+		byObserver: map[string]*process{}, byIdentity: map[procstat.Identity]*process{}, groups: map[string]*around{},
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
+	if cfg.Host {
+		s.host = newAround(procstat.OpenHost(cfg.ProcPath, cfg.SysPath).Read, cfg)
+	}
+	return s
 }
 
 func (s *sampler) start() {
@@ -79,9 +85,40 @@ func (s *sampler) watch(observer string, id procstat.Identity, tool int, now tim
 	s.byObserver[observer] = p
 	p.observers++
 	p.attach(s.reader, tool)
+	s.enter(p)
 	select {
 	case s.wake <- struct{}{}:
 	default:
+	}
+}
+
+// enter finds the cgroup of a process.
+func (s *sampler) enter(p *process) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.proc == nil || p.group != nil {
+		return
+	}
+	g := p.proc.Group(s.cfg.SysPath)
+	if g == nil {
+		return
+	}
+	if s.groups[g.Path] == nil {
+		s.groups[g.Path] = newAround(g.Read, s.cfg)
+		s.groups[g.Path].turn(time.Now())
+	}
+	p.group, p.groupPath = s.groups[g.Path], g.Path
+	p.group.users++
+}
+
+// leave forgets a process and, with its last one, its cgroup.
+func (s *sampler) leave(p *process) {
+	p.close()
+	if p.group == nil {
+		return
+	}
+	if p.group.users--; p.group.users == 0 {
+		delete(s.groups, p.groupPath)
 	}
 }
 
@@ -115,7 +152,7 @@ func (s *sampler) round(now time.Time) time.Duration {
 	list := make([]*process, 0, len(s.byIdentity))
 	for id, p := range s.byIdentity {
 		if p.forgotten(now) {
-			p.close()
+			s.leave(p)
 			delete(s.byIdentity, id)
 			continue
 		}
@@ -127,7 +164,17 @@ func (s *sampler) round(now time.Time) time.Duration {
 		}
 	}
 	stretch := s.stretch
+	surroundings := make([]*around, 0, len(s.groups)+1)
+	if s.host != nil && len(list) > 0 {
+		surroundings = append(surroundings, s.host)
+	}
+	for _, g := range s.groups {
+		surroundings = append(surroundings, g)
+	}
 	s.mu.Unlock()
+	for _, a := range surroundings {
+		a.turn(now)
+	}
 
 	last := s.reader.LastPID()
 	forked := last == 0 || last != s.lastPID
@@ -176,16 +223,18 @@ type process struct {
 	observers int       // guarded by the sampler
 	heard     time.Time // guarded by the sampler
 
-	mu       sync.Mutex
-	proc     *procstat.Process
-	refusal  error // why there is none
-	series   *procstat.Series
-	due      time.Time
-	forked   bool      // something was begun on this host since the children were looked for
-	searched time.Time // when that was
-	duration float64
-	active   time.Time // of the last task
-	tasks    running
+	mu        sync.Mutex
+	proc      *procstat.Process
+	refusal   error   // why there is none
+	group     *around // of its cgroup, nil if it is in none
+	groupPath string
+	series    *procstat.Series
+	due       time.Time
+	forked    bool      // something was begun on this host since the children were looked for
+	searched  time.Time // when that was
+	duration  float64
+	active    time.Time // of the last task
+	tasks     running
 }
 
 func newProcess(id procstat.Identity, history int) *process {

@@ -107,11 +107,11 @@ def telemetry(measured: Measured, threads: int) -> Tuple[Dict[str, Any], int]:
         The threads of the worker.
     """
     end, start, tasks = measured
-    delta: Dict[str, Any] = {
-        "thread.cpu.time": round(end.ru_utime - start.ru_utime + end.ru_stime - start.ru_stime, 6),
-        "thread.disk.io.read": (end.ru_inblock - start.ru_inblock) * _BLOCK,
-        "thread.disk.io.write": (end.ru_oublock - start.ru_oublock) * _BLOCK,
-    }
+    delta: Dict[str, Any] = {"thread.cpu.time": round(end.ru_utime - start.ru_utime + end.ru_stime - start.ru_stime, 6)}
+    if end.ru_inblock > start.ru_inblock:
+        delta["thread.disk.io.read"] = (end.ru_inblock - start.ru_inblock) * _BLOCK
+    if end.ru_oublock > start.ru_oublock:
+        delta["thread.disk.io.write"] = (end.ru_oublock - start.ru_oublock) * _BLOCK
     coverage = dict.fromkeys(delta, "exclusive")
     out: Dict[str, Any] = {"delta": delta, "coverage": coverage}
     tasks = max(1, min(tasks, threads))
