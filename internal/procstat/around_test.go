@@ -17,11 +17,12 @@ func TestHost(t *testing.T) {
 	proc.write("net/dev", "Inter-|   Receive                                                |  Transmit\n"+
 		" face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n"+
 		"    lo:  999 1 0 0 0 0 0 0  999 1 0 0 0 0 0 0\n  eth0: 5000 10 0 0 0 0 0 0 700 8 0 0 0 0 0 0\n   ib0: 50 1 0 0 0 0 0 0 7 1 0 0 0 0 0 0\n")
+	proc.write("vmstat", "nr_free_pages 5\nnr_inactive_anon 7\noom_kill 3\nswap_ra 9\n")
 	for _, disk := range []string{"vda", "loop0", "sdb", "dm-0"} {
 		sys.write(filepath.Join("block", disk, "size"), "1")
 	}
 	x := OpenHost(proc.dir, sys.dir).Read()
-	assert.Equal(t, []float64{14, 66, 2010 * 512, 4020 * 512, 5050, 707, 400 * 1024, 1000 * 1024}, x.Values[:HostMemorySize+1])
+	assert.Equal(t, []float64{14, 66, 2010 * 512, 4020 * 512, 5050, 707, 400 * 1024, 1000 * 1024, 3}, x.Values[:HostOOMKills+1])
 	x = OpenHost(t.TempDir(), t.TempDir()).Read()
 	for i, v := range x.Values {
 		assert.NotEqual(t, v, v, "unknown, not zero: %d", i)

@@ -18,6 +18,7 @@ const (
 	HostSent              // bytes
 	HostMemory            // bytes that are not available to programs
 	HostMemorySize        // bytes
+	HostOOMKills          // processes that the kernel killed for want of memory
 )
 
 // sector is the unit of /proc/diskstats, whatever the disk has.
@@ -91,6 +92,13 @@ func (h *Host) Read() Sample {
 			sum(&x.Values, HostSent, number(f[9]))
 		}
 		return true
+	})
+	h.each("vmstat", func(f [][]byte) bool {
+		if string(f[0]) != "oom_kill" {
+			return true
+		}
+		x.Values[HostOOMKills] = float64(number(f[1]))
+		return false
 	})
 	return x
 }

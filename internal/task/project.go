@@ -222,6 +222,12 @@ func (d *Document) derive() {
 		errType = excType
 	}
 	msg, stack := attrString(d.Attributes, "exception.message"), attrString(d.Attributes, "exception.stacktrace")
+	// Tools say the same in many words. The class of the exception stays among the attributes.
+	cause := attrString(d.Attributes, AttrCause)
+	if cause == "" {
+		cause = CauseOf(errType, msg)
+	}
+	set(&errType, cause)
 	if errType != "" || msg != "" || stack != "" {
 		d.Error = map[string]any{}
 		putString(d.Error, "type", errType)

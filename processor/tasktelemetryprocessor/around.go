@@ -19,12 +19,13 @@ type around struct {
 	mu       sync.Mutex
 	read     func() procstat.Sample
 	series   *procstat.Series
+	tasks    running
 	interval time.Duration
 	users    int // processes; guarded by the sampler
 }
 
 func newAround(read func() procstat.Sample, cfg *Config) *around {
-	return &around{read: read, series: procstat.NewSeries(cfg.History), interval: cfg.MaxInterval}
+	return &around{read: read, series: procstat.NewSeries(cfg.History), tasks: newRunning(), interval: cfg.MaxInterval}
 }
 
 // turn takes a sample if the last one is an interval old.
@@ -32,22 +33,60 @@ func (a *around) turn(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if last, ok := a.series.Last(); !ok || now.UnixNano()-last.At > int64(a.interval)*9/10 {
-		a.series.Add(a.read())
+		a.sample()
 	}
 }
 
-// at looks up both ends of a task, and the greatest values in between.
-func (a *around) at(started, ended int64) (first, last procstat.Point, peak procstat.Values, ok bool) {
+func (a *around) sample() {
+	if left, full := a.series.Add(a.read()); full {
+		a.tasks.leaves(&left)
+	}
+}
+
+// begins notes that a task runs in it.
+func (a *around) begins(key string, started int64) {
+	if a == nil {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if newest, known := a.series.Last(); known && newest.At < ended && time.Since(time.Unix(0, newest.At)) > a.interval/8 {
-		a.series.Add(a.read())
+	a.tasks.begin(key, started, a.series)
+}
+
+// stretch is what was sampled around a task.
+type stretch struct {
+	first, last procstat.Point
+	peak        procstat.Values
+	samples     int
+	coverage    string
+}
+
+// over looks up both ends of a task, and the greatest values in between. Without samples it returns nil.
+func (a *around) over(s span, of string) *stretch {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if newest, ok := a.series.Last(); ok && newest.At < s.ended && time.Since(time.Unix(0, newest.At)) > a.interval/8 {
+		a.sample()
 	}
-	first, last = a.series.At(started), a.series.At(ended)
-	peak = first.Values
-	raise(&peak, last.Values)
-	a.series.Max(&peak, started, ended)
-	return first, last, peak, first.Away < math.MaxInt64 && (first.Inside || last.Inside)
+	open := a.tasks.end(s.key, s.started, s.ended)
+	oldest, ok := a.series.First()
+	if newest, _ := a.series.Last(); !ok || oldest.At > s.ended || newest.At < s.started {
+		return nil
+	}
+	out := &stretch{first: a.series.At(s.started), last: a.series.At(s.ended), coverage: of}
+	if open != nil && !out.first.Inside && open.first.Away < math.MaxInt64 {
+		out.first = open.first
+	}
+	out.peak = out.first.Values
+	raise(&out.peak, out.last.Values)
+	if open != nil {
+		raise(&out.peak, open.peak)
+	}
+	out.samples = a.series.Max(&out.peak, s.started, s.ended)
+	if !out.first.Inside || !out.last.Inside {
+		out.coverage += ", partial"
+	}
+	return out
 }
 
 // busiest is the greatest share of its CPUs that the host used between two samples that touch a task.
@@ -76,42 +115,44 @@ func utilization(before, after procstat.Values) float64 {
 }
 
 // group adds what the task's cgroup used meanwhile.
-func (m *measured) group(a *around, started, ended int64) {
-	first, last, peak, ok := a.at(started, ended)
-	if !ok {
+func (m *measured) group(a *around, s span) {
+	x := a.over(s, ofGroup)
+	if x == nil {
 		return
 	}
+	first, last := x.first, x.last
 	const memory, cpu, kills = "container.memory.usage", "container.cpu.time", "container.memory.oom_kills"
 	m.put(m.start, memory, first.Values[procstat.GroupMemory])
 	m.put(m.end, memory, last.Values[procstat.GroupMemory])
-	m.put(m.peak, memory, peak[procstat.GroupMemory])
-	m.coverage[memory] = ofGroup
+	m.put(m.peak, memory, x.peak[procstat.GroupMemory])
+	m.coverage[memory] = x.coverage
 	if used, _ := grown(procstat.GroupCPU, first, last); !math.IsNaN(used) {
-		m.delta[cpu], m.coverage[cpu] = math.Round(used*1e6)/1e6, ofGroup
+		m.delta[cpu], m.coverage[cpu] = math.Round(used*1e6)/1e6, x.coverage
 	}
 	// Between the samples around the task: a kill is an event, of which there is no half.
 	if n := last.After[procstat.GroupOOMKills] - first.Before[procstat.GroupOOMKills]; n > 0 {
-		m.delta[kills], m.coverage[kills] = int64(n), ofGroup
+		m.delta[kills], m.coverage[kills] = int64(n), x.coverage
 	}
 }
 
 // host adds what the whole host did meanwhile, under names that say so.
-func (m *measured) host(a *around, started, ended int64) {
-	first, last, peak, ok := a.at(started, ended)
-	if !ok {
-		return
+func (m *measured) host(a *around, s span) (samples int, ok bool) {
+	x := a.over(s, ofHost)
+	if x == nil {
+		return 0, false
 	}
+	first, last := x.first, x.last
 	const memory, cpu = "system.memory.usage", "system.cpu.utilization"
 	m.put(m.start, memory, first.Values[procstat.HostMemory])
 	m.put(m.end, memory, last.Values[procstat.HostMemory])
-	m.put(m.peak, memory, peak[procstat.HostMemory])
-	m.coverage[memory] = ofHost
+	m.put(m.peak, memory, x.peak[procstat.HostMemory])
+	m.coverage[memory] = x.coverage
 	for dst, u := range map[*map[string]any]float64{
 		&m.start: utilization(first.Before, first.After), &m.end: utilization(last.Before, last.After),
-		&m.peak: a.busiest(started, ended),
+		&m.peak: a.busiest(s.started, s.ended),
 	} {
 		if !math.IsNaN(u) {
-			(*dst)[cpu], m.coverage[cpu] = u, ofHost
+			(*dst)[cpu], m.coverage[cpu] = u, x.coverage
 		}
 	}
 	for name, value := range map[string]int{
@@ -120,7 +161,8 @@ func (m *measured) host(a *around, started, ended int64) {
 	} {
 		if by, _ := grown(value, first, last); !math.IsNaN(by) {
 			m.put(m.delta, name, by)
-			m.coverage[name] = ofHost
+			m.coverage[name] = x.coverage
 		}
 	}
+	return x.samples, true
 }

@@ -2,10 +2,12 @@ package tasktelemetryprocessor
 
 import (
 	"context"
+	"os"
 	"strconv"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -27,6 +29,8 @@ type telemetry struct {
 	logger  *zap.Logger
 	tel     *metadata.TelemetryBuilder
 	sampler *sampler // nil where there is no /proc
+
+	hostname string
 }
 
 func newTelemetry(cfg *Config, logger *zap.Logger, tel *metadata.TelemetryBuilder) *telemetry {
@@ -40,6 +44,7 @@ func (t *telemetry) start(context.Context, component.Host) error {
 			zap.String("proc_path", t.cfg.ProcPath), zap.Error(err))
 		return nil
 	}
+	t.hostname, _ = os.Hostname()
 	t.sampler = newSampler(t.cfg, reader)
 	t.sampler.start()
 	return t.observeMetrics()
@@ -84,7 +89,7 @@ var needed = map[string]bool{
 // ended is the end of a task in a process that is watched.
 type ended struct {
 	event   *task.Event
-	process *process
+	process *process            // nil if it is not known
 	records plog.LogRecordSlice // where it stands, and its telemetry will
 }
 
@@ -99,18 +104,21 @@ func (t *telemetry) process(ctx context.Context, logs plog.Logs) (plog.Logs, err
 	var ends []ended
 	latest := map[*process]int64{}
 	for _, rl := range logs.ResourceLogs().All() {
+		here := t.sampler.host != nil && textOf(rl.Resource().Attributes(), "host.name") == t.hostname
 		for _, sl := range rl.ScopeLogs().All() {
 			for _, r := range sl.LogRecords().All() {
-				e, p := t.relevant(r, outcomes)
-				if p == nil {
+				e, p := t.relevant(r, here, outcomes)
+				if e == nil {
 					continue
 				}
 				if e.EndedAt == 0 {
-					p.begins(e)
+					t.begins(e, p)
 					continue
 				}
 				ends = append(ends, ended{e, p, sl.LogRecords()})
-				latest[p] = max(latest[p], e.EndedAt)
+				if p != nil {
+					latest[p] = max(latest[p], e.EndedAt)
+				}
 			}
 		}
 	}
@@ -118,13 +126,16 @@ func (t *telemetry) process(ctx context.Context, logs plog.Logs) (plog.Logs, err
 		p.reaches(at)
 	}
 	for _, end := range ends {
-		m, why := end.process.join(end.event, t.sampler.host)
+		m, why := t.join(end)
 		if m == nil {
 			outcomes[why]++
 			continue
 		}
 		outcomes[m.outcome]++
 		m.event(end.event).AppendTo(end.records)
+	}
+	if n := t.lost(logs, time.Now()); n > 0 {
+		outcomes["lost"] = n
 	}
 	for outcome, n := range outcomes {
 		t.tel.ProcessorTasktelemetryTasks.Add(ctx, n, metric.WithAttributes(attribute.String("outcome", outcome)))
@@ -153,30 +164,35 @@ func (t *telemetry) learn(logs plog.Logs) {
 func identityIn(r plog.LogRecord) (observer string, id procstat.Identity, tool int, ok bool) {
 	record, _ := task.Normalize(r.Body().AsRaw()).(map[string]any)
 	m, _ := record["process"].(map[string]any)
-	o, _ := r.Attributes().Get(task.AttrObserverID)
+	observer = textOf(r.Attributes(), task.AttrObserverID)
 	pid, _ := m["pid"].(int64)
 	start, _ := m["start"].(int64)
 	namespace, _ := m["pid_namespace"].(int64)
 	boot, _ := m["boot_id"].(string)
 	id = procstat.Identity{BootID: boot, Namespace: uint64(namespace), PID: int(pid), Start: uint64(start)}
 	thread, _ := m["thread"].(int64)
-	return o.AsString(), id, int(thread), pid > 0 && start > 0 && boot != "" && o.AsString() != ""
+	return observer, id, int(thread), pid > 0 && start > 0 && boot != "" && observer != ""
 }
 
-// relevant returns the event of a record that says when a task started or ended in a process that is known.
-func (t *telemetry) relevant(r plog.LogRecord, outcomes map[string]int64) (*task.Event, *process) {
+// textOf returns an attribute that is text, "" without one.
+func textOf(m pcommon.Map, name string) string {
+	if v, ok := m.Get(name); ok {
+		return v.AsString()
+	}
+	return ""
+}
+
+// relevant returns the event of a record that says when a task started or ended, in a process that is known or at least
+// on this host.
+func (t *telemetry) relevant(r plog.LogRecord, here bool, outcomes map[string]int64) (*task.Event, *process) {
 	if !(&task.Event{Name: r.EventName()}).IsTask() {
 		return nil, nil
 	}
 	if _, ok := r.Attributes().Get(task.AttrStartedAt); !ok {
 		return nil, nil
 	}
-	observer, ok := r.Attributes().Get(task.AttrObserverID)
-	if !ok {
-		return nil, nil
-	}
-	p := t.sampler.of(observer.AsString())
-	if p == nil {
+	p := t.sampler.of(textOf(r.Attributes(), task.AttrObserverID))
+	if p == nil && !here {
 		return nil, nil
 	}
 	e, err := task.FromRecordPart(r, nil, needed)
@@ -193,11 +209,44 @@ func (t *telemetry) relevant(r plog.LogRecord, outcomes map[string]int64) (*task
 func keyOf(e *task.Event) string { return e.ID() + "/" + strconv.FormatInt(e.Attempt, 10) }
 
 // begins notes that a task runs.
-func (p *process) begins(e *task.Event) {
+func (t *telemetry) begins(e *task.Event, p *process) {
+	key := keyOf(e)
+	t.sampler.host.begins(key, e.StartedAt)
+	if p == nil {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.active = time.Now()
-	p.tasks.begin(keyOf(e), e.StartedAt, p.series)
+	p.tasks.begin(key, e.StartedAt, p.series)
+	if len(p.open) < maxOpen {
+		p.open[key] = e
+	}
+	p.group.begins(key, e.StartedAt)
+}
+
+// join measures a task that ended, or says why it cannot.
+func (t *telemetry) join(end ended) (m *measured, why string) {
+	s := span{key: keyOf(end.event), started: end.event.StartedAt, ended: end.event.EndedAt}
+	if end.process != nil {
+		if m, why = end.process.join(end.event, s); m == nil || m.outcome == "reported" {
+			return m, why
+		}
+	}
+	host := t.sampler.host
+	if host == nil {
+		return m, why
+	}
+	if m != nil {
+		m.host(host, s)
+		return m, why
+	}
+	m = newMeasured(ofHost)
+	samples, ok := m.host(host, s)
+	if m.samples = samples; !ok {
+		return nil, "not sampled"
+	}
+	return m, why
 }
 
 // reaches takes a sample if there is none after t yet.
@@ -207,17 +256,16 @@ func (p *process) reaches(t int64) {
 	p.reach(t)
 }
 
-// join measures a task that ended, or says why it cannot.
-func (p *process) join(e *task.Event, host *around) (m *measured, why string) {
+func (p *process) join(e *task.Event, s span) (m *measured, why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.active = time.Now()
+	delete(p.open, s.key)
 	elapsed := float64(e.EndedAt - e.StartedAt)
 	if p.duration == 0 {
 		p.duration = elapsed
 	}
 	p.duration += (elapsed - p.duration) / 8
-	s := span{key: keyOf(e), started: e.StartedAt, ended: e.EndedAt}
 	if n, ok := e.Attributes[attrTasks].(int64); ok {
 		s.sharing = int(n)
 	}
@@ -225,13 +273,8 @@ func (p *process) join(e *task.Event, host *around) (m *measured, why string) {
 	if m = p.measure(s); m == nil {
 		m = reported(s)
 	}
-	if m != nil && m.outcome != "reported" {
-		if p.group != nil {
-			m.group(p.group, s.started, s.ended)
-		}
-		if host != nil {
-			m.host(host, s.started, s.ended)
-		}
+	if p.group != nil && m != nil && m.outcome != "reported" {
+		m.group(p.group, s)
 	}
 	return m, p.why()
 }

@@ -186,6 +186,11 @@ func TestOnlyTasksOfKnownProcesses(t *testing.T) {
 	now := time.Now()
 	stranger := finished("k", now.Add(-time.Second), now)
 	require.Empty(t, p.send(stranger), "an observer that has not said which process it is in")
+	require.Empty(t, p.send(
+		&task.Event{Name: task.EventCheckpoint, Attempt: task.NoAttempt},
+		&task.Event{Name: task.EventCheckpoint, Attempt: task.NoAttempt, ObserverID: "o", Record: map[string]any{"process": "7"}},
+		&task.Event{Name: task.EventFinished, Attempt: task.NoAttempt, StartedAt: 1, EndedAt: 2},
+	), "records that say nothing")
 
 	elsewhere := checkpoint(t, os.Getpid())
 	elsewhere.Record.(map[string]any)["process"].(map[string]any)["boot_id"] = "0000"
@@ -208,4 +213,68 @@ func TestWithoutProcEverythingPasses(t *testing.T) {
 	p := startPipeline(t, func(c *Config) { c.ProcPath = t.TempDir() })
 	now := time.Now()
 	require.Empty(t, p.send(checkpoint(t, os.Getpid()), finished("k", now.Add(-time.Second), now)))
+}
+
+// A task of which only the host is known gets the host's numbers, and none under the name of a process.
+func TestATaskOfAnUnknownProcessHasItsHost(t *testing.T) {
+	p := startPipeline(t, func(c *Config) { c.MaxInterval = 50 * time.Millisecond })
+	host, err := os.Hostname()
+	require.NoError(t, err)
+	event := func(e *task.Event) *task.Event {
+		e.Kind, e.Facet, e.Attempt, e.ObserverID = "mlflow", "run", task.NoAttempt, "mlflow-1"
+		e.Resource = map[string]any{"host.name": host}
+		return e
+	}
+	began := time.Now()
+	require.Eventually(t, func() bool { return time.Since(began) > 200*time.Millisecond }, patience, 10*time.Millisecond)
+	at := time.Now()
+	require.Empty(t, p.send(event(started("r", at))))
+	require.Eventually(t, func() bool { return time.Since(at) > 300*time.Millisecond }, patience, 10*time.Millisecond)
+	got := p.send(event(finished("r", at, time.Now())))
+	require.Len(t, got, 1)
+	assert.Positive(t, got[0].TelemetryPeak["system.memory.usage"])
+	for name, covers := range got[0].TelemetryCoverage {
+		assert.Equal(t, "host", covers, name)
+		assert.True(t, strings.HasPrefix(name, "system."), name)
+	}
+	assert.Equal(t, task.NoAttempt, got[0].Attempt)
+
+	elsewhere := event(finished("r", at, time.Now()))
+	elsewhere.Resource = map[string]any{"host.name": host + "-2"}
+	require.Empty(t, p.send(elsewhere))
+	long := event(finished("old", at.Add(-time.Hour), at.Add(-30*time.Minute)))
+	require.Empty(t, p.send(long), "nothing is known of that time")
+}
+
+// A task whose process is gone before it ended keeps what was seen of it; an end that comes later counts more.
+func TestATaskThatIsLostWithItsProcess(t *testing.T) {
+	p := startPipeline(t, func(c *Config) { c.MaxInterval = 50 * time.Millisecond })
+	cmd := run(t, `sleep 600`)
+	p.send(checkpoint(t, cmd.Process.Pid))
+	began := time.Now()
+	p.send(started("k", began))
+	require.Eventually(t, func() bool { return time.Since(began) > 300*time.Millisecond }, patience, 10*time.Millisecond)
+	require.NoError(t, cmd.Process.Kill())
+	_ = cmd.Wait()
+	var got []*task.Event
+	require.Eventually(t, func() bool {
+		got = p.send(&task.Event{Name: task.EventProgress, Attempt: task.NoAttempt, Kind: "dask", Scope: "s", Key: "other"})
+		return len(got) > 0
+	}, patience, 20*time.Millisecond)
+	require.Len(t, got, 1)
+	e := got[0]
+	want := started("k", began)
+	assert.Equal(t, want.ID(), e.ID())
+	assert.Equal(t, int64(7), e.Attempt)
+	assert.Positive(t, e.TelemetryPeak["process.memory.usage"])
+	assert.NotContains(t, e.Attributes, task.AttrCause, "nothing says that the kernel did it")
+
+	var s task.State
+	end := finished("k", began, began.Add(200*time.Millisecond))
+	end.TelemetryDelta = map[string]any{"thread.cpu.time": 0.125}
+	full := p.send(end)
+	require.Len(t, full, 1)
+	s.Apply(full[0])
+	s.Apply(e)
+	assert.Equal(t, full[0].TelemetryDelta, task.Project(&s).TelemetryDelta)
 }

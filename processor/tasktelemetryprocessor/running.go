@@ -31,6 +31,8 @@ type running struct {
 	next  int
 }
 
+func newRunning() running { return running{open: map[string]*openTask{}} }
+
 func (r *running) begin(key string, started int64, series *procstat.Series) {
 	if r.open[key] != nil || len(r.open) >= maxOpen {
 		return

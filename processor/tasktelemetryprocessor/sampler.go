@@ -5,9 +5,11 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/procstat"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
 const (
@@ -165,7 +167,7 @@ func (s *sampler) round(now time.Time) time.Duration {
 	}
 	stretch := s.stretch
 	surroundings := make([]*around, 0, len(s.groups)+1)
-	if s.host != nil && len(list) > 0 {
+	if s.host != nil {
 		surroundings = append(surroundings, s.host)
 	}
 	for _, g := range s.groups {
@@ -235,10 +237,14 @@ type process struct {
 	duration  float64
 	active    time.Time // of the last task
 	tasks     running
+	open      map[string]*task.Event // what said that they run
+	gone      atomic.Bool
+	died      time.Time // when that was noticed
+	told      time.Time // when what ran then was told last
 }
 
 func newProcess(id procstat.Identity, history int) *process {
-	return &process{id: id, series: procstat.NewSeries(history), tasks: running{open: map[string]*openTask{}}, forked: true}
+	return &process{id: id, series: procstat.NewSeries(history), tasks: newRunning(), open: map[string]*task.Event{}, forked: true}
 }
 
 func (p *process) attach(r *procstat.Reader, tool int) {
@@ -296,7 +302,8 @@ func (p *process) sample() {
 	v, at, err := p.proc.Read(search)
 	if err != nil {
 		p.proc.Close()
-		p.proc, p.refusal = nil, err
+		p.proc, p.refusal, p.died = nil, err, time.Now()
+		p.gone.Store(true)
 		return
 	}
 	if search {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -43,7 +42,6 @@ def run_known(
     cases: list[dict],
     prefix: tuple = (),
     settle: float = 2.0,
-    popen: dict | None = None,
 ) -> list[Use]:
     """Run the program that knows what it uses, and compare with the view.
 
@@ -51,25 +49,13 @@ def run_known(
     ----------
     prefix : tuple
         The command under which the program runs, such as ``unshare``.
-    popen : dict
-        More arguments of `subprocess.Popen`.
     """
     target = collector.workdir / f"known-{processes}-{threads}-{len(list(collector.workdir.glob('known-*')))}.json"
     plan = json.dumps({"processes": processes, "threads": threads, "cases": cases, "settle": settle})
     command = [*prefix, sys.executable, PROGRAM, target, plan]
     environment = script_environment(collector.data / "journal")
-    if popen:
-        subprocess.run(
-            [str(c) for c in command],
-            cwd=collector.workdir,
-            env=environment,
-            check=True,
-            timeout=600,
-            **popen,
-        )
-    else:
-        with Running(command, collector.workdir, environment, target.with_suffix(".log")) as script:
-            script.finish(600)
+    with Running(command, collector.workdir, environment, target.with_suffix(".log")) as script:
+        script.finish(600)
     run = json.loads(target.read_text())
     keys = {note["key"] for note in run["notes"]}
     client = collector.client()
