@@ -104,10 +104,14 @@ func (t *telemetry) process(ctx context.Context, logs plog.Logs) (plog.Logs, err
 	var ends []ended
 	latest := map[*process]int64{}
 	for _, rl := range logs.ResourceLogs().All() {
-		here := t.sampler.host != nil && textOf(rl.Resource().Attributes(), "host.name") == t.hostname
+		here := textOf(rl.Resource().Attributes(), "host.name") == t.hostname
+		var writer *process
+		if here {
+			writer = t.sampler.writerOf(rl.Resource().Attributes(), time.Now())
+		}
 		for _, sl := range rl.ScopeLogs().All() {
 			for _, r := range sl.LogRecords().All() {
-				e, p := t.relevant(r, here, outcomes)
+				e, p := t.relevant(r, here, writer, outcomes)
 				if e == nil {
 					continue
 				}
@@ -184,7 +188,7 @@ func textOf(m pcommon.Map, name string) string {
 
 // relevant returns the event of a record that says when a task started or ended, in a process that is known or at least
 // on this host.
-func (t *telemetry) relevant(r plog.LogRecord, here bool, outcomes map[string]int64) (*task.Event, *process) {
+func (t *telemetry) relevant(r plog.LogRecord, here bool, writer *process, outcomes map[string]int64) (*task.Event, *process) {
 	if !(&task.Event{Name: r.EventName()}).IsTask() {
 		return nil, nil
 	}
@@ -192,7 +196,10 @@ func (t *telemetry) relevant(r plog.LogRecord, here bool, outcomes map[string]in
 		return nil, nil
 	}
 	p := t.sampler.of(textOf(r.Attributes(), task.AttrObserverID))
-	if p == nil && !here {
+	if p == nil {
+		p = writer
+	}
+	if p == nil && (!here || t.sampler.host == nil) {
 		return nil, nil
 	}
 	e, err := task.FromRecordPart(r, nil, needed)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -277,4 +278,33 @@ func TestATaskThatIsLostWithItsProcess(t *testing.T) {
 	s.Apply(full[0])
 	s.Apply(e)
 	assert.Equal(t, full[0].TelemetryDelta, task.Project(&s).TelemetryDelta)
+}
+
+// The process of a task that a log tells of is the one that writes the log.
+func TestATaskOfALogHasTheProcessThatWritesIt(t *testing.T) {
+	p := startPipeline(t, func(c *Config) { c.MaxInterval = 50 * time.Millisecond })
+	host, err := os.Hostname()
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "run.log")
+	run(t, `exec 3>>`+path+`; sleep 600 3>&-`)
+	event := func(e *task.Event, path string) *task.Event {
+		e.Kind, e.Facet, e.Attempt, e.ObserverID = "log", "end", task.NoAttempt, "tasklog-1"
+		e.Resource = map[string]any{"host.name": host, "log.file.path": path}
+		return e
+	}
+	require.Eventually(t, func() bool { // the shell has opened it
+		_, err := os.Stat(path)
+		return err == nil
+	}, patience, 10*time.Millisecond)
+	began := time.Now()
+	require.Empty(t, p.send(event(started("i", began), path)))
+	require.Eventually(t, func() bool { return time.Since(began) > 300*time.Millisecond }, patience, 10*time.Millisecond)
+	got := p.send(event(finished("i", began, time.Now()), path))
+	require.Len(t, got, 1)
+	assert.Positive(t, got[0].TelemetryPeak["process.memory.usage"])
+	assert.Contains(t, got[0].TelemetryCoverage["process.memory.usage"], "exclusive")
+
+	got = p.send(event(finished("j", began, time.Now()), path+".nobody"))
+	require.Len(t, got, 1)
+	assert.NotContains(t, got[0].TelemetryPeak, "process.memory.usage")
 }

@@ -30,10 +30,11 @@ type sampler struct {
 	byObserver map[string]*process
 	byIdentity map[procstat.Identity]*process
 	groups     map[string]*around // cgroups by their paths
-	host       *around            // nil if it is not wanted
-	cost       float64            // s of CPU a sample
-	stretch    float64            // by how much intervals are longer than tasks would have them
-	used       float64            // s of CPU in all
+	writers    writers
+	host       *around // nil if it is not wanted
+	cost       float64 // s of CPU a sample
+	stretch    float64 // by how much intervals are longer than tasks would have them
+	used       float64 // s of CPU in all
 	next       time.Duration
 	lastPID    int // the last number that the kernel gave
 
@@ -45,7 +46,7 @@ type sampler struct {
 func newSampler(cfg *Config, reader *procstat.Reader) *sampler {
 	s := &sampler{
 		cfg: cfg, reader: reader, stretch: 1, cost: 20e-6,
-		byObserver: map[string]*process{}, byIdentity: map[procstat.Identity]*process{}, groups: map[string]*around{},
+		byObserver: map[string]*process{}, byIdentity: map[procstat.Identity]*process{}, groups: map[string]*around{}, writers: writers{looked: map[string]time.Time{}},
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	if cfg.Host {
