@@ -50,6 +50,9 @@ func (a *around) begins(key string, started int64) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if last, ok := a.series.Last(); !ok || last.At < started {
+		a.sample()
+	}
 	a.tasks.begin(key, started, a.series)
 }
 

@@ -1,13 +1,21 @@
 package tasktelemetryprocessor
 
 import (
+	"context"
+	"os"
 	"os/exec"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/processor/processortest"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/procstat"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+	"github.com/otelcol-mida/otelcol-mida/processor/tasktelemetryprocessor/internal/metadata"
 )
 
 // BenchmarkSampler tells the share of one core that watching 64 worker-like processes takes, by how long their tasks last
@@ -75,4 +83,31 @@ func benchmarkSampler(b *testing.B, duration time.Duration, forks bool) {
 	took := time.Since(began).Seconds()
 	b.ReportMetric(100*(s.facts().used-before)/took, "%core")
 	b.ReportMetric(s.facts().interval.Seconds()*1000, "ms/round")
+}
+
+// BenchmarkProcess tells what joining costs a task that ended.
+func BenchmarkProcess(b *testing.B) {
+	tel := componenttest.NewTelemetry()
+	set := processortest.NewNopSettings(metadata.Type)
+	set.TelemetrySettings = tel.NewTelemetrySettings()
+	p, err := NewFactory().CreateLogs(b.Context(), set, createDefaultConfig(), consumertest.NewNop())
+	require.NoError(b, err)
+	require.NoError(b, p.Start(b.Context(), componenttest.NewNopHost()))
+	defer func() { require.NoError(b, p.Shutdown(context.Background())) }()
+	require.NoError(b, p.ConsumeLogs(b.Context(), task.ToLogs([]*task.Event{checkpoint(b, os.Getpid())})))
+	const tasks = 1000
+	began := time.Now()
+	events := make([]*task.Event, tasks)
+	for i := range events {
+		events[i] = finished("k"+strconv.Itoa(i), began, began.Add(time.Millisecond))
+		events[i].TelemetryDelta = map[string]any{threadCPUTime: 0.001}
+		events[i].Attributes = map[string]any{attrTasks: int64(1)}
+	}
+	for b.Loop() {
+		b.StopTimer()
+		logs := task.ToLogs(events)
+		b.StartTimer()
+		require.NoError(b, p.ConsumeLogs(b.Context(), logs))
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*tasks), "µs/task")
 }

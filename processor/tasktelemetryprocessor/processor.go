@@ -225,6 +225,7 @@ func (t *telemetry) begins(e *task.Event, p *process) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.active = time.Now()
+	p.reach(e.StartedAt)
 	p.tasks.begin(key, e.StartedAt, p.series)
 	if len(p.open) < maxOpen {
 		p.open[key] = e

@@ -29,13 +29,14 @@ type running struct {
 	open  map[string]*openTask
 	ended []endedTask // a ring of the last ones
 	next  int
+	index map[string]int // key → place in the ring
 }
 
-func newRunning() running { return running{open: map[string]*openTask{}} }
+func newRunning() running { return running{open: map[string]*openTask{}, index: map[string]int{}} }
 
 func (r *running) begin(key string, started int64, series *procstat.Series) {
-	if r.open[key] != nil || len(r.open) >= maxOpen {
-		return
+	if _, over := r.index[key]; over || r.open[key] != nil || len(r.open) >= maxOpen {
+		return // also where its end came first
 	}
 	r.open[key] = &openTask{started: started, first: series.At(started), peak: procstat.Unknown()}
 }
@@ -61,18 +62,18 @@ func raise(peak *procstat.Values, v procstat.Values) {
 func (r *running) end(key string, started, ended int64) *openTask {
 	t := r.open[key]
 	delete(r.open, key)
-	for i := range r.ended {
-		if r.ended[i].key == key {
-			r.ended[i] = endedTask{key, started, ended}
-			return t
-		}
-	}
-	if len(r.ended) < maxEnded {
-		r.ended = append(r.ended, endedTask{key, started, ended})
-	} else {
-		r.ended[r.next] = endedTask{key, started, ended}
+	at, known := r.index[key]
+	switch {
+	case known:
+	case len(r.ended) < maxEnded:
+		at = len(r.ended)
+		r.ended = append(r.ended, endedTask{})
+	default:
+		at = r.next
 		r.next = (r.next + 1) % maxEnded
+		delete(r.index, r.ended[at].key)
 	}
+	r.ended[at], r.index[key] = endedTask{key, started, ended}, at
 	return t
 }
 

@@ -14,6 +14,7 @@ import (
 
 const (
 	samplesPerTask = 20
+	firstInterval  = 100 * time.Millisecond
 	// idleAfter is when a process without tasks is sampled as rarely as may be.
 	idleAfter      = 5 * time.Second
 	searchInterval = 200 * time.Millisecond
@@ -86,7 +87,6 @@ func (s *sampler) watch(observer string, id procstat.Identity, tool int, now tim
 		return
 	}
 	s.byObserver[observer] = p
-	p.observers++
 	p.attach(s.reader, tool)
 	s.enter(p)
 	select {
@@ -222,11 +222,11 @@ func (s *sampler) facts() facts {
 
 // process is a watched process with what was sampled of it.
 type process struct {
-	id        procstat.Identity
-	observers int       // guarded by the sampler
-	heard     time.Time // guarded by the sampler
+	id    procstat.Identity
+	heard time.Time // guarded by the sampler
 
 	mu        sync.Mutex
+	observers int
 	proc      *procstat.Process
 	refusal   error   // why there is none
 	group     *around // of its cgroup, nil if it is in none
@@ -245,12 +245,13 @@ type process struct {
 }
 
 func newProcess(id procstat.Identity, history int) *process {
-	return &process{id: id, series: procstat.NewSeries(history), tasks: newRunning(), open: map[string]*task.Event{}, forked: true}
+	return &process{id: id, series: procstat.NewSeries(history), tasks: newRunning(), active: time.Now(), open: map[string]*task.Event{}, forked: true}
 }
 
 func (p *process) attach(r *procstat.Reader, tool int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.observers++
 	if p.proc != nil {
 		return
 	}
@@ -269,7 +270,14 @@ func (p *process) close() {
 }
 
 // forgotten says whether neither its observer nor its tasks need it any more; the sampler's lock is held.
-func (p *process) forgotten(now time.Time) bool { return now.Sub(p.heard) > forgetAfter }
+func (p *process) forgotten(now time.Time) bool {
+	if now.Sub(p.heard) <= forgetAfter {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.proc == nil || len(p.tasks.open) == 0
+}
 
 // turn samples the process if it is due. It says when it is due again, and at which interval.
 func (p *process) turn(now time.Time, cfg *Config, stretch float64, forked bool) (wait, interval time.Duration, sampled bool) {
@@ -290,8 +298,11 @@ func (p *process) turn(now time.Time, cfg *Config, stretch float64, forked bool)
 }
 
 func (p *process) interval(now time.Time, cfg *Config) time.Duration {
-	if p.duration == 0 || len(p.tasks.open) == 0 && now.Sub(p.active) > idleAfter {
+	switch {
+	case len(p.tasks.open) == 0 && now.Sub(p.active) > idleAfter:
 		return cfg.MaxInterval
+	case p.duration == 0: // its first task may be of any length
+		return min(max(firstInterval, cfg.MinInterval), cfg.MaxInterval)
 	}
 	return min(max(time.Duration(p.duration/samplesPerTask), cfg.MinInterval), cfg.MaxInterval)
 }
