@@ -1,6 +1,8 @@
 package procstat
 
 import (
+	"math"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -27,6 +29,28 @@ func TestHost(t *testing.T) {
 	for i, v := range x.Values {
 		assert.NotEqual(t, v, v, "unknown, not zero: %d", i)
 	}
+}
+
+// A counter of energy begins again now and then; what cannot be read is unknown, and never zero.
+func TestEnergy(t *testing.T) {
+	proc, sys := newTree(t), newTree(t)
+	zone := func(name, kind, energy string) {
+		sys.write("class/powercap/"+name+"/name", kind+"\n")
+		sys.write("class/powercap/"+name+"/max_energy_range_uj", "1000000000\n")
+		sys.write("class/powercap/"+name+"/energy_uj", energy+"\n")
+	}
+	zone("intel-rapl:0", "package-0", "100000000")
+	zone("intel-rapl:1", "package-1", "990000000")
+	zone("intel-rapl:0:0", "core", "77")
+	zone("intel-rapl-mmio:0", "package-0", "100000000")
+	h := OpenHost(proc.dir, sys.dir)
+	assert.InDelta(t, 0, h.Read().Values[HostEnergy], 0)
+	zone("intel-rapl:0", "package-0", "103000000")
+	zone("intel-rapl:1", "package-1", "2000000")
+	assert.InDelta(t, 3+12, h.Read().Values[HostEnergy], 1e-9)
+	require.NoError(t, os.Remove(filepath.Join(sys.dir, "class/powercap/intel-rapl:1/energy_uj")))
+	assert.True(t, math.IsNaN(h.Read().Values[HostEnergy]))
+	assert.True(t, math.IsNaN(OpenHost(proc.dir, t.TempDir()).Read().Values[HostEnergy]))
 }
 
 func TestCgroups(t *testing.T) {

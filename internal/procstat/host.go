@@ -19,6 +19,7 @@ const (
 	HostMemory            // bytes that are not available to programs
 	HostMemorySize        // bytes
 	HostOOMKills          // processes that the kernel killed for want of memory
+	HostEnergy            // J, of its processors, since they were first read
 )
 
 // sector is the unit of /proc/diskstats, whatever the disk has.
@@ -29,11 +30,12 @@ type Host struct {
 	proc, sys string
 	buf       []byte
 	disks     map[string]bool
+	energy    *energy
 }
 
 // OpenHost reads the host whose /proc and /sys these are.
 func OpenHost(proc, sys string) *Host {
-	return &Host{proc: proc, sys: sys, buf: make([]byte, 64<<10), disks: disks(sys)}
+	return &Host{proc: proc, sys: sys, buf: make([]byte, 64<<10), disks: disks(sys), energy: openEnergy(sys)}
 }
 
 // disks are the block devices that stand for themselves, not for a part of another one or for several.
@@ -93,6 +95,7 @@ func (h *Host) Read() Sample {
 		}
 		return true
 	})
+	x.Values[HostEnergy] = h.energy.read()
 	h.each("vmstat", func(f [][]byte) bool {
 		if string(f[0]) != "oom_kill" {
 			return true

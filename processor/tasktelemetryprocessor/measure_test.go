@@ -171,3 +171,31 @@ func TestReported(t *testing.T) {
 		"process.memory.usage": "shared_by=2",
 	}, m.coverage)
 }
+
+// The energy of a task is its share of the host's, by CPU time; unknown energy is not zero.
+func TestEnergy(t *testing.T) {
+	a := newAround(func() procstat.Sample { return procstat.Sample{} }, createDefaultConfig().(*Config))
+	unknown := newAround(func() procstat.Sample { return procstat.Sample{} }, createDefaultConfig().(*Config))
+	for at := 100 * second; at <= 110*second; at += second {
+		v := procstat.Unknown()
+		v[procstat.HostBusy], v[procstat.HostCPU] = 2*float64(at/second), 4*float64(at/second)
+		unknown.series.Add(procstat.Sample{At: at, Values: v})
+		v[procstat.HostEnergy] = 50 * float64(at/second)
+		a.series.Add(procstat.Sample{At: at, Values: v})
+	}
+	s := span{key: "k", started: 102 * second, ended: 104 * second}
+	m := newMeasured("joined")
+	m.delta[cpuTime] = 1.0
+	m.host(a, s)
+	assert.InDelta(t, 100, m.delta["hw.energy"], 1e-9)
+	assert.InDelta(t, 25, m.delta["task.energy"], 1e-9)
+	assert.Equal(t, []any{"host", "cpu_share"}, []any{m.coverage["hw.energy"], m.coverage["task.energy"]})
+	assert.InDelta(t, 0.5, m.peak["system.cpu.utilization"], 1e-9)
+
+	m = newMeasured("joined")
+	m.delta[cpuTime] = 1.0
+	m.host(unknown, s)
+	assert.NotContains(t, m.delta, "hw.energy")
+	assert.NotContains(t, m.delta, "task.energy")
+	assert.NotContains(t, m.delta, "system.disk.io.read")
+}
