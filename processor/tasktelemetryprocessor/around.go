@@ -73,7 +73,8 @@ type stretch struct {
 func (a *around) over(s span, of string) *stretch {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if newest, ok := a.series.Last(); ok && newest.At < s.ended && time.Since(time.Unix(0, newest.At)) > a.interval/8 {
+	if newest, ok := a.series.Last(); ok && newest.At < s.ended &&
+		(newest.At < s.started || time.Since(time.Unix(0, newest.At)) > a.interval/8) {
 		a.sample()
 	}
 	open := a.tasks.end(s.key, s.started, s.ended)

@@ -40,9 +40,12 @@ const (
 	// step is the smallest CPU time that the kernel tells of a process.
 	step = 0.01
 	// foreign is CPU time, as a share of the task's time, that other threads of the process may use without being taken for
-	// helpers of its task: tools have threads of their own.
-	foreign = 0.05
+	// helpers of its task: tools have threads of their own, of which the busiest may be known.
+	foreign, foreignButTool = 0.05, 0.01
 )
+
+// ofThread covers what the task's own thread used, and whoever else worked for the task not.
+const ofThread = "thread"
 
 // span is one run of a task: what its record says.
 type span struct {
@@ -128,11 +131,11 @@ func reported(s span) *measured {
 	}
 	m := newMeasured("reported")
 	m.seconds(m.delta, cpu)
-	m.coverage[cpuTime] = "thread"
+	m.coverage[cpuTime] = ofThread
 	for _, c := range counters {
 		if v, ok := s.exact[c.exact]; ok {
 			m.put(m.delta, c.name, v)
-			m.coverage[c.name] = "thread"
+			m.coverage[c.name] = ofThread
 		}
 	}
 	if v, ok := s.exact[highWater]; ok {
@@ -168,11 +171,11 @@ func (m *measured) counter(s span, value int, name, exact string, first, last pr
 		}
 	}
 	least := last.Before[value] - first.After[value]
+	m.coverage[name] = words.String()
 	if v, ok := s.exact[exact]; ok && (words.sharing > 1 || !(least > v)) {
-		grown, words = v, coverage{sharing: 1}
+		grown, m.coverage[name] = v, exactly(words)
 	}
 	m.put(m.delta, name, grown)
-	m.coverage[name] = words.String()
 }
 
 // cpu adds the CPU time: of the task's thread as its worker counted it, with that of its children and, in a process that it
@@ -182,29 +185,37 @@ func (m *measured) cpu(s span, first, last procstat.Point, words coverage) {
 	m.seconds(m.end, last.Values[procstat.CPU]+last.Values[procstat.ChildCPU])
 	own, ownLeast := grown(procstat.CPU, first, last)
 	tool, toolLeast := grown(procstat.ToolCPU, first, last)
+	others := foreign
 	if !math.IsNaN(tool) {
-		own, ownLeast = math.Max(0, own-tool), ownLeast-(tool+(tool-toolLeast))
+		own, ownLeast, others = math.Max(0, own-tool), ownLeast-(tool+(tool-toolLeast)), foreignButTool
 	}
 	children, childrenLeast := grown(procstat.ChildCPU, first, last)
-	thread, exact := s.exact[threadCPUTime]
+	total, exact := s.exact[threadCPUTime]
 	if !exact {
 		m.seconds(m.delta, own+children)
 		m.coverage[cpuTime] = words.String()
 		return
 	}
-	total, others := thread, false
+	m.coverage[cpuTime] = exactly(words)
+	helpers := own - total
+	if words.sharing == 1 && ownLeast-total > step+others*float64(s.ended-s.started)/1e9 {
+		total += helpers
+		m.coverage[cpuTime] = words.String()
+	}
 	if childrenLeast > step/2 || children > step {
-		total, others = total+children, true
-	}
-	elapsed := float64(s.ended-s.started) / 1e9
-	if words.sharing == 1 && ownLeast-thread > step+foreign*elapsed {
-		total, others = total+own-thread, true
-	}
-	if !others {
-		words = coverage{sharing: 1}
+		total += children
+		m.coverage[cpuTime] = words.String()
 	}
 	m.seconds(m.delta, total)
-	m.coverage[cpuTime] = words.String()
+}
+
+// exactly covers what was counted of the task's thread: all that the task used if it had its process for itself, and the
+// samples do not show more.
+func exactly(words coverage) string {
+	if words.sharing > 1 {
+		return ofThread
+	}
+	return coverage{sharing: 1}.String()
 }
 
 // grown is by how much a counter grew, and by how much at least, whatever it did between samples.

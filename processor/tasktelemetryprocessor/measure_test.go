@@ -52,8 +52,8 @@ func TestMeasure(t *testing.T) {
 		},
 		{
 			"the exact time of the thread wins, its child comes on top",
-			span{started: 102 * second, ended: 104 * second, sharing: 1, exact: map[string]float64{threadCPUTime: 1.97}},
-			map[string]any{"process.cpu.time": 2.47, "cover process.cpu.time": "exclusive"},
+			span{started: 102 * second, ended: 104 * second, sharing: 1, exact: map[string]float64{threadCPUTime: 1.99}},
+			map[string]any{"process.cpu.time": 2.49, "cover process.cpu.time": "exclusive"},
 		},
 		{
 			"threads that helped",
@@ -64,8 +64,8 @@ func TestMeasure(t *testing.T) {
 			"of several tasks, each has its own thread's time and the others' memory too",
 			span{started: 102 * second, ended: 103 * second, sharing: 2, exact: map[string]float64{threadCPUTime: 0.25, threadDiskWrite: 10}},
 			map[string]any{
-				"process.cpu.time": 0.25, "cover process.cpu.time": "exclusive", "process.disk.io.write": int64(10),
-				"cover process.disk.io.write": "exclusive", "process.memory.usage": int64(900), "cover process.memory.usage": "shared_by=2",
+				"process.cpu.time": 0.25, "cover process.cpu.time": "thread", "process.disk.io.write": int64(10),
+				"cover process.disk.io.write": "thread", "process.memory.usage": int64(900), "cover process.memory.usage": "shared_by=2",
 			},
 		},
 		{

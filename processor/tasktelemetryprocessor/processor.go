@@ -235,11 +235,14 @@ func (t *telemetry) begins(e *task.Event, p *process) {
 
 // join measures a task that ended, or says why it cannot.
 func (t *telemetry) join(end ended) (m *measured, why string) {
-	s := span{key: keyOf(end.event), started: end.event.StartedAt, ended: end.event.EndedAt}
-	if end.process != nil {
-		if m, why = end.process.join(end.event, s); m == nil || m.outcome == "reported" {
-			return m, why
-		}
+	s := span{key: keyOf(end.event), started: end.event.StartedAt, ended: end.event.EndedAt, exact: exactIn(end.event)}
+	if n, ok := end.event.Attributes[attrTasks].(int64); ok {
+		s.sharing = int(n)
+	}
+	if end.process == nil {
+		m = reported(s) // its worker's checkpoint is not here yet
+	} else if m, why = end.process.join(s); m == nil || m.outcome == "reported" {
+		return m, why
 	}
 	host := t.sampler.host
 	if host == nil {
@@ -264,20 +267,16 @@ func (p *process) reaches(t int64) {
 	p.reach(t)
 }
 
-func (p *process) join(e *task.Event, s span) (m *measured, why string) {
+func (p *process) join(s span) (m *measured, why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.active = time.Now()
 	delete(p.open, s.key)
-	elapsed := float64(e.EndedAt - e.StartedAt)
+	elapsed := float64(s.ended - s.started)
 	if p.duration == 0 {
 		p.duration = elapsed
 	}
 	p.duration += (elapsed - p.duration) / 8
-	if n, ok := e.Attributes[attrTasks].(int64); ok {
-		s.sharing = int(n)
-	}
-	s.exact = exactIn(e)
 	if m = p.measure(s); m == nil {
 		m = reported(s)
 	}

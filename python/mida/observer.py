@@ -109,7 +109,7 @@ class Recorder:
         self._stamp = 0
         self._stamping = threading.Lock()
         self._pid = os.getpid()
-        self._checkpoint_at = time.monotonic()  # the first at once: the view knows who observes before anybody dies
+        self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
         self._thread = threading.Thread(target=self._run, name="mida-recorder", daemon=True)
 
     def start(self) -> None:
@@ -206,6 +206,8 @@ class Recorder:
 
     def _run(self) -> None:
         self._guarded("environment", self._begin_environment)
+        # Before any task: who measures the process from outside must know which it is.
+        self._guarded("checkpoint", self._checkpoint, False)
         while True:
             closing = self._closing
             if not closing:

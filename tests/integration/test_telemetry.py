@@ -61,7 +61,7 @@ def test_two_tasks_in_one_process(collector):
     uses = run_known(collector, 1, 2, cases)
     own = [u for u in uses if u.work in ("burn", "write")]
     assert not wrong(own), "\n".join(wrong(own))
-    assert {u.coverage for u in own} == {"exclusive"}
+    assert {u.coverage for u in own} <= {"exclusive", "thread"}, own
     for u in uses:
         if u.work == "idle":
             assert u.recorded < 0.05, f"CPU time of a neighbour: {u}"
