@@ -84,13 +84,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="put the table into docs/telemetry.md")
     parser.add_argument("--long", action="store_true", help="a task of 30 s of CPU, too")
+    shapes = " ".join(f"{p}x{t}" for p, t in SHAPES)
+    parser.add_argument("--shapes", default=shapes, help=f"processes x threads (default: {shapes})")
     options = parser.parse_args()
     os.environ.setdefault("MIDA_BIN", str(ROOT / "bin" / "otelcol-mida"))
     uses: list[Use] = []
     made = tempfile.TemporaryDirectory(prefix="mida-truth-")
     with made as directory, demo_collector(Path(directory)) as collector:
-        for processes, threads in SHAPES:
-            uses += run_known(collector, processes, threads, CASES)
+        for shape in options.shapes.split():
+            processes, _, threads = shape.partition("x")
+            uses += run_known(collector, int(processes), int(threads), CASES)
         uses += run_known(collector, 1, 1, [LONGER, *([LONGEST] if options.long else [])])
     lines, wrong = rows(uses)
     head = [
