@@ -18,7 +18,8 @@ var scalars = map[string]FieldType{
 // roots are the fields of a task document that hold a map.
 var roots = map[string]bool{
 	"used": true, "generated": true, "job": true, "environment": true, "error": true, "custom": true, "attributes": true,
-	"telemetry_start": true, "telemetry_end": true, "telemetry_peak": true,
+	"telemetry_start": true, "telemetry_end": true, "telemetry_peak": true, "telemetry_delta": true,
+	"telemetry_coverage": true,
 }
 
 // immutable fields never change once a task is known: cursors over them are stable while the view grows.

@@ -27,6 +27,8 @@ const (
 	AttrTelemetryStart   = "mida.telemetry.start"
 	AttrTelemetryEnd     = "mida.telemetry.end"
 	AttrTelemetryPeak    = "mida.telemetry.peak"
+	AttrTelemetryDelta   = "mida.telemetry.delta"
+	AttrTelemetryCover   = "mida.telemetry.coverage"
 	AttrEnvironment      = "mida.environment"
 	AttrClaims           = "mida.claims"
 	AttrStdout           = "mida.task.stdout"

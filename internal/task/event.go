@@ -69,7 +69,9 @@ type Event struct {
 	Refs            map[string]string   // used path → key of the task whose result it is
 	Paths           map[string]PathInfo // string value → where it leads on the task's node
 
-	TelemetryStart, TelemetryEnd, TelemetryPeak map[string]any
+	// What was measured when the task began, when it ended, at most in between, and how much counters grew.
+	TelemetryStart, TelemetryEnd, TelemetryPeak, TelemetryDelta map[string]any
+	TelemetryCoverage                                           map[string]any // metric → whose number it is (docs/telemetry.md)
 
 	Environment string // digest of an environment record
 	Record      any    // body: environment record, entity, or checkpoint

@@ -94,6 +94,7 @@ func fullEvents() *rapid.Generator[*Event] {
 				return rapid.MapOfN(rapid.String(), pathInfos(), 0, 3).Draw(t, "paths")
 			}),
 			TelemetryStart: someMap(t, "start"), TelemetryEnd: someMap(t, "end"), TelemetryPeak: someMap(t, "peak"),
+			TelemetryDelta: someMap(t, "delta"), TelemetryCoverage: someMap(t, "coverage"),
 			Environment: word(t, "environment"), Stdout: word(t, "stdout"), Stderr: word(t, "stderr"),
 			Record: maybe(t, "record", func() any { return values(3).Draw(t, "record") }),
 			Tags:   pick(t, "tags", rapid.String()), Claims: pick(t, "claims", someClaims()),

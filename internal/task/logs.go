@@ -100,6 +100,11 @@ func putValue(dst pcommon.Value, v any) {
 	}
 }
 
+// AppendTo encodes the event at the end of records, under their resource.
+func (e *Event) AppendTo(records plog.LogRecordSlice) {
+	e.toRecord(records.AppendEmpty(), new(traces).of(e))
+}
+
 func (e *Event) toRecord(r plog.LogRecord, trace [16]byte) {
 	r.SetEventName(e.Name)
 	r.SetTimestamp(pcommon.Timestamp(e.Time))
@@ -174,6 +179,8 @@ func (e *Event) toRecord(r plog.LogRecord, trace [16]byte) {
 	attrMap(AttrTelemetryStart, e.TelemetryStart)
 	attrMap(AttrTelemetryEnd, e.TelemetryEnd)
 	attrMap(AttrTelemetryPeak, e.TelemetryPeak)
+	attrMap(AttrTelemetryDelta, e.TelemetryDelta)
+	attrMap(AttrTelemetryCover, e.TelemetryCoverage)
 	attrString(AttrEnvironment, e.Environment)
 	attrString(AttrStdout, e.Stdout)
 	attrString(AttrStderr, e.Stderr)
@@ -281,6 +288,10 @@ func (e *Event) telemetryField(attribute string) *map[string]any {
 		return &e.TelemetryEnd
 	case AttrTelemetryPeak:
 		return &e.TelemetryPeak
+	case AttrTelemetryDelta:
+		return &e.TelemetryDelta
+	case AttrTelemetryCover:
+		return &e.TelemetryCoverage
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ type Document struct {
 	Used, Generated map[string]any
 	Refs            map[string]string
 
-	TelemetryStart, TelemetryEnd, TelemetryPeak map[string]any
+	TelemetryStart, TelemetryEnd, TelemetryPeak, TelemetryDelta, TelemetryCoverage map[string]any
 
 	Environment      string // digest
 	Host, User, Site string
@@ -127,6 +127,8 @@ func (d *Document) add(e *Event) {
 	d.TelemetryStart = overlay(d.TelemetryStart, e.TelemetryStart)
 	d.TelemetryEnd = overlay(d.TelemetryEnd, e.TelemetryEnd)
 	d.TelemetryPeak = overlay(d.TelemetryPeak, e.TelemetryPeak)
+	d.TelemetryDelta = overlay(d.TelemetryDelta, e.TelemetryDelta)
+	d.TelemetryCoverage = overlay(d.TelemetryCoverage, e.TelemetryCoverage)
 	set(&d.Environment, e.Environment)
 	set(&d.Stdout, e.Stdout)
 	set(&d.Stderr, e.Stderr)
@@ -220,6 +222,12 @@ func (d *Document) derive() {
 		errType = excType
 	}
 	msg, stack := attrString(d.Attributes, "exception.message"), attrString(d.Attributes, "exception.stacktrace")
+	// Tools say the same in many words. The class of the exception stays among the attributes.
+	cause := attrString(d.Attributes, AttrCause)
+	if cause == "" {
+		cause = CauseOf(errType, msg)
+	}
+	set(&errType, cause)
 	if errType != "" || msg != "" || stack != "" {
 		d.Error = map[string]any{}
 		putString(d.Error, "type", errType)
@@ -267,6 +275,8 @@ func (d *Document) Map() map[string]any {
 	putMap(m, "telemetry_start", d.TelemetryStart)
 	putMap(m, "telemetry_end", d.TelemetryEnd)
 	putMap(m, "telemetry_peak", d.TelemetryPeak)
+	putMap(m, "telemetry_delta", d.TelemetryDelta)
+	putMap(m, "telemetry_coverage", d.TelemetryCoverage)
 	putString(m, "environment", d.Environment)
 	putString(m, "host", d.Host)
 	putString(m, "user", d.User)

@@ -146,8 +146,9 @@ func (r *wireReader) set(e *Event, key string, v any) {
 	case "telemetry":
 		tel := wireReader{clean: r.clean}
 		m := r.mapping(key, v)
-		e.TelemetryStart, e.TelemetryEnd, e.TelemetryPeak =
-			tel.mapping("start", m["start"]), tel.mapping("end", m["end"]), tel.mapping("peak", m["peak"])
+		e.TelemetryStart, e.TelemetryEnd = tel.mapping("start", m["start"]), tel.mapping("end", m["end"])
+		e.TelemetryPeak, e.TelemetryDelta = tel.mapping("peak", m["peak"]), tel.mapping("delta", m["delta"])
+		e.TelemetryCoverage = tel.mapping("coverage", m["coverage"])
 		r.adopt("telemetry.", &tel)
 	case "record":
 		e.Record = r.value(v)

@@ -26,6 +26,7 @@ func TestSpanRoundTrip(t *testing.T) {
 		// What a span does not carry.
 		e.Parent, e.Dependencies, e.Refs, e.Paths, e.Claims, e.Tags, e.Record = nil, nil, nil, nil, nil, nil, nil
 		e.TelemetryStart, e.TelemetryEnd, e.TelemetryPeak = nil, nil, nil
+		e.TelemetryDelta, e.TelemetryCoverage = nil, nil
 		e.Stdout, e.Stderr, e.ObserverID, e.Seq = "", "", "", 0
 		require.Equal(t, e, got)
 	}
@@ -53,6 +54,7 @@ func TestSpanRoundTripProperty(t *testing.T) {
 		// What a span does not carry.
 		e.Parent, e.Dependencies, e.Refs, e.Paths, e.Claims, e.Tags, e.Record = nil, nil, nil, nil, nil, nil, nil
 		e.TelemetryStart, e.TelemetryEnd, e.TelemetryPeak = nil, nil, nil
+		e.TelemetryDelta, e.TelemetryCoverage = nil, nil
 		e.Stdout, e.Stderr, e.ObserverID, e.Seq = "", "", "", 0
 		assert.Equal(t, e, got)
 	})

@@ -315,6 +315,7 @@ func fullEvent() *Event {
 		Generated: map[string]any{"b": []byte{1, 2}, "nan": map[string]any{}},
 		Refs:      map[string]string{"x": "a"}, Paths: map[string]PathInfo{"p": {Real: "/p", FS: "nfs:a:/b", Rel: "/c", ModTime: 4, Size: 0}, "q": {Real: "/q", Size: -1}},
 		TelemetryStart: map[string]any{"process.cpu.time": 0.5}, TelemetryEnd: map[string]any{}, TelemetryPeak: map[string]any{"m": int64(3)},
+		TelemetryDelta: map[string]any{"process.cpu.time": 0.25}, TelemetryCoverage: map[string]any{"process.cpu.time": "exclusive"},
 		Environment: "digest", Record: map[string]any{"k": "v"}, Stdout: "out", Stderr: "err", Tags: []string{"t"},
 		Custom:     map[string]any{"c": true},
 		Claims:     []Claim{{Role: Used, Entity: "file:x", Time: 5, TimeSource: "mtime", Evidence: "path", Confidence: 0.95, Field: "used.x", Label: "x"}},

@@ -54,6 +54,8 @@ func (e *Event) Wire() map[string]any {
 	putMap(tel, "start", e.TelemetryStart)
 	putMap(tel, "end", e.TelemetryEnd)
 	putMap(tel, "peak", e.TelemetryPeak)
+	putMap(tel, "delta", e.TelemetryDelta)
+	putMap(tel, "coverage", e.TelemetryCoverage)
 	if len(tel) > 0 {
 		m["telemetry"] = tel
 	}

@@ -15,7 +15,16 @@ from .environment import job_attributes, user_name
 from .journal import default_directory
 from .observer import Event, Recorder
 
-__all__ = ["close", "defaults", "error_attributes", "finish", "journal_directory", "nanoseconds"]
+__all__ = [
+    "close",
+    "closing",
+    "defaults",
+    "error_attributes",
+    "finish",
+    "in_memory",
+    "journal_directory",
+    "nanoseconds",
+]
 
 _TRACEBACK = 16384
 _MESSAGE = 2000
@@ -148,3 +157,18 @@ def _class_in_pickle(data: bytes, short: str) -> str:
 def nanoseconds(seconds: float) -> int:
     """Return a time as integer nanoseconds, exact to the microsecond that a float carries."""
     return int(seconds * 1e6) * 1000
+
+
+def in_memory(data: Any) -> Optional[Dict[Any, Any]]:
+    """Return the dict of results that are in memory now; None where the store is not one we know."""
+    if type(data) is dict:
+        return data
+    fast = getattr(getattr(data, "fast", None), "d", None)
+    if fast is None:
+        return None
+    return fast if isinstance(fast, dict) else None
+
+
+def closing(worker: Any) -> bool:
+    status = getattr(worker.status, "name", str(worker.status))
+    return status not in ("running", "paused", "init", "undefined")

@@ -11,9 +11,20 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from .call_arguments import Arguments
 from .calls import BARE_KEYS, Call, call_names, function_names, key_text, read_call
 from .capture import Policy
-from .dask_events import close, defaults, error_attributes, finish, journal_directory, nanoseconds
+from .dask_events import (
+    close,
+    closing,
+    defaults,
+    error_attributes,
+    finish,
+    in_memory,
+    journal_directory,
+    nanoseconds,
+)
+from .dask_measure import Meter, telemetry
 from .encoding import type_name
 from .observer import FLUSH_SECONDS, Event, Recorder
+from .process import process_identity
 from .values import Limits, Summariser
 
 __all__ = ["Executing"]
@@ -66,7 +77,7 @@ class Executing(WorkerPlugin):
         self._worker = worker
         self._tasks: Dict[Any, Any] = worker.state.tasks
         self._threads = worker.threads
-        self._fast = _in_memory(worker.data)
+        self._fast = in_memory(worker.data)
         self._actors = worker.state.actors
         limits = Limits.of(config.get("limits"))
         self._summariser = Summariser(limits)
@@ -86,7 +97,9 @@ class Executing(WorkerPlugin):
             config.get("journal"),
             tick=self._tick,
             witness=lambda: {"scheduler": scheduler_id, "worker": str(worker.address)},
+            process=process_identity(),
         )
+        self._meter = Meter(worker, self._recorder.failed)
         self._recorder.start()
         self.transition = self._hook()  # type: ignore[method-assign]
         for task in (*worker.state.executing, *worker.state.long_running):  # since before this observer
@@ -98,15 +111,16 @@ class Executing(WorkerPlugin):
         recorder = self._recorder
         if recorder is None:
             return
-        self.transition = _nothing  # type: ignore[method-assign]
-        closing = _closing(worker)
-        if closing:
+        self.transition = lambda *_, **__: None  # type: ignore[method-assign]
+        self._meter.on = False
+        ends = closing(worker)
+        if ends:
             for key in list(self._running):
                 try:
                     self._end(key, "CANCELLED", reason="the worker closed while the task ran")
                 except Exception as error:
                     recorder.failed(error, "teardown")
-        await close(recorder, lives=not closing)
+        await close(recorder, lives=not ends)
 
     def _result(self, key: Any, missing: Any) -> Any:
         """Return a result that is in memory, without moving it between memory and disk."""
@@ -117,11 +131,14 @@ class Executing(WorkerPlugin):
     def _hook(self) -> Callable[..., None]:
         running, cancelled, recorder = self._running, self._cancelled, self._recorder
         now, end, odd = time.time, self._end, self._odd
+        measured = self._meter.measured
         assert recorder is not None
 
         def transition(key: Any, start: str, finish: str, **kwargs: Any) -> None:
             if finish == "executing":
                 running[key] = now()
+                if measured:
+                    measured.pop(key, None)  # of an execution that was cancelled
                 return
             if start != "executing" and start != "long-running":
                 if start == "released" and finish == "memory" or cancelled and key in cancelled:
@@ -246,6 +263,7 @@ class Executing(WorkerPlugin):
             self._recorder.failed(error, "outcome")  # type: ignore[union-attr]
         captured["start"], stop = self._times(task, at)
         captured["thread"] = self._threads.get(key)
+        captured["measured"] = self._meter.take(key)
         self._emit(key, task.run_id, status, stop, captured, {"reason": reason} if reason else None)
 
     def _outcome(self, key: Any, task: Any, captured: Dict[str, Any]) -> None:
@@ -344,6 +362,9 @@ class Executing(WorkerPlugin):
             event["refs"] = captured["refs"]
         if captured.get("thread") is not None:
             attributes["thread.id"] = captured["thread"]
+        if captured.get("measured") is not None:
+            threads = self._worker.state.nthreads
+            event["telemetry"], attributes["mida.process.tasks"] = telemetry(captured["measured"], threads)
         if captured.get("nbytes") is not None:
             attributes["dask.task.nbytes"] = captured["nbytes"]
         if "error" in captured:
@@ -378,22 +399,3 @@ class Executing(WorkerPlugin):
 
 
 _NO_KEYS: FrozenSet[Any] = frozenset()
-
-
-def _in_memory(data: Any) -> Optional[Dict[Any, Any]]:
-    """Return the dict of results that are in memory now; None where the store is not one we know."""
-    if type(data) is dict:
-        return data
-    fast = getattr(getattr(data, "fast", None), "d", None)
-    if fast is None:
-        return None
-    return fast if isinstance(fast, dict) else None
-
-
-def _closing(worker: Any) -> bool:
-    status = getattr(worker.status, "name", str(worker.status))
-    return status not in ("running", "paused", "init", "undefined")
-
-
-def _nothing(*args: Any, **kwargs: Any) -> None:
-    """Replace the hook once the plugin is gone."""

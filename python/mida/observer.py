@@ -65,6 +65,9 @@ class Recorder:
     witness : callable, optional
         Returns what the observer counted besides its events, for the
         checkpoints; called in the recorder's thread.
+    process : dict, optional
+        The process in which the tasks run (`process_identity`), for who
+        measures it from outside.
     """
 
     _all: weakref.WeakSet[Recorder] = weakref.WeakSet()
@@ -79,6 +82,7 @@ class Recorder:
         tick: Optional[Callable[[], Iterable[Callable[[], Event]]]] = None,
         environment: bool = True,
         witness: Optional[Callable[[], Dict[str, Any]]] = None,
+        process: Optional[Dict[str, Any]] = None,
         queue_events: int = QUEUE_EVENTS,
         queue_bytes: int = QUEUE_BYTES,
     ) -> None:
@@ -94,7 +98,7 @@ class Recorder:
         options = {k: v for k, v in (journal or {}).items() if k in ("segment_bytes", "directory_bytes") and v}
         self._writer = open_writer(directory, observer_name(role), defaults, self.failed, options)
         self._tick = tick
-        self._witness = witness
+        self._witness, self._process = witness, process
         self._labels = environment
         self._early: List[Event] = []
         self._environment: Optional[Describer] = Describer()
@@ -105,7 +109,7 @@ class Recorder:
         self._stamp = 0
         self._stamping = threading.Lock()
         self._pid = os.getpid()
-        self._checkpoint_at = time.monotonic()  # the first at once: the view knows who observes before anybody dies
+        self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
         self._thread = threading.Thread(target=self._run, name="mida-recorder", daemon=True)
 
     def start(self) -> None:
@@ -202,6 +206,8 @@ class Recorder:
 
     def _run(self) -> None:
         self._guarded("environment", self._begin_environment)
+        # Before any task: who measures the process from outside must know which it is.
+        self._guarded("checkpoint", self._checkpoint, False)
         while True:
             closing = self._closing
             if not closing:
@@ -388,6 +394,8 @@ class Recorder:
             "final": final,
             "host": socket.gethostname(),
         }
+        if self._process:
+            record["process"] = self._process
         if self._witness is not None:
             try:
                 record["witness"] = self._witness()

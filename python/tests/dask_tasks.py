@@ -10,7 +10,7 @@ import os
 import threading
 import time
 
-from distributed import Reschedule, get_worker, secede, worker_client
+from distributed import Reschedule, get_worker, rejoin, secede, worker_client
 
 
 def inc(x, k=1):
@@ -210,3 +210,56 @@ def maker():
 
 def second(first, n):
     return n
+
+
+def burn(cpu):
+    """Use so many seconds of CPU time of this thread."""
+    end = time.thread_time() + cpu
+    while time.thread_time() < end:
+        pass
+    return cpu
+
+
+def nap(seconds):
+    time.sleep(seconds)
+    return seconds
+
+
+def fill(mebibytes):
+    """Have that much memory for a moment."""
+    data = bytearray(mebibytes << 20)
+    for at in range(0, len(data), 4096):
+        data[at] = 1
+    return len(data)
+
+
+def meet(directory, number, count):
+    """Wait until all are here."""
+    with open(os.path.join(directory, str(number)), "w"):
+        pass
+    while len(os.listdir(directory)) < count:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    return number
+
+
+def identity():
+    from mida.process import process_identity
+
+    return process_identity()
+
+
+def own_key():
+    return get_worker().get_current_task()
+
+
+def own_key_later(path):
+    while not os.path.exists(path):
+        time.sleep(0.02)
+    return get_worker().get_current_task()
+
+
+def leave_and_return():
+    secede()
+    rejoin()
+    return get_worker().get_current_task()

@@ -23,6 +23,7 @@ from mida.calls import BARE_KEYS, Call, call_names, read_call, spec
 from mida.capture import Policy
 from mida.dask_events import error_attributes
 from mida.dask_graph import LINKS, dependencies
+from mida.dask_measure import Meter
 from mida.dask_scheduler_events import Known, Telling
 from mida.dask_worker import Executing
 from mida.observer import Recorder
@@ -248,6 +249,7 @@ def plugin(*tasks, policy=None, results=None):
     observer._tick_arguments = Arguments(Summariser(Limits()), observer._result)
     observer._running, observer._announced, observer._cancelled = {}, {}, {}
     observer._recorder = Recorded()
+    observer._meter = Meter(observer._worker, observer._recorder.failed)
     return observer, observer._recorder
 
 

@@ -145,7 +145,7 @@ from mida.observer import Recorder
 r = Recorder(sys.argv[1], "test", {"kind": "test", "scope": "s"}, capture.Policy({}), environment=False)
 r.start()
 r.put(lambda: {"event": "mida.task.finished", "time": 1, "key": "of the dead"}, 100)
-while not r.path or os.path.getsize(r.path) < 200:
+while not r.path or b"of the dead" not in open(r.path, "rb").read():
     time.sleep(0.01)
 print("written", flush=True)
 signal.pause()

@@ -141,6 +141,17 @@ def test_environment_is_recorded_once_per_process(observed):
     assert len(found) == 2, "one of the search in each round"
 
 
+def test_every_task_says_what_it_used(observed):
+    """Dask's tasks what is theirs; runs and images at least what their host did."""
+    for task in snapshot(observed.collector).tasks.values():
+        used, covers = task.get("telemetry_delta", {}), task.get("telemetry_coverage", {})
+        if task["kind"] == "dask":
+            assert used.get("process.cpu.time", -1) >= 0, task
+            assert covers["process.cpu.time"].startswith(("exclusive", "thread")), task
+        elif task["kind"] == "mlflow":
+            assert covers and all(c.startswith("host") for c in covers.values()), task
+
+
 def test_completeness(observed):
     """Every observer of Dask said that it was done, and all that it saw has arrived."""
     complete = observed.collector.client().completeness()

@@ -77,7 +77,7 @@ class SpanSink:
                 "pipelines": {
                     "logs": {
                         "receivers": ["dask", "mlflow", "tasklog"],
-                        "processors": ["provenance"],
+                        "processors": ["tasktelemetry", "provenance"],
                         "exporters": ["taskstore", "tasks/spans"],
                     },
                     "traces/out": sent,

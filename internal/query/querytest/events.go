@@ -59,7 +59,7 @@ func setField(e *task.Event, key string, v any) error {
 	attributes := map[string]string{"host": "host.name", "user": "user.name", "site": task.AttrSite}
 	maps := map[string]*map[string]any{
 		"used": &e.Used, "generated": &e.Generated, "custom": &e.Custom, "telemetry_start": &e.TelemetryStart,
-		"telemetry_end": &e.TelemetryEnd, "telemetry_peak": &e.TelemetryPeak,
+		"telemetry_end": &e.TelemetryEnd, "telemetry_peak": &e.TelemetryPeak, "telemetry_delta": &e.TelemetryDelta, "telemetry_coverage": &e.TelemetryCoverage,
 	}
 	times := map[string]*int64{"submitted_at": &e.SubmittedAt, "started_at": &e.StartedAt, "ended_at": &e.EndedAt}
 	switch {

@@ -34,7 +34,10 @@ type leaf struct {
 func makeRow(s *task.State) *row {
 	d := task.Project(s)
 	r := &row{doc: d, edges: view.Edges(d)}
-	for i, m := range []map[string]any{d.Used, d.Generated, d.TelemetryStart, d.TelemetryEnd, d.TelemetryPeak} {
+	maps := []map[string]any{
+		d.Used, d.Generated, d.TelemetryStart, d.TelemetryEnd, d.TelemetryPeak, d.TelemetryDelta, d.TelemetryCoverage,
+	}
+	for i, m := range maps {
 		root := indexedRoots[i]
 		for path, v := range r.add(root, m) {
 			l := leaf{name: root + "." + path, root: root, value: v}

@@ -52,7 +52,9 @@ func isPlain(path string) bool {
 }
 
 // indexedRoots are the maps of a task whose leaves are fields of the index.
-var indexedRoots = []string{"used", "generated", "telemetry_start", "telemetry_end", "telemetry_peak"}
+var indexedRoots = []string{
+	"used", "generated", "telemetry_start", "telemetry_end", "telemetry_peak", "telemetry_delta", "telemetry_coverage",
+}
 
 func isIndexed(root string) bool { return slices.Contains(indexedRoots, root) }
 

@@ -40,7 +40,8 @@ var promoted = map[string]bool{
 // objects says which JSONB object holds the leaves of a field of the document.
 var objects = map[string]string{
 	"used": "l.main", "generated": "l.main", "telemetry_start": "l.main", "telemetry_end": "l.main",
-	"telemetry_peak": "l.main", "custom": "l.main", "job": "l.main", "tags": "l.main", "dependencies": "l.main",
+	"telemetry_peak": "l.main", "telemetry_delta": "l.main", "telemetry_coverage": "l.main",
+	"custom": "l.main", "job": "l.main", "tags": "l.main", "dependencies": "l.main",
 	"error": "l.extra", "attributes": "l.extra", "stdout": "l.extra", "stderr": "l.extra", "environment": "e.leaves",
 }
 

@@ -29,6 +29,8 @@ func makeRow(s *task.State) *row {
 	addLeaves(main, "telemetry_start", d.TelemetryStart)
 	addLeaves(main, "telemetry_end", d.TelemetryEnd)
 	addLeaves(main, "telemetry_peak", d.TelemetryPeak)
+	addLeaves(main, "telemetry_delta", d.TelemetryDelta)
+	addLeaves(main, "telemetry_coverage", d.TelemetryCoverage)
 	addLeaves(main, "custom", d.Custom)
 	addLeaves(main, "job", d.Job)
 	addStrings(main, "tags", d.Tags)

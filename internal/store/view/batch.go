@@ -273,7 +273,8 @@ func Digest(record any) string {
 func ownMaps(e *task.Event) *task.Event {
 	c := *e
 	for _, m := range []*map[string]any{
-		&c.Used, &c.Generated, &c.TelemetryStart, &c.TelemetryEnd, &c.TelemetryPeak, &c.Custom, &c.Attributes, &c.Resource,
+		&c.Used, &c.Generated, &c.TelemetryStart, &c.TelemetryEnd, &c.TelemetryPeak, &c.TelemetryDelta, &c.TelemetryCoverage,
+		&c.Custom, &c.Attributes, &c.Resource,
 	} {
 		*m = copyMap(*m)
 	}

@@ -1,0 +1,56 @@
+package procstat
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+)
+
+// Writer finds the one process that has a file open for writing; false if there is none, or several.
+func (r *Reader) Writer(path string) (Identity, bool) {
+	entries, err := os.ReadDir(r.proc)
+	if err != nil {
+		return Identity{}, false
+	}
+	found := Identity{BootID: r.bootID}
+	for _, e := range entries {
+		pid := int(number([]byte(e.Name())))
+		if pid == 0 || !r.writes(pid, path) {
+			continue
+		}
+		if found.PID != 0 {
+			return Identity{}, false
+		}
+		start, err := r.startOf(pid)
+		if err != nil {
+			continue
+		}
+		found.PID, found.Start = pid, start
+	}
+	return found, found.PID != 0
+}
+
+func (r *Reader) writes(pid int, path string) bool {
+	dir := r.path(pid, "fd")
+	names, err := os.ReadDir(dir) // refused for processes of others
+	if err != nil {
+		return false
+	}
+	for _, fd := range names {
+		if target, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && target == path && r.forWriting(pid, fd.Name()) {
+			return true
+		}
+	}
+	return false
+}
+
+// forWriting reads the access mode, the last octal digit of the flags of an open file.
+func (r *Reader) forWriting(pid int, fd string) bool {
+	b, err := os.ReadFile(r.path(pid, "fdinfo/"+fd))
+	if err != nil {
+		return false
+	}
+	_, flags, ok := bytes.Cut(b, []byte("flags:"))
+	flags, _, _ = bytes.Cut(bytes.TrimSpace(flags), []byte{'\n'})
+	return ok && len(flags) > 0 && (flags[len(flags)-1]-'0')&3 != 0
+}

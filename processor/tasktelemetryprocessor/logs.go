@@ -1,0 +1,44 @@
+package tasktelemetryprocessor
+
+import (
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+)
+
+const (
+	attrLogPath = "log.file.path"
+	// lookAgain is how long what is known of the writers of log files holds: to look for one reads the open files of all
+	// processes.
+	lookAgain = 10 * time.Second
+)
+
+// writers remembers which process writes a log. Used by one goroutine at a time, under the sampler's lock.
+type writers struct {
+	looked map[string]time.Time
+	last   time.Time
+}
+
+// writerOf is the process that writes the log of a resource, if one does and it may be seen; nil otherwise.
+func (s *sampler) writerOf(resource pcommon.Map, now time.Time) *process {
+	path := textOf(resource, attrLogPath)
+	if path == "" {
+		return nil
+	}
+	observer := "log " + path
+	s.mu.Lock()
+	due := now.Sub(s.writers.looked[path]) > lookAgain && now.Sub(s.writers.last) > lookAgain/10
+	if due {
+		if len(s.writers.looked) > maxOpen {
+			clear(s.writers.looked)
+		}
+		s.writers.looked[path], s.writers.last = now, now
+	}
+	s.mu.Unlock()
+	if due {
+		if id, ok := s.reader.Writer(path); ok {
+			s.watch(observer, id, 0, now)
+		}
+	}
+	return s.of(observer)
+}

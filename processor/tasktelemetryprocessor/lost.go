@@ -1,0 +1,112 @@
+package tasktelemetryprocessor
+
+import (
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/plog"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/procstat"
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+const (
+	// lostAfter is how long a process must be gone before its tasks count as lost with it: their ends may be under way.
+	lostAfter = 2 * time.Second
+	// lostUntil is how long that is told. What is told again, because nobody knows whether it arrived, is the same.
+	lostUntil = 20 * time.Second
+	lostEvery = 2 * time.Second
+	// killWindow is how far from the end of a process a kill of the kernel may be counted.
+	killWindow = 3 * time.Second
+)
+
+// lost adds what is known of tasks whose process ended before they did: nobody else knows what it used, and why it died.
+func (t *telemetry) lost(logs plog.Logs, now time.Time) (n int64) {
+	var records plog.LogRecordSlice
+	for _, p := range t.sampler.ended() {
+		for _, e := range p.lost(now, t.sampler.host) {
+			if n == 0 {
+				rl := logs.ResourceLogs().AppendEmpty()
+				rl.Resource().Attributes().PutStr("host.name", t.hostname)
+				sl := rl.ScopeLogs().AppendEmpty()
+				sl.Scope().SetName(task.ScopeName)
+				records = sl.LogRecords()
+			}
+			e.AppendTo(records)
+			n++
+		}
+	}
+	return n
+}
+
+// ended lists the processes that are gone.
+func (s *sampler) ended() (out []*process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.byIdentity {
+		if p.gone.Load() {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// lost makes the telemetry of the tasks that ran when the process ended.
+func (p *process) lost(now time.Time, host *around) (out []*task.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	since := now.Sub(p.died)
+	last, ok := p.series.Last()
+	if !ok || len(p.open) == 0 || since < lostAfter || since > lostUntil || now.Sub(p.told) < lostEvery {
+		return nil
+	}
+	p.told = now
+	cause := p.killed(host)
+	for key, of := range p.open {
+		s := span{key: key, started: of.StartedAt, ended: max(last.At, of.StartedAt+1)}
+		// Measured, not ended: its end may still come, and counts more.
+		m := p.measureOpen(s)
+		if m == nil {
+			continue
+		}
+		if p.group != nil {
+			m.group(p.group, s)
+		}
+		e := m.event(of)
+		e.Time, e.Seq = of.StartedAt, int64(m.samples)+1
+		if cause != "" {
+			e.Attributes = map[string]any{task.AttrCause: cause}
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// measureOpen is measure for a task that goes on being open.
+func (p *process) measureOpen(s span) *measured {
+	open := p.tasks.open[s.key]
+	m := p.measure(s)
+	if open != nil {
+		p.tasks.open[s.key] = open
+	}
+	return m
+}
+
+// killed says whether the kernel killed something for want of memory when the process ended: in its cgroup, or on its host
+// if it is in none.
+func (p *process) killed(host *around) string {
+	where, value := p.group, procstat.GroupOOMKills
+	if where == nil {
+		where, value = host, procstat.HostOOMKills
+	}
+	if where == nil {
+		return ""
+	}
+	where.mu.Lock()
+	defer where.mu.Unlock()
+	died := p.died.UnixNano()
+	before, after := where.series.At(died-int64(killWindow)), where.series.At(died+int64(killWindow))
+	if after.After[value] > before.Before[value] {
+		return task.CauseOOMKilled
+	}
+	return ""
+}

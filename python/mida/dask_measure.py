@@ -1,0 +1,122 @@
+"""What the thread of each Dask task used, counted by the kernel: a microsecond a task, in the thread itself."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Optional, Tuple
+
+try:
+    import resource
+
+    _THREAD: Optional[int] = resource.RUSAGE_THREAD  # type: ignore[attr-defined]
+except (ImportError, AttributeError):  # elsewhere than on Linux
+    _THREAD = None
+
+__all__ = ["Measured", "Meter", "telemetry"]
+
+# Counters at the end, those at the start, and how many tasks of the worker ran in between, at any time.
+Measured = Tuple[Any, Any, int]
+
+_MOST = 10_000
+_BLOCK = 512
+_KIB = 1024
+
+
+class _ActiveThreads(Dict[int, Any]):
+    """A worker's ``active_threads``: distributed notes in it, from the thread of a task, when that begins and ends."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__()
+        self._meter = meter
+        self._begun: Dict[int, Tuple[Any, int]] = {}
+        self._starts = 0
+
+    # Both are called under the worker's lock.
+
+    def __setitem__(self, ident: int, key: Any) -> None:
+        super().__setitem__(ident, key)
+        if self._meter.on:
+            try:
+                self._starts += 1
+                # Those that run now and, counted at the end, those that began since.
+                self._begun[ident] = (resource.getrusage(_THREAD), len(self) - self._starts)  # type: ignore[arg-type]
+            except Exception as error:
+                self._meter.give_up(error)
+
+    def __delitem__(self, ident: int) -> None:
+        begun = self._begun.pop(ident, None)
+        if begun is not None and self._meter.on:
+            try:
+                end = resource.getrusage(_THREAD)  # type: ignore[arg-type]
+                self._meter.measured[self[ident]] = (end, begun[0], begun[1] + self._starts)
+            except Exception as error:
+                self._meter.give_up(error)
+        super().__delitem__(ident)
+
+
+class Meter:
+    """Counts what the threads of a worker's tasks use.
+
+    Parameters
+    ----------
+    worker : distributed.Worker
+        Its ``active_threads`` is replaced by one that also counts, as soon as
+        nothing runs that knows the old one.
+    failed : callable
+        Told of the first fault, after which nothing is counted any more.
+    """
+
+    def __init__(self, worker: Any, failed: Callable[[BaseException, str], None]) -> None:
+        self.measured: Dict[Any, Measured] = {}
+        self.on = _THREAD is not None and type(getattr(worker, "active_threads", None)) is dict
+        self._worker, self._failed = worker, failed
+        self._waiting = self.on
+        self._begin()
+
+    def _begin(self) -> None:
+        """Replace the worker's dict; called in its event loop, which hands it to the threads."""
+        worker = self._worker
+        if not self._waiting or worker.state.executing or worker.state.long_running or worker.state.actors:
+            return
+        with worker.active_threads_lock:
+            if not worker.active_threads:
+                worker.active_threads = _ActiveThreads(self)
+                self._waiting = False
+
+    def take(self, key: Any) -> Optional[Measured]:
+        """Return what was counted for a task that ended, once."""
+        if self._waiting:
+            self._begin()
+        if len(self.measured) > _MOST:  # of tasks whose end nobody tells
+            self.measured.clear()
+        return self.measured.pop(key, None)
+
+    def give_up(self, error: BaseException) -> None:
+        """Count nothing any more."""
+        self.on = False
+        self._failed(error, "measure")
+
+
+def telemetry(measured: Measured, threads: int) -> Tuple[Dict[str, Any], int]:
+    """Return the telemetry of a task, and how many tasks at most ran in the worker at one time meanwhile.
+
+    Parameters
+    ----------
+    measured : Measured
+        What the hook counted.
+    threads : int
+        The threads of the worker.
+    """
+    end, start, tasks = measured
+    delta: Dict[str, Any] = {"thread.cpu.time": round(end.ru_utime - start.ru_utime + end.ru_stime - start.ru_stime, 6)}
+    if end.ru_inblock > start.ru_inblock:
+        delta["thread.disk.io.read"] = (end.ru_inblock - start.ru_inblock) * _BLOCK
+    if end.ru_oublock > start.ru_oublock:
+        delta["thread.disk.io.write"] = (end.ru_oublock - start.ru_oublock) * _BLOCK
+    coverage = dict.fromkeys(delta, "exclusive")
+    out: Dict[str, Any] = {"delta": delta, "coverage": coverage}
+    tasks = max(1, min(tasks, threads))
+    if end.ru_maxrss > start.ru_maxrss:
+        # The process never had more memory before: its high-water mark is that of this time, to the byte.
+        out["peak"] = {"process.memory.high_water": end.ru_maxrss * _KIB}
+        coverage["process.memory.high_water"] = "exclusive" if tasks == 1 else f"shared_by={tasks}"
+    return out, tasks
