@@ -148,7 +148,7 @@ test-faults: build venv ## every fault at full length, with a report under docs/
 
 .PHONY: lint
 lint: venv $(GOLANGCI) ## gofmt, golangci-lint, ruff, and eslint where there is a UI
-	@bad=$$(gofmt -l $(SOURCE_DIRS)); if [ -n "$$bad" ]; then echo "not gofmt'ed (make fmt):"; echo "$$bad"; exit 1; fi
+	@bad=$$(gofmt -l bench $(SOURCE_DIRS)); if [ -n "$$bad" ]; then echo "not gofmt'ed (make fmt):"; echo "$$bad"; exit 1; fi
 	$(GOLANGCI) run ./...
 	$(MIDA_VENV)/bin/ruff check $(PY_DIRS)
 	$(MIDA_VENV)/bin/ruff format --check $(PY_DIRS)
@@ -158,7 +158,7 @@ PY_DIRS := $(wildcard python examples bench tests tools)
 
 .PHONY: fmt
 fmt: venv ## format Go and Python
-	gofmt -w $(SOURCE_DIRS)
+	gofmt -w bench $(SOURCE_DIRS)
 	$(MIDA_VENV)/bin/ruff format $(PY_DIRS)
 
 .PHONY: mdatagen

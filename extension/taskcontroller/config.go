@@ -61,7 +61,7 @@ func (c *Config) Validate() error {
 	}
 	for i, dir := range c.Allow.Directories {
 		if dir == "" {
-			errs = append(errs, fmt.Errorf("allow::directories[%d]: empty; want a directory, such as .", i))
+			errs = append(errs, fmt.Errorf("allow::directories[%d]: empty; want a directory, such as ./logs", i))
 		} else if _, err := filepath.Abs(dir); err != nil {
 			errs = append(errs, fmt.Errorf("allow::directories[%d]: %q: %w", i, dir, err))
 		}

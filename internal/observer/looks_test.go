@@ -11,7 +11,7 @@ import (
 )
 
 // drains starts Drain and returns its answer, once the source was woken.
-func drains(t *testing.T, ctx context.Context, l *Looks) <-chan error {
+func drains(ctx context.Context, t *testing.T, l *Looks) <-chan error {
 	t.Helper()
 	answer := make(chan error, 1)
 	go func() { answer <- l.Drain(ctx, 0) }()
@@ -22,7 +22,7 @@ func drains(t *testing.T, ctx context.Context, l *Looks) <-chan error {
 func TestDrainWaitsForALookThatBeganLater(t *testing.T) {
 	l := NewLooks()
 	l.Begin() // under way when the call comes: what it passed already may have changed
-	answer := drains(t, t.Context(), l)
+	answer := drains(t.Context(), t, l)
 	assert.True(t, l.Waited())
 	l.End(true, nil)
 	l.Begin()
@@ -43,7 +43,7 @@ func TestDrainWaitsForALookThatBeganLater(t *testing.T) {
 func TestDrainSaysWhatStoodInTheWay(t *testing.T) {
 	l := NewLooks()
 	ctx, cancel := context.WithCancel(t.Context())
-	answer := drains(t, ctx, l)
+	answer := drains(ctx, t, l)
 	l.Begin()
 	l.End(false, errors.New("the database is locked"))
 	cancel()

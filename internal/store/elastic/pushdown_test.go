@@ -151,7 +151,7 @@ func answerText(t *testing.T, s *query.Stream) string {
 // An index that an older collector made does not tell which values are vague, so that leaves are not grouped there.
 func TestAnIndexOfAnOlderCollectorIsReadAsItIs(t *testing.T) {
 	onEach(t, func(t *testing.T, o Options) {
-		s, o := fresh(t, o)
+		s, _ := fresh(t, o)
 		body := s.template(tasks)["template"].(object)
 		body["mappings"] = mappings(tasks, 1000, 0)
 		body["mappings"].(object)["_meta"].(object)["schema_version"] = 2
