@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 NEEDS_ROOT = {
     "two_users": ("becomes two Unix users", "that users are kept apart"),
     "namespaces": ("makes network namespaces", "several hosts"),
+    "mounts": ("mounts a small disk", "what happens when a disk is full"),
 }
 
 

@@ -1,0 +1,190 @@
+"""The faults of the matrix: what is broken, and how. Each returns what there is to say about it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from support.collector import Collector
+from support.dask_job import KILL_WAIT
+from support.poll import until
+from support.signals import alive, let_pass, stopped
+from support.small_disk import SmallDisk
+from support.systems import System, one_collector, with_kafka
+
+STOPPED = float(os.environ.get("MIDA_FAULT_STOPPED") or 360)
+DOWN = 10.0
+FULL_BEFORE_KILL = 20.0
+HOWS = ("killed", "stopped", "restarted")
+
+
+def part(name: str) -> Callable[[System, str], str]:
+    """Return the fault of a part that can be killed, started and stopped by itself."""
+
+    def fault(system: System, how: str) -> str:
+        return break_part(getattr(system, name), how)
+
+    return fault
+
+
+def break_part(it: Any, how: str) -> str:
+    """Break something that has `pids`, `kill`, `start` and `stop`."""
+    if how == "stopped":
+        with stopped(it.pids()):
+            let_pass(STOPPED)
+        return f"stopped for {STOPPED:.0f} s"
+    if how == "killed":
+        it.kill()
+    else:
+        began = time.monotonic()
+        it.stop()
+        took = time.monotonic() - began
+    let_pass(DOWN)
+    it.start()
+    return "killed" if how == "killed" else f"ended in {took:.1f} s, started again"
+
+
+def integrator(system: System, how: str) -> str:
+    """Break one of two integrators; the other one is asked."""
+    return break_part(system.integrators[0], how)
+
+
+def search_node(system: System, how: str) -> str:
+    """Break one node of three."""
+    assert system.search is not None
+    said = break_part(system.search.nodes[0], how)
+    return f"node-1, {said}"
+
+
+def worker(system: System, how: str) -> str:
+    """Break a worker's own process; its nanny lives."""
+    job, pid = system.job, system.job.worker_pid()
+    if how == "killed":
+        job.kill_pids([pid])
+        until(lambda: job.worker_pid() != pid, 60, "the nanny starts another worker")
+        return "killed; its nanny started another"
+    if how == "restarted":
+        job.end([job.nannies.pop(0)])
+        let_pass(DOWN)
+        job.start_worker()
+        return "nanny and worker ended, others started"
+    at = time.time()
+    with stopped([pid]):
+        let_pass(STOPPED)
+    if alive(pid):
+        return f"stopped for {STOPPED:.0f} s; it went on"
+    job.killed[pid] = at
+    return f"stopped for {STOPPED:.0f} s; the scheduler gave it up meanwhile, and its nanny killed it"
+
+
+def scheduler(system: System, how: str) -> str:
+    """Break the scheduler. What has lost it is ended; the user starts a new cluster, for the rest of the calls."""
+    job = system.job
+    assert job.scheduler is not None
+    if how == "stopped":
+        with stopped([job.scheduler.pid]):
+            let_pass(STOPPED)
+        return f"stopped for {STOPPED:.0f} s"
+    if how == "killed":
+        job.kill_pids([job.scheduler.pid])
+        job.scheduler.wait()
+    else:
+        job.end([job.scheduler])
+    let_pass(DOWN)
+    job.stop()
+    job.start()
+    return f"{'killed' if how == 'killed' else 'ended'}; a new cluster made the rest"
+
+
+def job(system: System, how: str) -> str:
+    """Break client, scheduler, nannies and workers together."""
+    job = system.job
+    if how == "stopped":
+        with stopped(job.pids()):
+            let_pass(STOPPED)
+        return f"all stopped for {STOPPED:.0f} s"
+    if how == "killed":
+        job.kill()
+        job.nannies = []
+        job.start()
+        return "all killed without warning; started again"
+    patience = KILL_WAIT if how == "restarted" else 2.0
+    began = time.monotonic()
+    forced = job.terminate(patience)
+    took = time.monotonic() - began
+    job.nannies = []
+    job.start()
+    end = f"SIGKILL {patience:.0f} s later" if forced else f"all ended in {took:.1f} s"
+    return f"SIGTERM to all, {end}; started again"
+
+
+class FullDisk:
+    """A disk that is full for a while, with the collector killed, or restarted, while it is."""
+
+    def __init__(self, side: str) -> None:
+        self.side = side
+
+    @contextlib.contextmanager
+    def system(self, directory: Path, tasks: int) -> Iterator[System]:
+        """Run one collector with its journal, or its store, on a small disk."""
+        where = directory / "small"
+        with SmallDisk(where, 256) as self._disk:
+            data = where if self.side == "store" else None
+            journal = where / "journal" if self.side == "journal" else None
+            with one_collector(directory, tasks, data=data, journal=journal) as system:
+                yield system
+
+    def __call__(self, system: System, how: str) -> str:
+        """Fill it."""
+        began = time.monotonic()
+        self._disk.fill()
+        said = ""
+        if how == "stopped":
+            let_pass(STOPPED)
+        else:
+            let_pass(FULL_BEFORE_KILL)
+            said = self._again(system.agent, how)
+        self._disk.free()
+        if not system.agent.running:
+            # As its supervisor does.
+            system.agent.start()
+        return f"full for {time.monotonic() - began:.0f} s{said}"
+
+    def _again(self, collector: Collector, how: str) -> str:
+        if how == "killed":
+            collector.kill()
+        else:
+            collector.stop()
+        collector.spawn()
+        let_pass(DOWN)
+        went = "it started" if collector.running else f"it did not start before there was room ({collector.exit_code})"
+        return f", the collector {how} meanwhile: {went}"
+
+
+JOURNAL_DISK, STORE_DISK = FullDisk("journal"), FullDisk("store")
+
+Fault = tuple[Callable[..., Any], Callable[[System, str], str], tuple[str, ...]]
+
+
+def kafka_and_search(directory: Path, tasks: int) -> Any:
+    """Two integrators and three search nodes behind a broker."""
+    return with_kafka(directory, tasks, search=True)
+
+
+# Name in the report → the system, the fault, and how it can come.
+FAULTS: dict[str, Fault] = {
+    "worker": (one_collector, worker, HOWS),
+    "scheduler": (one_collector, scheduler, HOWS),
+    "job": (one_collector, job, (*HOWS, "terminated")),
+    "full-journal-disk": (JOURNAL_DISK.system, JOURNAL_DISK, HOWS),
+    "full-store-disk": (STORE_DISK.system, STORE_DISK, HOWS),
+    "agent": (with_kafka, part("agent"), HOWS),
+    "broker": (with_kafka, part("broker"), HOWS),
+    "integrator": (kafka_and_search, integrator, HOWS),
+    "search-node": (kafka_and_search, search_node, HOWS),
+    "search-cluster": (kafka_and_search, part("search"), HOWS),
+}
