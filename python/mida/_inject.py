@@ -61,6 +61,7 @@ MODULES = (
     "dask_client",
     "dask_events",
     "dask_graph",
+    "dask_process",
     "dask_scheduler_events",
     "dask_witness",
     "dask_worker",

@@ -12,6 +12,7 @@ from .call_arguments import Arguments
 from .calls import BARE_KEYS, Call, call_names, function_names, key_text, read_call
 from .capture import Policy
 from .dask_events import close, defaults, error_attributes, finish, journal_directory, nanoseconds
+from .dask_process import SIGTERM_SECONDS, at_sigterm, closing
 from .encoding import type_name
 from .observer import FLUSH_SECONDS, Event, Recorder
 from .values import Limits, Summariser
@@ -88,6 +89,7 @@ class Executing(WorkerPlugin):
             witness=lambda: {"scheduler": scheduler_id, "worker": str(worker.address)},
         )
         self._recorder.start()
+        self._forget_sigterm = at_sigterm(self._sigterm)
         self.transition = self._hook()  # type: ignore[method-assign]
         for task in (*worker.state.executing, *worker.state.long_running):  # since before this observer
             if task.state in ("executing", "long-running"):
@@ -98,15 +100,22 @@ class Executing(WorkerPlugin):
         recorder = self._recorder
         if recorder is None:
             return
+        self._forget_sigterm()
+        lives = not closing(worker)
+        self._stop(lives)
+        await close(recorder, lives=lives)
+
+    def _stop(self, lives: bool) -> None:
         self.transition = _nothing  # type: ignore[method-assign]
-        closing = _closing(worker)
-        if closing:
-            for key in list(self._running):
-                try:
-                    self._end(key, "CANCELLED", reason="the worker closed while the task ran")
-                except Exception as error:
-                    recorder.failed(error, "teardown")
-        await close(recorder, lives=not closing)
+        for key in () if lives else list(self._running):
+            try:
+                self._end(key, "CANCELLED", reason="the worker closed while the task ran")
+            except Exception as error:
+                self._recorder.failed(error, "teardown")  # type: ignore[union-attr]
+
+    def _sigterm(self) -> None:
+        self._stop(lives=False)
+        self._recorder.close(SIGTERM_SECONDS)  # type: ignore[union-attr]
 
     def _result(self, key: Any, missing: Any) -> Any:
         """Return a result that is in memory, without moving it between memory and disk."""
@@ -192,9 +201,7 @@ class Executing(WorkerPlugin):
         call, names = named
         summariser = arguments.summariser
         summariser.start()
-        keys = _NO_KEYS
-        if BARE_KEYS and task.dependencies:
-            keys = frozenset(d.key for d in task.dependencies)
+        keys: FrozenSet[Any] = frozenset(d.key for d in task.dependencies) if BARE_KEYS else frozenset()
         used = arguments.read(call, keys)
         captured = {"names": names, "used": used, "refs": arguments.refs, "start": task.start_time}
         custom: Dict[str, Any] = {}
@@ -377,9 +384,6 @@ class Executing(WorkerPlugin):
             yield functools.partial(self._event, key, attempt, "RUNNING", at, captured, None)
 
 
-_NO_KEYS: FrozenSet[Any] = frozenset()
-
-
 def _in_memory(data: Any) -> Optional[Dict[Any, Any]]:
     """Return the dict of results that are in memory now; None where the store is not one we know."""
     if type(data) is dict:
@@ -388,11 +392,6 @@ def _in_memory(data: Any) -> Optional[Dict[Any, Any]]:
     if fast is None:
         return None
     return fast if isinstance(fast, dict) else None
-
-
-def _closing(worker: Any) -> bool:
-    status = getattr(worker.status, "name", str(worker.status))
-    return status not in ("running", "paused", "init", "undefined")
 
 
 def _nothing(*args: Any, **kwargs: Any) -> None:

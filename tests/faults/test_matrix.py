@@ -6,8 +6,8 @@ import os
 import time
 
 import pytest
-
 from breaking import FAULTS
+
 from support.poll import until
 from support.report import add_row
 from support.verdict import judge

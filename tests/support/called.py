@@ -20,8 +20,8 @@ class Called:
     """The calls that ran to their end, by the task's unique id; several lines are several executions."""
 
     calls: dict[str, list[dict]]
-    schedulers: dict[str, str]
-    results: int
+    schedulers: dict[str, str]  # of each session
+    results: set[str]  # of which calls the program got the result
 
 
 def read_called(notes: Path) -> Called:
@@ -33,13 +33,14 @@ def read_called(notes: Path) -> Called:
         for line in read_json_lines(path):
             key = f"measure-{line['session']}-{line['number']}"
             calls[task_id("dask", schedulers[line["session"]], key)].append(line)
-    results = 0
+    results = set()
     for path in notes.glob("results-*.jsonl"):
         for line in read_json_lines(path):
             key = f"measure-{line['session']}-{line['number']}"
-            same = calls[task_id("dask", schedulers[line["session"]], key)]
+            name = task_id("dask", schedulers[line["session"]], key)
+            same = calls[name]
             assert same and all(c["result"] == line["result"] for c in same), f"the notes disagree: {line}, {same}"
-            results += 1
+            results.add(name)
     return Called(dict(calls), schedulers, results)
 
 
@@ -48,6 +49,7 @@ class Comparison:
     """What differs between the notes and the view."""
 
     missing: dict[str, list[dict]]  # calls that ran to their end and are not in the view as such
+    cancelled: int  # calls that ran to their end when Dask had given them up: nobody got the result
     doubled: int
     wrong: list[str]
 
@@ -61,17 +63,16 @@ def compare(called: Called, rows: list[dict], whole: set[str]) -> Comparison:
         Sessions of which all is known, what only the scheduler knows too.
     """
     found = {row["id"]: row for row in rows}
-    doubled = len(rows) - min(len(found), len({(row["scope"], row["task_id"]) for row in rows}))
-    wrong = [
-        f"it never ran to its end: {row}"
-        for name, row in found.items()
-        if row["status"] == "FINISHED" and name not in called.calls
-    ]
-    missing = {}
+    names = {(row["scope"], row["task_id"]) for row in rows}
+    out = Comparison({}, 0, len(rows) - min(len(found), len(names)), [])
+    for name, row in found.items():
+        if row["status"] == "FINISHED" and name not in called.calls:
+            out.wrong.append(f"it never ran to its end: {row}")
     for name, lines in called.calls.items():
         row, line = found.get(name), lines[0]
-        if row is None or row["status"] != "FINISHED":
-            missing[name] = lines
+        # Only a worker knows what went in.
+        if row is None or not row.get("used") or row["status"] not in ("FINISHED", "CANCELLED"):
+            out.missing[name] = lines
             continue
         want = {
             "used": {"number": line["number"], "session": line["session"]},
@@ -79,14 +80,20 @@ def compare(called: Called, rows: list[dict], whole: set[str]) -> Comparison:
             "scope": called.schedulers[line["session"]],
             "activity_id": "measure",
             "campaign_id": CAMPAIGN,
+            "status": "FINISHED",
         }
+        if row["status"] == "CANCELLED" and name not in called.results:
+            out.cancelled += 1
+            want["status"] = "CANCELLED"
+            # A worker that closed meanwhile did not see the result.
+            want["generated"] = row.get("generated") and want["generated"]
         got = {k: row.get(k) for k in want}
-        got["used"] = {k: v for k, v in (row.get("used") or {}).items() if k != "notes"}
+        got["used"] = {k: v for k, v in row["used"].items() if k != "notes"}
         if got != want:
-            wrong.append(f"want {want}, got {row}")
+            out.wrong.append(f"want {want}, got {row}")
         elif line["session"] in whole and not row.get("workflow_id"):
-            wrong.append(f"no workflow: {row}")
-    return Comparison(missing, doubled, wrong)
+            out.wrong.append(f"no workflow: {row}")
+    return out
 
 
 def read_rows(client: mida.Client) -> list[dict]:
@@ -94,9 +101,10 @@ def read_rows(client: mida.Client) -> list[dict]:
     return client.query(projection=SHOWN, filter={"kind": "dask"})
 
 
-def finished(client: mida.Client) -> int:
-    """Count the tasks that the view shows as finished."""
-    return client.page({"filter": {"kind": "dask", "status": "FINISHED"}, "projection": ["id"], "limit": 1})["total"]
+def recorded(client: mida.Client) -> int:
+    """Count the tasks of which the view shows what went into them."""
+    filter = {"kind": "dask", "used.number": {"$exists": True}}
+    return client.page({"filter": filter, "projection": ["id"], "limit": 1})["total"]
 
 
 def pid_of(observer: str) -> int:

@@ -29,25 +29,27 @@ part of `make test`.
 MATRIX_HEAD = """
 ## The matrix
 
-Each row: a Dask cluster of its own (a scheduler, two workers with their nannies, a client) makes many small calls; after
-a fifth of them something is broken; the last fifth is made when that is over. Each call noted itself on disk at its end
-(one appended line), the client what it got as results. At the end
+Each row: a Dask cluster of its own (a scheduler, two workers with their nannies, a client) makes many small calls;
+after a fifth of them something is broken; the last fifth is made when that is over. Each call noted itself on disk at
+its end (one appended line), the client what it got as results. At the end
 
-- *missing*: calls that ran to their end and that the view does not show as finished with their values;
+- *missing*: calls that ran to their end and that the view does not show as finished with their values. *Given up by
+  Dask* are calls that ran on while the cluster closed: nobody got the result, and the view must call them cancelled;
 - *doubled*: tasks that the view shows more than once;
 - *completeness*: what `GET /api/v1/completeness` says. *unknown* are observers whose processes were killed by force, so
   that they could not say that they had ended. All others must be complete, unless they name what they lost.
 
-A row fails when a task shows twice, a value differs, something is missing that completeness does not state, an observer
-that ended well is called anything but complete without naming a range, or one that was killed is called complete. What a
-killed process held in memory may be missing (at most 100 ms of records; the table says how long before the kill the
-oldest missing call had ended); the campaign must not be called complete then. Nobody helps: collectors, Kafka and
-OpenSearch recover by themselves, and *view complete* is the time that takes after everything else has ended.
+A row fails when a task shows twice, a value differs, something is missing that completeness does not state, an
+observer that ended well is called anything but complete without naming a range, or one that was killed is called
+complete. What a killed process held in memory may be missing (at most 100 ms of records; the table says how long
+before the kill the oldest missing call had ended); the campaign must not be called complete then. Nobody helps:
+collectors, Kafka and OpenSearch recover by themselves, and *view complete* is the time that takes after everything
+else has ended.
 
 *Killed* is `kill -9`; what does not come back by itself is started 10 s later. *Stopped* is SIGSTOP, then SIGCONT.
 *Restarted* is SIGTERM, and a start 10 s after the end. Workers, scheduler, job and full disks are observed by one
-collector with SQLite (`laptop.yaml`). Agent and broker: `agent-kafka.yaml`, a broker, an integrator with SQLite. The rest:
-two integrators and three OpenSearch nodes, where each index has one replica.
+collector with SQLite (`laptop.yaml`). Agent and broker: `agent-kafka.yaml`, a broker, an integrator with SQLite. The
+rest: two integrators and three OpenSearch nodes, where each index has one replica.
 
 | fault | what happened | calls | missing | doubled | completeness | view complete | result | run |
 |---|---|---|---|---|---|---|---|---|

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 
-from .called import CAMPAIGN, Called, Comparison, compare, finished, pid_of, read_called, read_rows
+from .called import CAMPAIGN, Called, Comparison, compare, pid_of, read_called, read_rows, recorded
 from .dask_job import Job
 from .poll import until
 from .systems import System
@@ -32,6 +32,8 @@ class Verdict:
         calls = f"{len(self.called.calls)}" + (
             f" ({executions} executions)" if executions > len(self.called.calls) else ""
         )
+        if self.comparison.cancelled:
+            calls += f", {self.comparison.cancelled} given up by Dask"
         missing = f"{len(self.comparison.missing)}"
         if self.oldest_lost is not None:
             missing += f" (oldest {self.oldest_lost * 1000:.0f} ms before the kill)"
@@ -73,7 +75,7 @@ def judge(system: System, since: float, timeout: float) -> Verdict:
     last = [0, time.monotonic()]
 
     def done() -> bool:
-        n = finished(client)
+        n = recorded(client)
         if n != last[0]:
             last[:] = [n, time.monotonic()]
         if n >= len(called.calls) and _settled(client.completeness(CAMPAIGN), job):
