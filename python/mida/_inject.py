@@ -55,6 +55,7 @@ MODULES = (
     "paths",
     "journal",
     "gateway",
+    "outbox",
     "observer",
     "calls",
     "call_arguments",
