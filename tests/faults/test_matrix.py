@@ -30,7 +30,7 @@ def test_cell(tmp_path, fault, how):
     name, began, said = f"{fault} {how}", time.monotonic(), ""
     try:
         with system_of(tmp_path, TASKS) as system:
-            until(lambda: system.job.results() >= TASKS // 5, 600, "a fifth of the results")
+            until(lambda: system.job.results() >= TASKS // 5, 900, "a fifth of the results", interval=0.5)
             said = break_it(system, how)
             again = system.job.finish(600)
             if again:

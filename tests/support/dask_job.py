@@ -13,7 +13,7 @@ import psutil
 from .campaign import script_environment
 from .collector import ROOT, free_port
 from .poll import NotYet, until
-from .signals import alive, below, send
+from .signals import alive, below, let_pass, send
 
 PROGRAM = ROOT / "tests" / "faults" / "scripts" / "many.py"
 WORKERS = 2
@@ -156,19 +156,30 @@ class Job:
             self._kill([p for p in living if p.poll() is None])
             self.kill_pids([pid for pid in pids if alive(pid)])
 
-    def finish(self, timeout: float, tries: int = 3) -> int:
-        """Wait until the program has got all results; return how often the job had to be started again by its user."""
+    def finish(self, patience: float, tries: int = 3) -> int:
+        """Wait until the program has got all results; return how often the job had to be started again by its user.
+
+        Parameters
+        ----------
+        patience : float
+            How long it may get no result at all.
+        """
         self.go_on()
         for again in range(tries):
             assert self.program is not None
-            try:
-                if self.program.wait(timeout) == 0:
-                    return again
-            except subprocess.TimeoutExpired:
-                pass  # it waits for what will not come
+            seen, since = -1, time.monotonic()
+            while time.monotonic() - since < patience and self.program.poll() is None:
+                if (now := self._noted()) != seen:
+                    seen, since = now, time.monotonic()
+                let_pass(0.5)
+            if self.program.poll() == 0:
+                return again
             self.stop()
             self.start()
         raise AssertionError(f"the job does not end well; its notes are in {self.notes}")
+
+    def _noted(self) -> int:
+        return sum(path.stat().st_size for path in self.notes.glob("results-*.jsonl"))
 
     def __enter__(self) -> Job:
         return self.start()

@@ -78,14 +78,15 @@ def judge(system: System, since: float, timeout: float) -> Verdict:
         n = recorded(client)
         if n != last[0]:
             last[:] = [n, time.monotonic()]
-        if n >= len(called.calls) and _settled(client.completeness(CAMPAIGN), job):
+        settled = _settled(client.completeness(CAMPAIGN), job)
+        if n >= len(called.calls) and settled:
             return True
         # Something may be missing for good: then nothing comes any more.
-        return time.monotonic() - last[1] > 90
+        return time.monotonic() - last[1] > (60 if settled else 300)
 
-    until(done, timeout, "the view holds what happened", interval=1)
+    until(done, timeout, "the view holds what happened", interval=2)
     verdict = _judged(called, job, compare(called, read_rows(client), _whole(called, job)), client)
-    verdict.seconds = last[1] - since
+    verdict.seconds = max(0.0, last[1] - since)
     return verdict
 
 
