@@ -43,6 +43,8 @@ class Job:
         self.nannies: list[subprocess.Popen] = []
         # When processes were killed by force, by pid: what they held in memory is gone.
         self.killed: dict[int, float] = {}
+        # Those of them that had been asked to end before, and may have said their last word.
+        self.warned: set[int] = set()
         self.scheduler_pids: set[int] = set()
 
     # -- start --
@@ -133,6 +135,7 @@ class Job:
         try:
             until(lambda: not any(map(alive, pids)), patience, "the end of the job")
         except NotYet:
+            self.warned.update(pids)
             self.kill_pids([pid for pid in pids if alive(pid)])
             return True
         return False
@@ -153,6 +156,7 @@ class Job:
         try:
             until(lambda: not any(map(alive, pids)), KILL_WAIT, "the end of processes of Dask")
         except NotYet:
+            self.warned.update(pids)
             self._kill([p for p in living if p.poll() is None])
             self.kill_pids([pid for pid in pids if alive(pid)])
 

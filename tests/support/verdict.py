@@ -123,8 +123,9 @@ def _judged(called: Called, job: Job, comparison: Comparison, client) -> Verdict
     if silent:
         problems.append(f"no observer of worker processes {sorted(silent)} is known")
     for o in answer["observers"]:
-        killed = pid_of(o["observer"]) in job.killed
-        if killed and o["state"] == "complete":
+        pid = pid_of(o["observer"])
+        killed = pid in job.killed
+        if killed and pid not in job.warned and o["state"] == "complete":
             problems.append(f"{o['observer']} was killed and is called complete")
         if not killed and o["state"] == "unknown":
             problems.append(f"{o['observer']} ended well and is called unknown")
