@@ -51,7 +51,7 @@ class SearchServer:
                 [SCRIPT, "start", self.kind, self.directory, str(self.port), *self._settings],
                 capture_output=True,
                 text=True,
-                timeout=180,
+                timeout=400,
                 check=False,
             )
             if done.returncode == 0:
@@ -110,7 +110,7 @@ class SearchCluster:
     def start(self) -> SearchCluster:
         """Start all nodes, and return once all are in the cluster."""
         self._each(SearchServer.start)
-        until(lambda: self.health()["number_of_nodes"] == len(self.nodes), 120, "all nodes in the cluster")
+        until(lambda: self.health()["number_of_nodes"] == len(self.nodes), 300, "all nodes in the cluster")
         return self
 
     def health(self) -> dict:
