@@ -6,13 +6,12 @@ import os
 import time
 
 import pytest
-from breaking import FAULTS
 
-from support.poll import until
+from support.breaking import FAULTS, run_cell
 from support.report import add_row
-from support.verdict import judge
 
 TASKS = int(os.environ.get("MIDA_FAULT_TASKS") or 50_000)
+STOPPED = float(os.environ.get("MIDA_FAULT_STOPPED") or 360)
 CELLS = [(fault, how) for fault, (_, _, hows) in FAULTS.items() for how in hows]
 
 
@@ -26,21 +25,16 @@ def marks(fault: str) -> list:
 )
 def test_cell(tmp_path, fault, how):
     """Nothing shows twice, and all that happened is in the view, or completeness says what is not."""
-    system_of, break_it, _ = FAULTS[fault]
-    name, began, said = f"{fault} {how}", time.monotonic(), ""
+    said, began = [], time.monotonic()
+    row = [f"{TASKS}", "", "", "", "", ""]
     try:
-        with system_of(tmp_path, TASKS) as system:
-            until(lambda: system.job.results() >= TASKS // 5, 900, "a fifth of the results", interval=0.5)
-            said = break_it(system, how)
-            again = system.job.finish(600)
-            if again:
-                said += f"; the user had to start the job again ({again} times)"
-            system.job.stop()
-            verdict = judge(system, time.monotonic(), 900)
+        verdict = run_cell(tmp_path, fault, how, TASKS, STOPPED, said)
+        row = verdict.cells()
     except BaseException as error:
         reason = str(error).splitlines()[0][:300] if str(error) else ""
-        add_row("matrix", [name, said, f"{TASKS}", "", "", "", "", f"**FAILED**: {type(error).__name__}: {reason}"])
+        row[-1] = f"**FAILED**: {type(error).__name__}: {reason}"
         raise
-    said += f"; {time.monotonic() - began:.0f} s in all"
-    add_row("matrix", [name, said, *verdict.cells()])
+    finally:
+        said.append(f"{time.monotonic() - began:.0f} s in all")
+        add_row("matrix", [f"{fault} {how}", "; ".join(said), *row])
     assert not verdict.problems, "\n".join(verdict.problems)

@@ -18,6 +18,13 @@ from .signals import alive, below, let_pass, send
 PROGRAM = ROOT / "tests" / "faults" / "scripts" / "many.py"
 WORKERS = 2
 KILL_WAIT = 30.0  # Slurm's
+# What costs time whether or not anything is to be done: several clusters share a small machine.
+QUIET = {
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__MONITOR_INTERVAL": "1s",
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
+    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "5s",
+}
 
 
 class Job:
@@ -36,7 +43,7 @@ class Job:
     def __init__(self, workdir: Path, journal: Path, tasks: int) -> None:
         self.workdir, self.notes, self.tasks = workdir, workdir / "notes", tasks
         self.notes.mkdir()
-        self._env = script_environment(journal)
+        self._env = script_environment(journal, **QUIET)
         self.address = ""
         self.scheduler: subprocess.Popen | None = None
         self.program: subprocess.Popen | None = None

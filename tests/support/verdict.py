@@ -37,7 +37,11 @@ class Verdict:
         missing = f"{len(self.comparison.missing)}"
         if self.oldest_lost is not None:
             missing += f" (oldest {self.oldest_lost * 1000:.0f} ms before the kill)"
-        result = "view = ground truth" if not self.comparison.missing else "the missing are stated"
+        result = "view = ground truth"
+        if self.comparison.missing:
+            result = f"not all, and called {self.completeness['state']}: records that killed processes held in memory"
+            if self.oldest_lost is None:
+                result = f"not all, and called {self.completeness['state']}, with the ranges"
         if self.problems:
             result = f"**FAILED**: {len(self.problems)} problems: {'; '.join(self.problems[:3])[:600]}"
         return [calls, missing, f"{self.comparison.doubled}", self.words(), f"{self.seconds:.0f} s", result]

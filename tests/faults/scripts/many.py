@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dask.distributed import Client
 
-BATCH, UNDER_WAY = 250, 8
+UNDER_WAY = 8  # batches, of the 200 that all calls are made in
 
 
 def measure(number, session, notes):
@@ -44,10 +44,11 @@ def known_numbers(notes):
     }
 
 
-def batches(numbers, last, notes):
-    """Yield parts of the numbers; those from `last` on once they may go on."""
-    for start in range(0, len(numbers), BATCH):
-        part = numbers[start : start + BATCH]
+def batches(numbers, count, notes):
+    """Yield parts of the numbers; the last fifth once they may go on."""
+    size, last = max(1, count // 200), count * 4 // 5
+    for start in range(0, len(numbers), size):
+        part = numbers[start : start + size]
         while part[-1] >= last and not (notes / "go-on").exists():
             time.sleep(0.1)
         yield part
@@ -71,7 +72,7 @@ def main(address, notes, count):
             os.write(results, ("\n".join(lines) + "\n").encode())
 
         under_way = collections.deque()
-        for part in batches(numbers, count * 4 // 5, notes):
+        for part in batches(numbers, count, notes):
             keys = [f"measure-{session}-{n}" for n in part]
             under_way.append((part, client.map(measure, part, session=session, notes=str(notes), key=keys)))
             if len(under_way) >= UNDER_WAY:

@@ -1,42 +1,46 @@
-"""The faults of the matrix: what is broken, and how. Each returns what there is to say about it."""
+"""The faults of the matrix: what is broken, and how.
+
+Each takes the system, how it is broken, and how long what is stopped stays so, and returns what there is to say.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from support.collector import Collector
-from support.dask_job import KILL_WAIT
-from support.poll import until
-from support.signals import alive, let_pass, stopped
-from support.small_disk import SmallDisk
-from support.systems import System, one_collector, with_kafka
+from .collector import Collector
+from .dask_job import KILL_WAIT
+from .poll import until
+from .signals import alive, let_pass, stopped
+from .small_disk import SmallDisk
+from .systems import System, one_collector, with_kafka
+from .verdict import Verdict, judge
 
-STOPPED = float(os.environ.get("MIDA_FAULT_STOPPED") or 360)
 DOWN = 10.0
 FULL_BEFORE_KILL = 20.0
 HOWS = ("killed", "stopped", "restarted")
 
+Breaking = Callable[[System, str, float], str]
 
-def part(name: str) -> Callable[[System, str], str]:
+
+def part(name: str) -> Breaking:
     """Return the fault of a part that can be killed, started and stopped by itself."""
 
-    def fault(system: System, how: str) -> str:
-        return break_part(getattr(system, name), how)
+    def fault(system: System, how: str, seconds: float) -> str:
+        return break_part(getattr(system, name), how, seconds)
 
     return fault
 
 
-def break_part(it: Any, how: str) -> str:
+def break_part(it: Any, how: str, seconds: float) -> str:
     """Break something that has `pids`, `kill`, `start` and `stop`."""
     if how == "stopped":
         with stopped(it.pids()):
-            let_pass(STOPPED)
-        return f"stopped for {STOPPED:.0f} s"
+            let_pass(seconds)
+        return f"stopped for {seconds:.0f} s"
     if how == "killed":
         it.kill()
     else:
@@ -48,19 +52,19 @@ def break_part(it: Any, how: str) -> str:
     return "killed" if how == "killed" else f"ended in {took:.1f} s, started again"
 
 
-def integrator(system: System, how: str) -> str:
+def integrator(system: System, how: str, seconds: float) -> str:
     """Break one of two integrators; the other one is asked."""
-    return break_part(system.integrators[0], how)
+    return break_part(system.integrators[0], how, seconds)
 
 
-def search_node(system: System, how: str) -> str:
+def search_node(system: System, how: str, seconds: float) -> str:
     """Break one node of three."""
     assert system.search is not None
-    said = break_part(system.search.nodes[0], how)
+    said = break_part(system.search.nodes[0], how, seconds)
     return f"node-1, {said}"
 
 
-def worker(system: System, how: str) -> str:
+def worker(system: System, how: str, seconds: float) -> str:
     """Break a worker's own process; its nanny lives."""
     job, pid = system.job, system.job.worker_pid()
     if how == "killed":
@@ -74,21 +78,21 @@ def worker(system: System, how: str) -> str:
         return "nanny and worker ended, others started"
     at = time.time()
     with stopped([pid]):
-        let_pass(STOPPED)
+        let_pass(seconds)
     if alive(pid):
-        return f"stopped for {STOPPED:.0f} s; it went on"
+        return f"stopped for {seconds:.0f} s; it went on"
     job.killed[pid] = at
-    return f"stopped for {STOPPED:.0f} s; the scheduler gave it up meanwhile, and its nanny killed it"
+    return f"stopped for {seconds:.0f} s; the scheduler gave it up meanwhile, and its nanny killed it"
 
 
-def scheduler(system: System, how: str) -> str:
+def scheduler(system: System, how: str, seconds: float) -> str:
     """Break the scheduler. What has lost it is ended; the user starts a new cluster, for the rest of the calls."""
     job = system.job
     assert job.scheduler is not None
     if how == "stopped":
         with stopped([job.scheduler.pid]):
-            let_pass(STOPPED)
-        return f"stopped for {STOPPED:.0f} s"
+            let_pass(seconds)
+        return f"stopped for {seconds:.0f} s"
     if how == "killed":
         job.kill_pids([job.scheduler.pid])
         job.scheduler.wait()
@@ -100,13 +104,13 @@ def scheduler(system: System, how: str) -> str:
     return f"{'killed' if how == 'killed' else 'ended'}; a new cluster made the rest"
 
 
-def job(system: System, how: str) -> str:
+def job(system: System, how: str, seconds: float) -> str:
     """Break client, scheduler, nannies and workers together."""
     job = system.job
     if how == "stopped":
         with stopped(job.pids()):
-            let_pass(STOPPED)
-        return f"all stopped for {STOPPED:.0f} s"
+            let_pass(seconds)
+        return f"all stopped for {seconds:.0f} s"
     if how == "killed":
         job.kill()
         job.nannies = []
@@ -138,13 +142,13 @@ class FullDisk:
             with one_collector(directory, tasks, data=data, journal=journal) as system:
                 yield system
 
-    def __call__(self, system: System, how: str) -> str:
+    def __call__(self, system: System, how: str, seconds: float) -> str:
         """Fill it."""
         began = time.monotonic()
         self._disk.fill()
         said = ""
         if how == "stopped":
-            let_pass(STOPPED)
+            let_pass(seconds)
         else:
             let_pass(FULL_BEFORE_KILL)
             said = self._again(system.agent, how)
@@ -167,7 +171,7 @@ class FullDisk:
 
 JOURNAL_DISK, STORE_DISK = FullDisk("journal"), FullDisk("store")
 
-Fault = tuple[Callable[..., Any], Callable[[System, str], str], tuple[str, ...]]
+Fault = tuple[Callable[..., Any], Breaking, tuple[str, ...]]
 
 
 def kafka_and_search(directory: Path, tasks: int) -> Any:
@@ -188,3 +192,16 @@ FAULTS: dict[str, Fault] = {
     "search-node": (kafka_and_search, search_node, HOWS),
     "search-cluster": (kafka_and_search, part("search"), HOWS),
 }
+
+
+def run_cell(directory: Path, fault: str, how: str, tasks: int, seconds: float, say: list[str]) -> Verdict:
+    """Break something while many calls are made, and judge what is left of them; `say` gets what happened."""
+    system_of, break_it, _ = FAULTS[fault]
+    with system_of(directory, tasks) as system:
+        until(lambda: system.job.results() >= tasks // 5, 900, "a fifth of the results", interval=0.5)
+        say.append(break_it(system, how, seconds))
+        again = system.job.finish(600)
+        if again:
+            say.append(f"the user had to start the job again ({again} times)")
+        system.job.stop()
+        return judge(system, time.monotonic(), 900)
