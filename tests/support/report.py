@@ -49,7 +49,8 @@ else has ended.
 *Killed* is `kill -9`; what does not come back by itself is started 10 s later. *Stopped* is SIGSTOP, then SIGCONT.
 *Restarted* is SIGTERM, and a start 10 s after the end. Workers, scheduler, job and full disks are observed by one
 collector with SQLite (`laptop.yaml`). Agent and broker: `agent-kafka.yaml`, a broker, an integrator with SQLite. The
-rest: two integrators and three OpenSearch nodes, where each index has one replica.
+rest: two integrators and three OpenSearch nodes, where each index has one replica; messages have no keys, so that parts
+of one task go to any integrator.
 
 | fault | what happened | calls | missing | doubled | completeness | view complete | result | run |
 |---|---|---|---|---|---|---|---|---|

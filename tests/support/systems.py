@@ -13,7 +13,6 @@ from .dask_job import Job
 from .nodes import READY, Agent, Broker
 from .servers import SearchCluster
 
-# The whole of a node's data lies on the small disk, or only its journal.
 ONLY_DASK = {
     "receivers": {"dask": {"schedulers": [], "scheduler_files": []}},
     "service": {"pipelines": {"logs": {"receivers": ["dask"]}}},
@@ -64,11 +63,14 @@ def one_collector(
 
 @contextlib.contextmanager
 def with_kafka(directory: Path, tasks: int, search: bool = False) -> Iterator[System]:
-    """Run agent-kafka.yaml, a broker, and one integrator with SQLite, or two with a cluster of three search nodes."""
+    """Run agent-kafka.yaml, a broker, and one integrator with SQLite, or two with a cluster of three search nodes.
+
+    For two, messages have no keys: parts of one task go to any partition, and so to any of them.
+    """
     work = _place(directory, "node")
     with contextlib.ExitStack() as stack:
         cluster = stack.enter_context(SearchCluster(directory / "search")) if search else None
-        broker = stack.enter_context(Broker(directory / "kafka", "num.partitions=4", "message.max.bytes=16777216"))
+        broker = stack.enter_context(Broker(directory / "kafka", "num.partitions=12", "message.max.bytes=16777216"))
         broker.start()
         env = _env(MIDA_KAFKA_BROKERS=broker.address)
         configs: list = [READY / "integrator-kafka.yaml"]
@@ -79,6 +81,7 @@ def with_kafka(directory: Path, tasks: int, search: bool = False) -> Iterator[Sy
             stack.enter_context(Collector(_place(directory, name), configs, env=env))
             for name in (("integrator-1", "integrator-2") if search else ("integrator-1",))
         ]
-        agent = stack.enter_context(Agent(work, [READY / "agent-kafka.yaml", ONLY_DASK], env=env))
+        spread = {"exporters": {"kafka": {"partition_logs_by_trace_id": not search}}}
+        agent = stack.enter_context(Agent(work, [READY / "agent-kafka.yaml", ONLY_DASK, spread], env=env))
         job = stack.enter_context(Job(work, agent.data / "journal", tasks))
         yield System(job, agent, integrators[-1], integrators, broker, cluster)
