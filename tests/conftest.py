@@ -19,6 +19,11 @@ NEEDS_ROOT = {
     "mounts": ("mounts a small disk", "what happens when a disk is full"),
 }
 
+ROOT_OF_A_MACHINE = {
+    "namespaces": (["unshare", "--net", "--uts", "true"], ["ip", "netns", "list"]),
+    "mounts": (["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"],),
+}
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers."""
@@ -40,10 +45,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _can(name: str) -> bool:
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return False
-    # The root of a container may not make networks.
-    return name != "namespaces" or all(
+    # The root of a container may not make networks, and may not mount.
+    return all(
         shutil.which(command[0]) and subprocess.run(command, check=False, capture_output=True).returncode == 0
-        for command in (["unshare", "--net", "--uts", "true"], ["ip", "netns", "list"])
+        for command in ROOT_OF_A_MACHINE.get(name, ())
     )
 
 
