@@ -14,6 +14,7 @@ from typing import Any
 from .collector import Collector
 from .dask_job import KILL_WAIT
 from .poll import until
+from .servers import SearchCluster
 from .signals import alive, let_pass, stopped
 from .small_disk import SmallDisk
 from .systems import System, one_collector, with_kafka
@@ -172,11 +173,8 @@ class FullDisk:
 JOURNAL_DISK, STORE_DISK = FullDisk("journal"), FullDisk("store")
 
 Fault = tuple[Callable[..., Any], Breaking, tuple[str, ...]]
-
-
-def kafka_and_search(directory: Path, tasks: int) -> Any:
-    """Two integrators and three search nodes behind a broker."""
-    return with_kafka(directory, tasks, search=True)
+# These need three search nodes.
+WITH_SEARCH = ("integrator", "search-node", "search-cluster")
 
 
 # Name in the report → the system, the fault, and how it can come.
@@ -188,16 +186,25 @@ FAULTS: dict[str, Fault] = {
     "full-store-disk": (STORE_DISK.system, STORE_DISK, HOWS),
     "agent": (with_kafka, part("agent"), HOWS),
     "broker": (with_kafka, part("broker"), HOWS),
-    "integrator": (kafka_and_search, integrator, HOWS),
-    "search-node": (kafka_and_search, search_node, HOWS),
-    "search-cluster": (kafka_and_search, part("search"), HOWS),
+    "integrator": (with_kafka, integrator, HOWS),
+    "search-node": (with_kafka, search_node, HOWS),
+    "search-cluster": (with_kafka, part("search"), HOWS),
 }
 
 
-def run_cell(directory: Path, fault: str, how: str, tasks: int, seconds: float, say: list[str]) -> Verdict:
+def run_cell(
+    directory: Path,
+    fault: str,
+    how: str,
+    tasks: int,
+    seconds: float,
+    say: list[str],
+    search: SearchCluster | None = None,
+) -> Verdict:
     """Break something while many calls are made, and judge what is left of them; `say` gets what happened."""
     system_of, break_it, _ = FAULTS[fault]
-    with system_of(directory, tasks) as system:
+    more = {"search": search} if search else {}
+    with system_of(directory, tasks, **more) as system:
         until(lambda: system.job.results() >= tasks // 5, 900, "a fifth of the results", interval=0.5)
         say.append(break_it(system, how, seconds))
         again = system.job.finish(600)

@@ -110,7 +110,17 @@ class SearchCluster:
     def start(self) -> SearchCluster:
         """Start all nodes, and return once all are in the cluster."""
         self._each(SearchServer.start)
-        until(lambda: self.health()["number_of_nodes"] == len(self.nodes), 300, "all nodes in the cluster")
+        return self.ready()
+
+    def ready(self) -> SearchCluster:
+        """Return once all nodes are in the cluster, and hold what they should."""
+
+        def whole() -> bool:
+            health = self.health()
+            assert health["number_of_nodes"] == len(self.nodes) and health["status"] == "green", health
+            return True
+
+        until(whole, 300, "a whole cluster", interval=0.5)
         return self
 
     def health(self) -> dict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,26 +63,26 @@ def one_collector(
 
 
 @contextlib.contextmanager
-def with_kafka(directory: Path, tasks: int, search: bool = False) -> Iterator[System]:
-    """Run agent-kafka.yaml, a broker, and one integrator with SQLite, or two with a cluster of three search nodes.
+def with_kafka(directory: Path, tasks: int, search: SearchCluster | None = None) -> Iterator[System]:
+    """Run agent-kafka.yaml, a broker, and one integrator with SQLite, or two with indices of their own in a cluster.
 
     For two, messages have no keys: parts of one task go to any partition, and so to any of them.
     """
     work = _place(directory, "node")
     with contextlib.ExitStack() as stack:
-        cluster = stack.enter_context(SearchCluster(directory / "search")) if search else None
         broker = stack.enter_context(Broker(directory / "kafka", "num.partitions=12", "message.max.bytes=16777216"))
         broker.start()
-        env = _env(MIDA_KAFKA_BROKERS=broker.address)
+        env = _env(MIDA_KAFKA_BROKERS=broker.address, MIDA_INDEX_PREFIX=f"mida-{secrets.token_hex(4)}")
         configs: list = [READY / "integrator-kafka.yaml"]
-        if cluster:
-            nodes = {"elasticsearch": {"endpoints": cluster.urls}}
+        if search:
+            search.ready()
+            nodes = {"elasticsearch": {"endpoints": search.urls}}
             configs += [READY / "elasticsearch.yaml", {"extensions": {"taskstore": {"stores": {"main": nodes}}}}]
         integrators = [
             stack.enter_context(Collector(_place(directory, name), configs, env=env))
             for name in (("integrator-1", "integrator-2") if search else ("integrator-1",))
         ]
-        spread = {"exporters": {"kafka": {"partition_logs_by_trace_id": not search}}}
+        spread = {"exporters": {"kafka": {"partition_logs_by_trace_id": search is None}}}
         agent = stack.enter_context(Agent(work, [READY / "agent-kafka.yaml", ONLY_DASK, spread], env=env))
         job = stack.enter_context(Job(work, agent.data / "journal", tasks))
-        yield System(job, agent, integrators[-1], integrators, broker, cluster)
+        yield System(job, agent, integrators[-1], integrators, broker, search)
