@@ -72,7 +72,8 @@ class SearchServer:
 
     def stop(self) -> None:
         """Ask it to end, and wait for that."""
-        subprocess.run([SCRIPT, "stop", self.directory], check=True, timeout=60)
+        os.kill(self.pid, signal.SIGTERM)
+        until(lambda: not Path(f"/proc/{self.pid}").exists(), 180, "the end of the server")
 
     def __enter__(self) -> SearchServer:
         return self
