@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+import re
 import time
 
 from .collector import ROOT
@@ -63,10 +64,17 @@ def add_row(table: str, cells: list[str]) -> None:
     with _locked():
         tables = _read()
         tables[table][cells[0]] = row
-        text = CAMPAIGN_HEAD + "".join(tables["campaign"].values())
-        if tables["matrix"]:
-            text += MATRIX_HEAD + "".join(tables["matrix"][name] for name in sorted(tables["matrix"]))
-        REPORT.write_text(text)
+        REPORT.write_text(_text(tables))
+
+
+def _text(tables: dict[str, dict[str, str]]) -> str:
+    text = CAMPAIGN_HEAD + "".join(tables["campaign"].values())
+    rows = [tables["matrix"][name] for name in sorted(tables["matrix"])]
+    if rows:
+        text += MATRIX_HEAD + "".join(rows)
+        seconds = sum(int(found) for row in rows for found in re.findall(r"(\d+) s in all", row))
+        text += f"\nOne after the other, these {len(rows)} rows take {seconds / 3600:.1f} hours.\n"
+    return text
 
 
 def _read() -> dict[str, dict[str, str]]:
