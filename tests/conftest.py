@@ -16,6 +16,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 NEEDS_ROOT = {
     "two_users": ("becomes two Unix users", "that users are kept apart"),
     "namespaces": ("makes network namespaces", "several hosts"),
+    "mounts": ("mounts a small disk", "what happens when a disk is full"),
+}
+
+ROOT_OF_A_MACHINE = {
+    "namespaces": (["unshare", "--net", "--uts", "true"], ["ip", "netns", "list"]),
+    "mounts": (["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"],),
 }
 
 
@@ -39,10 +45,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _can(name: str) -> bool:
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return False
-    # The root of a container may not make networks.
-    return name != "namespaces" or all(
+    # The root of a container may not make networks, and may not mount.
+    return all(
         shutil.which(command[0]) and subprocess.run(command, check=False, capture_output=True).returncode == 0
-        for command in (["unshare", "--net", "--uts", "true"], ["ip", "netns", "list"])
+        for command in ROOT_OF_A_MACHINE.get(name, ())
     )
 
 

@@ -17,7 +17,6 @@ from .observer import Event, Recorder
 
 __all__ = [
     "close",
-    "closing",
     "defaults",
     "error_attributes",
     "finish",
@@ -167,8 +166,3 @@ def in_memory(data: Any) -> Optional[Dict[Any, Any]]:
     if fast is None:
         return None
     return fast if isinstance(fast, dict) else None
-
-
-def closing(worker: Any) -> bool:
-    status = getattr(worker.status, "name", str(worker.status))
-    return status not in ("running", "paused", "init", "undefined")

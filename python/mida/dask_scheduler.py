@@ -84,7 +84,7 @@ class Scheduling(SchedulerPlugin):
         at = self._tell.now()
         for key, known in list(self._tell.known.items()):
             task = self._tasks.get(key)
-            if task is None or task.state not in _ACTIVE or known.ended:
+            if task is None or task.state not in _ACTIVE or known.ended or known.done:
                 continue
             try:
                 self._tell.task(task, known, at, "CANCELLED", {"reason": "the cluster closed"}, ended=True)
@@ -161,8 +161,10 @@ class Scheduling(SchedulerPlugin):
             if finish == "memory":
                 if start == "processing":
                     entry = known.get(key)
-                    if entry is not None and entry.called:
-                        finished[kwargs.get("worker")] += 1
+                    if entry is not None:
+                        entry.done = True
+                        if entry.called:
+                            finished[kwargs.get("worker")] += 1
                 if not wide or key not in wide:
                     return
             elif finish == "processing" or start == "memory" and finish == "released":
@@ -200,7 +202,7 @@ class Scheduling(SchedulerPlugin):
         elif finish == "forgotten":
             state, attempt, stimulus = self._left.pop(key)
             try:
-                if known.ended:
+                if known.ended or known.done:  # a lost result that nobody wants any more is not computed again
                     return
                 custom = {"reason": _why(stimulus)}
                 if state == "processing" and attempt is not None:

@@ -27,11 +27,12 @@ OTHERS = ("fire-and-forget", "published-", "variable-", "queue-", "event-", "loc
 class Known:
     """What the scheduler told about a task that it still knows."""
 
-    __slots__ = ("at", "called", "client", "others", "ended")
+    __slots__ = ("at", "called", "client", "done", "others", "ended")
 
     def __init__(self, at: int, client: str, others: Tuple[str, ...] = ()) -> None:
         self.at, self.client, self.others = at, client, others  # at is 0 for what was submitted before this observer
         self.ended = False
+        self.done = False  # it finished on a worker, whatever becomes of its result
         self.called = False  # a call that is told of: its worker tells of it too
 
 

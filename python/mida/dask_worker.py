@@ -11,17 +11,9 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from .call_arguments import Arguments
 from .calls import BARE_KEYS, Call, call_names, function_names, key_text, read_call
 from .capture import Policy
-from .dask_events import (
-    close,
-    closing,
-    defaults,
-    error_attributes,
-    finish,
-    in_memory,
-    journal_directory,
-    nanoseconds,
-)
+from .dask_events import close, defaults, error_attributes, finish, in_memory, journal_directory, nanoseconds
 from .dask_measure import Meter, telemetry
+from .dask_process import SIGTERM_SECONDS, at_sigterm, closing
 from .encoding import type_name
 from .observer import FLUSH_SECONDS, Event, Recorder
 from .process import process_identity
@@ -101,6 +93,7 @@ class Executing(WorkerPlugin):
         )
         self._meter = Meter(worker, self._recorder.failed)
         self._recorder.start()
+        self._forget_sigterm = at_sigterm(self._sigterm)
         self.transition = self._hook()  # type: ignore[method-assign]
         for task in (*worker.state.executing, *worker.state.long_running):  # since before this observer
             if task.state in ("executing", "long-running"):
@@ -111,16 +104,23 @@ class Executing(WorkerPlugin):
         recorder = self._recorder
         if recorder is None:
             return
-        self.transition = lambda *_, **__: None  # type: ignore[method-assign]
+        self._forget_sigterm()
+        lives = not closing(worker)
+        self._stop(lives)
+        await close(recorder, lives=lives)
+
+    def _stop(self, lives: bool) -> None:
+        self.transition = _nothing  # type: ignore[method-assign]
         self._meter.on = False
-        ends = closing(worker)
-        if ends:
-            for key in list(self._running):
-                try:
-                    self._end(key, "CANCELLED", reason="the worker closed while the task ran")
-                except Exception as error:
-                    recorder.failed(error, "teardown")
-        await close(recorder, lives=not ends)
+        for key in () if lives else list(self._running):
+            try:
+                self._end(key, "CANCELLED", reason="the worker closed while the task ran")
+            except Exception as error:
+                self._recorder.failed(error, "teardown")  # type: ignore[union-attr]
+
+    def _sigterm(self) -> None:
+        self._stop(lives=False)
+        self._recorder.close(SIGTERM_SECONDS)  # type: ignore[union-attr]
 
     def _result(self, key: Any, missing: Any) -> Any:
         """Return a result that is in memory, without moving it between memory and disk."""
@@ -209,9 +209,7 @@ class Executing(WorkerPlugin):
         call, names = named
         summariser = arguments.summariser
         summariser.start()
-        keys = _NO_KEYS
-        if BARE_KEYS and task.dependencies:
-            keys = frozenset(d.key for d in task.dependencies)
+        keys: FrozenSet[Any] = frozenset(d.key for d in task.dependencies) if BARE_KEYS else frozenset()
         used = arguments.read(call, keys)
         captured = {"names": names, "used": used, "refs": arguments.refs, "start": task.start_time}
         custom: Dict[str, Any] = {}
@@ -399,3 +397,7 @@ class Executing(WorkerPlugin):
 
 
 _NO_KEYS: FrozenSet[Any] = frozenset()
+
+
+def _nothing(*args: Any, **kwargs: Any) -> None:
+    """Replace the hook once the plugin is gone."""

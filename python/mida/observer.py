@@ -16,7 +16,8 @@ from .capture import Policy
 from .encoding import clean
 from .environment import Describer, digest
 from .gateway import open_writer
-from .journal import MAX_RECORD, Dropped, JournalFull, RecordTooLarge, observer_name
+from .journal import MAX_RECORD, Dropped, observer_name
+from .outbox import Outbox
 from .paths import PathFinder
 from .redact import Redactor
 
@@ -89,14 +90,14 @@ class Recorder:
         self._next_seq: Callable[[], int] = itertools.count(1).__next__
         self._last_put = self._last_own = 0  # each changed by one thread only
         self.errors: Dict[str, int] = {}
-        self._complaint_at = 0.0
         self._queue: Deque[Tuple[int, Callable[[], Event], int]] = collections.deque()
         self._limit_events, self._limit_bytes = queue_events, queue_bytes
         self._bytes_in = self._bytes_out = 0  # each changed by one thread only
-        self._refused, self._failed = Dropped(), Dropped()
+        self._refused = Dropped()  # by the observed job's threads; what is lost later is the outbox's
         self._policy, self._redactor, self._paths = policy, Redactor(), PathFinder()
         options = {k: v for k, v in (journal or {}).items() if k in ("segment_bytes", "directory_bytes") and v}
         self._writer = open_writer(directory, observer_name(role), defaults, self.failed, options)
+        self._outbox = Outbox(self._writer, self.failed)
         self._tick = tick
         self._witness, self._process = witness, process
         self._labels = environment
@@ -219,6 +220,7 @@ class Recorder:
             self._guarded("flush", self._flush)
             self._guarded("environment", self._look_around)
             if closing:
+                self._guarded("flush", self._outbox.retry, True)
                 self._guarded("flush", self._flush)  # what came meanwhile
                 self._guarded("checkpoint", self._checkpoint, True)
                 self._paths.close()
@@ -236,7 +238,7 @@ class Recorder:
 
     def _ask(self) -> None:
         """Ask the owner for more events; those before a fault of it count."""
-        if self._tick is None:
+        if self._tick is None or self._outbox.waiting:
             return
         batch: List[Event] = []
         try:
@@ -300,7 +302,8 @@ class Recorder:
 
     def _flush(self) -> None:
         queue = self._queue
-        while queue:
+        self._outbox.retry()
+        while queue and not self._outbox.waiting:
             batch: List[Event] = []
             size = 0
             while queue and size < BATCH_BYTES and len(batch) < 2000:
@@ -331,7 +334,7 @@ class Recorder:
             return event
         except Exception as error:
             self.failed(error, "event")
-            self._failed.add(seq, seq, "could not be built")
+            self._outbox.dropped.add(seq, seq, "could not be built")
             return None
 
     def _write(self, batch: List[Event]) -> None:
@@ -342,7 +345,7 @@ class Recorder:
         except Exception:
             payload = b""
         if payload and len(payload) <= MAX_RECORD:
-            self._append(payload, batch)
+            self._outbox.append(payload, batch)
             return
         for event in batch:
             self._write_alone(event)
@@ -353,44 +356,19 @@ class Recorder:
             payload = self._writer.pack(clean(event))
         except Exception as error:
             self.failed(error, "pack")
-            self._failed.add(event["seq"], event["seq"], "cannot be encoded")
+            self._outbox.dropped.add(event["seq"], event["seq"], "cannot be encoded")
             return
-        self._append(payload, [event])
-
-    def _append(self, payload: bytes, batch: List[Event]) -> None:
-        try:
-            self._writer.append(payload)
-            return
-        except JournalFull as error:
-            reason = "journal full"
-            self._complain(error)
-        except RecordTooLarge as error:
-            reason = "too large"
-            self.failed(error, "journal")
-        except Exception as error:
-            code = error.errno if isinstance(error, OSError) else None
-            reason = "journal: " + (os.strerror(code) if code else type(error).__name__)
-            self.failed(error, "journal")
-            self._complain(error)
-        for event in batch:
-            self._failed.add(event["seq"], event["seq"], reason)
-
-    def _complain(self, error: BaseException) -> None:
-        """Tell the log of the observed process, at most once a minute, that events are lost."""
-        now = time.monotonic()
-        if now >= self._complaint_at:
-            self._complaint_at = now + 60.0
-            import logging
-
-            logging.getLogger("distributed.mida").warning("task events are not recorded: %s", error)
+        self._outbox.append(payload, [event])
 
     def _checkpoint(self, final: bool) -> None:
         last = max(self._last_put, self._last_own)
         if not final:
             self._guarded("flush", self._flush)  # every number up to the last is written before a checkpoint says it
+            if self._outbox.waiting:
+                return
         record: Dict[str, Any] = {
             "last_seq": last,
-            "dropped": sorted(r[:] for r in self._refused.ranges + self._failed.ranges),
+            "dropped": sorted(r[:] for r in self._refused.ranges + self._outbox.dropped.ranges),
             "final": final,
             "host": socket.gethostname(),
         }

@@ -219,6 +219,38 @@ def test_a_worker_that_dies(cluster, tmp_path):
     assert attempts[numbers[1]]["worker"]["status"] == "FINISHED"
 
 
+def test_a_lost_result_that_nobody_wants_again(tmp_path):
+    """The task has finished, and its result was got: that it is not computed again does not cancel it."""
+    go = tmp_path / "go"
+    with observed(tmp_path / "journal") as o:
+        done = o.client.submit(t.inc, 1, pure=False)
+        assert done.result() == 2
+        key = done.key
+        busy = o.client.submit(t.until, str(go), 1, pure=False)
+        o.snapshot(busy.key, "RUNNING")
+        o.client.run_on_scheduler(lose, key)
+        done.release()
+        o.until(lambda _: not o.client.run_on_scheduler(knows, key))
+        go.touch()
+        assert busy.result(timeout=60) == 1
+        o.snapshot(busy.key, "FINISHED")
+    attempts = o.attempts(key)
+    (attempt,) = [a for a in attempts if a is not None]
+    assert attempts[attempt]["worker"]["status"] == "FINISHED"
+    assert attempts[None]["scheduler"]["status"] == "SUBMITTED"
+
+
+def lose(key, dask_scheduler):
+    """Lose a result, as with the worker that held it."""
+    dask_scheduler.transitions({key: "released"}, "test")
+    assert dask_scheduler.tasks[key].state == "processing"
+
+
+def knows(key, dask_scheduler):
+    """Return whether the scheduler knows a task."""
+    return key in dask_scheduler.tasks
+
+
 def test_a_task_that_kills_its_workers(cluster, tmp_path):
     future = cluster.client.submit(t.die, str(tmp_path / "deaths"), pure=False)
     with pytest.raises(KilledWorker):

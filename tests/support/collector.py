@@ -103,6 +103,10 @@ class Collector:
         assert self._process is not None
         return self._process.pid
 
+    def pids(self) -> list[int]:
+        """Return its process."""
+        return [self.pid]
+
     @property
     def running(self) -> bool:
         """Whether the process lives."""

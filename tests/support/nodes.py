@@ -112,6 +112,11 @@ class Broker:
         with socket.create_connection(("127.0.0.1", self.port), timeout=1):
             return True
 
+    def pids(self) -> list[int]:
+        """Return its process."""
+        assert self._process is not None
+        return [self._process.pid]
+
     def kill(self) -> None:
         """Kill it as the out-of-memory killer does."""
         if self._process is not None:
@@ -122,6 +127,12 @@ class Broker:
         """Send it a signal, such as the one that stops it without closing anything."""
         assert self._process is not None
         self._process.send_signal(number)
+
+    def stop(self, timeout: float = 120.0) -> None:
+        """Ask it to end."""
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(timeout)
 
     def __enter__(self) -> Broker:
         return self

@@ -3,11 +3,14 @@
 # and trials. Its jars come from Maven Central once and stay in MIDA_CACHE. The
 # KIND is opensearch, elasticsearch, or esql, which is Elasticsearch with ES|QL.
 #
-#   search.sh get   KIND              downloads and compiles
-#   search.sh start KIND DIR [PORT]   prints the address; the pid is in DIR/pid
+#   search.sh get   KIND                              downloads and compiles
+#   search.sh start KIND DIR [PORT [key=value...]]   prints the address; the pid is in DIR/pid
 #   search.sh stop  DIR
 #   search.sh run   KIND DIR [key=value...]   in the foreground, until its standard
 #                   input ends; says "STARTED http://…" once it answers; the port is free unless http.port says
+#
+# The nodes of a cluster are started together, each with discovery.type=zen (Elasticsearch: multi-node), node.name,
+# transport.port, discovery.seed_hosts and cluster.initial_cluster_manager_nodes (cluster.initial_master_nodes).
 #
 # Needs Java 17 (JAVA17_HOME, or java on the PATH) and mvn. MIDA_SERVER_HEAP is
 # the heap, 512m by default. No authentication, no TLS: never for real data.
@@ -87,7 +90,7 @@ node() {
 start() {
   local kind=$1 dir=$2 port=${3:-0}
   mkdir -p "$dir"
-  node "$kind" "$dir" false "http.port=$port" >"$dir/out" 2>"$dir/log" </dev/null &
+  node "$kind" "$dir" false "http.port=$port" "${@:4}" >"$dir/out" 2>"$dir/log" </dev/null &
   local pid=$!
   echo "$pid" >"$dir/pid"
   for _ in $(seq 600); do
@@ -115,7 +118,7 @@ stop() {
 
 case "${1:-} $#" in
   "get 2") check_kind "$2"; get "$2" ;;
-  "start 3" | "start 4") check_kind "$2"; get "$2"; start "$2" "$3" "${4:-0}" ;;
+  start\ *) [ $# -ge 3 ] || die "start KIND DIR"; check_kind "$2"; get "$2"; shift; start "$@" ;;
   "stop 2") stop "$2" ;;
   run\ *) [ $# -ge 3 ] || die "run KIND DIR"; check_kind "$2"; get "$2"; kind=$2 dir=$3; shift 3; node "$kind" "$dir" true "$@" ;;
   *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
