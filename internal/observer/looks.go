@@ -94,7 +94,7 @@ func (l *Looks) late(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
-		return fmt.Errorf("not everything was read and accepted in time: %w", l.err)
+		return fmt.Errorf("not everything was read and accepted in time (%w): %w", ctx.Err(), l.err)
 	}
 	return fmt.Errorf("not everything was read and accepted in time: %w", ctx.Err())
 }
