@@ -396,8 +396,5 @@ class Executing(WorkerPlugin):
             yield functools.partial(self._event, key, attempt, "RUNNING", at, captured, None)
 
 
-_NO_KEYS: FrozenSet[Any] = frozenset()
-
-
 def _nothing(*args: Any, **kwargs: Any) -> None:
     """Replace the hook once the plugin is gone."""
