@@ -40,6 +40,7 @@ class Executing(WorkerPlugin):
 
     name = "mida-worker"
     idempotent = True
+    _forget_sigterm: Callable[[], None] = staticmethod(lambda: None)
 
     def __init__(self, config: Dict[str, Any]) -> None:
         self.config = config
