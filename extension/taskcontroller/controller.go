@@ -40,6 +40,8 @@ type controller struct {
 	mu        sync.Mutex // guards what follows; never held while an observer starts or stops
 	observers map[string]*observer
 	pipeline  *control.Pipeline
+	alive     context.Context // of the pipeline
+	release   context.CancelFunc
 	saving    sync.Mutex // one write of the registrations at a time, in the order of the changes
 }
 
@@ -151,7 +153,9 @@ func (c *controller) save(ctx context.Context) error {
 	defer c.saving.Unlock()
 	s := saved{Version: registrationsVersion}
 	for _, o := range c.list() {
-		s.Observers = append(s.Observers, o.registration())
+		if !o.isDeleted() {
+			s.Observers = append(s.Observers, o.registration())
+		}
 	}
 	data, err := json.Marshal(s)
 	if err != nil {
@@ -242,15 +246,19 @@ func (c *controller) register(ctx context.Context, r control.Registration) (o *o
 	c.mu.Lock()
 	if old, ok := c.observers[r.ID]; ok {
 		c.mu.Unlock()
+		if old.isDeleted() {
+			return nil, false, fmt.Errorf("id %q: %w, which is being deleted; ask again", r.ID, control.ErrConflict)
+		}
 		if reg := old.registration(); reg.Kind == r.Kind && sameConfig(reg.Config, r.Config) {
 			return old, false, nil
 		}
 		return nil, false, fmt.Errorf("id %q: %w, of another kind or with another configuration; delete it first, or take another id", r.ID, control.ErrConflict)
 	}
-	o = newObserver(registration{ID: r.ID, Kind: r.Kind, Config: r.Config, By: r.By, RegisteredAt: time.Now().UTC()})
+	o = newObserver(registration{ID: r.ID, Kind: r.Kind, Config: r.Config, By: r.By, RegisteredAt: time.Now().UTC(), Drained: true})
 	c.observers[r.ID] = o
 	c.mu.Unlock()
-	if err := c.save(ctx); err != nil {
+	// What a deletion that was cut off left is not this one's.
+	if err := errors.Join(c.shelf.remove(ctx, o.componentID()), c.save(ctx)); err != nil {
 		c.forget(o)
 		return nil, false, err
 	}
@@ -286,78 +294,109 @@ func (c *controller) attached() (*control.Pipeline, error) {
 
 // StartObserver implements control.Service.
 func (c *controller) StartObserver(ctx context.Context, id string) (control.Observer, error) {
-	o, err := c.find(id)
+	o, p, unlock, err := c.change(id)
 	if err != nil {
 		return control.Observer{}, err
 	}
-	o.changing.Lock()
-	defer o.changing.Unlock()
-	if o.deleted {
-		return control.Observer{}, fmt.Errorf("%q: %w", id, control.ErrUnknown)
-	}
-	p, err := c.attached()
-	if err != nil {
+	defer unlock()
+	before := o.registration()
+	o.want(true, false)
+	if err := c.save(ctx); err != nil {
+		o.want(before.Wanted, before.Drained)
 		return control.Observer{}, err
 	}
-	if o.want(true) {
-		if err := c.save(ctx); err != nil {
-			return control.Observer{}, err
-		}
+	if c.run(ctx, p, o); o.running == nil { // nothing was observed that could be lost
+		o.want(true, before.Drained)
+		err = c.save(ctx)
 	}
-	c.run(ctx, p, o)
-	return o.view(), nil
+	return o.view(), err
 }
 
 // StopObserver implements control.Service.
 func (c *controller) StopObserver(ctx context.Context, id string) (control.Observer, control.Drained, error) {
-	o, err := c.find(id)
+	o, _, unlock, err := c.change(id)
 	if err != nil {
 		return control.Observer{}, control.Drained{}, err
 	}
-	o.changing.Lock()
-	defer o.changing.Unlock()
-	if o.deleted {
-		return control.Observer{}, control.Drained{}, fmt.Errorf("%q: %w", id, control.ErrUnknown)
+	defer unlock()
+	d, err := c.stop(ctx, o)
+	return o.view(), d, err
+}
+
+// stop drains an observer and keeps how that went.
+func (c *controller) stop(ctx context.Context, o *observer) (control.Drained, error) {
+	before := o.registration()
+	o.want(false, before.Drained)
+	if err := c.save(ctx); err != nil {
+		o.want(before.Wanted, before.Drained)
+		return control.Drained{}, err
 	}
-	if o.want(false) {
-		if err := c.save(ctx); err != nil {
-			return control.Observer{}, control.Drained{}, err
-		}
+	if o.running == nil {
+		o.set(control.Stopped, "")
+		return control.Drained{Complete: before.Drained, Problem: "it did not run; what its tool did meanwhile was not read"}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.DrainTimeout)
+	ctx, cancel := c.drainContext(ctx)
 	defer cancel()
 	d := c.end(ctx, o, true)
-	return o.view(), d, nil
+	o.want(false, d.Complete)
+	return d, c.save(context.WithoutCancel(ctx))
+}
+
+// drainContext lasts until the deadline of a request, or for drain_timeout, and ends with the pipeline: not with the
+// request, for whoever asked may have gone.
+func (c *controller) drainContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	c.mu.Lock()
+	alive := c.alive
+	c.mu.Unlock()
+	until, ok := ctx.Deadline()
+	if !ok {
+		until = time.Now().Add(c.cfg.DrainTimeout)
+	}
+	return context.WithDeadline(alive, until)
+}
+
+// change finds an observer and keeps others from changing it.
+func (c *controller) change(id string) (*observer, *control.Pipeline, func(), error) {
+	o, err := c.find(id)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	o.changing.Lock()
+	p, err := c.attached()
+	if err == nil && o.isDeleted() {
+		err = fmt.Errorf("%q: %w", id, control.ErrUnknown)
+	}
+	if err != nil {
+		o.changing.Unlock()
+		return nil, nil, nil, err
+	}
+	return o, p, o.changing.Unlock, nil
 }
 
 // DeleteObserver implements control.Service.
-func (c *controller) DeleteObserver(ctx context.Context, id string) (control.Drained, error) {
-	o, err := c.find(id)
+func (c *controller) DeleteObserver(ctx context.Context, id string, force bool) (control.Drained, error) {
+	o, _, unlock, err := c.change(id)
 	if err != nil {
 		return control.Drained{}, err
 	}
-	o.changing.Lock()
-	defer o.changing.Unlock()
-	if o.deleted {
-		return control.Drained{}, fmt.Errorf("%q: %w", id, control.ErrUnknown)
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.DrainTimeout)
-	defer cancel()
-	d := c.end(ctx, o, true)
-	// First the registration: a position without one is found by nobody, and a registration without its position would
-	// read everything again.
-	c.forget(o)
-	ctx = context.WithoutCancel(ctx)
-	if err := c.save(ctx); err != nil {
-		c.mu.Lock()
-		c.observers[id] = o
-		c.mu.Unlock()
+	defer unlock()
+	d, err := c.stop(ctx, o)
+	if err != nil || !d.Complete && !force {
 		return d, err
 	}
-	o.deleted = true
+	d.Deleted = true
+	// First the registration: one without its position would read everything again. It stays known until all is gone, so
+	// that no other takes its place meanwhile.
+	ctx = context.WithoutCancel(ctx)
+	o.setDeleted(true)
+	if err := c.save(ctx); err != nil {
+		o.setDeleted(false)
+		return d, err
+	}
 	err = c.shelf.remove(ctx, o.componentID())
 	// A journal directory that others still use, or with something left in it, stays.
 	removeEmpty(c.directory(id))
+	c.forget(o)
 	return d, err
 }
 
@@ -387,6 +426,7 @@ func (c *controller) Attach(ctx context.Context, p control.Pipeline) error {
 		return errors.New("another managed receiver runs its observers; want one managed receiver for each taskcontroller")
 	}
 	c.pipeline = &p
+	c.alive, c.release = context.WithCancel(context.Background())
 	c.mu.Unlock()
 	for _, o := range c.list() {
 		o.changing.Lock()
@@ -401,7 +441,12 @@ func (c *controller) Attach(ctx context.Context, p control.Pipeline) error {
 // Detach implements control.Runner.
 func (c *controller) Detach(ctx context.Context) error {
 	c.mu.Lock()
+	if c.pipeline == nil {
+		c.mu.Unlock()
+		return nil
+	}
 	c.pipeline = nil
+	c.release() // who still drains gives up; the position stays
 	c.mu.Unlock()
 	var wg sync.WaitGroup
 	for _, o := range c.list() {

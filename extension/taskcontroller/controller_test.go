@@ -230,7 +230,7 @@ func TestDeletedIsForgotten(t *testing.T) {
 	defer c.stop()
 	c.write("run.log", 0, 10)
 	c.register("images", "tasklog", rulesOf(c.log("*.log")))
-	drained, err := c.DeleteObserver(t.Context(), "images")
+	drained, err := c.DeleteObserver(t.Context(), "images", false)
 	require.NoError(t, err)
 	require.True(t, drained.Complete, drained.Problem)
 	require.Len(t, c.keys(), 10)
@@ -239,7 +239,7 @@ func TestDeletedIsForgotten(t *testing.T) {
 	for _, ask := range []func() error{
 		func() error { _, err := c.StartObserver(t.Context(), "images"); return err },
 		func() error { _, _, err := c.StopObserver(t.Context(), "images"); return err },
-		func() error { _, err := c.DeleteObserver(t.Context(), "images"); return err },
+		func() error { _, err := c.DeleteObserver(t.Context(), "images", false); return err },
 	} {
 		require.ErrorIs(t, ask(), control.ErrUnknown)
 	}
@@ -268,9 +268,10 @@ func TestHundredObservers(t *testing.T) {
 		}
 		c.write(name, 20, 40)
 		for _, id := range ids {
-			drained, err := c.DeleteObserver(t.Context(), id)
+			drained, err := c.DeleteObserver(t.Context(), id, id == "d")
 			require.NoError(t, err)
-			require.True(t, drained.Complete, "%s: %s", id, drained.Problem)
+			require.True(t, drained.Deleted, "%s: %s", id, drained.Problem)
+			require.Equal(t, id != "d", drained.Complete, "%s: %s; the scheduler of d is not there", id, drained.Problem)
 		}
 		require.NoError(t, os.Remove(c.log(name)))
 	}
@@ -326,17 +327,27 @@ func TestRefusals(t *testing.T) {
 		"outside":            {kind: "tasklog", config: rulesOf(filepath.Join(secret, "*.log")), field: "include", says: "lies outside"},
 		"a prefix is not in": {kind: "tasklog", config: rulesOf(c.dir + "/logs2/*.log"), field: "include", says: "lies outside"},
 		"dots":               {kind: "tasklog", config: rulesOf(c.log("../secret/*.log")), field: "include", says: "lies outside"},
-		"dots after a glob":  {kind: "tasklog", config: rulesOf(c.dir + "/logs/*/../../secret/*.log"), field: "include", says: "has .. after a wildcard"},
+		"dots after a glob":  {kind: "tasklog", config: rulesOf(c.dir + "/logs/*/../../secret/*.log"), field: "include", says: "has .. in it"},
 		"through a link":     {kind: "tasklog", config: rulesOf(c.log("link/*.log")), field: "include", says: "lies outside"},
 		"dangling link":      {kind: "mlflow", config: map[string]any{"tracking_uri": "sqlite:///" + c.log("dangling.db")}, field: "tracking_uri", says: "cannot be looked at"},
-		"rules elsewhere":    {kind: "tasklog", config: map[string]any{"include": []any{c.log("*.log")}, "rules_file": "/etc/passwd"}, field: "config", says: "rules_file"},
+		"rules elsewhere":    {kind: "tasklog", config: map[string]any{"include": []any{c.log("*.log")}, "rules_file": "/etc/passwd"}, field: "rules_file", says: "lies outside"},
 		"database elsewhere": {kind: "mlflow", config: map[string]any{"tracking_uri": "sqlite:////etc/x.db"}, field: "tracking_uri", says: "lies outside"},
 		"host":               {kind: "dask", config: map[string]any{"schedulers": []any{"tcp://10.1.2.3:8786"}}, field: "schedulers", says: `host "10.1.2.3"`},
 		"server":             {kind: "mlflow", config: map[string]any{"tracking_uri": "postgresql://u@db.example.org/mlflow"}, field: "tracking_uri", says: `host "db.example.org"`},
 		"key file of a server": {
 			kind: "mlflow", config: map[string]any{"tracking_uri": "postgresql://u@127.0.0.1/mlflow?passfile=/etc/shadow"}, field: "tracking_uri", says: "lies outside",
 		},
-		"foreign owners": {kind: "dask", config: map[string]any{"allow_foreign_owner": true}, field: "config::allow_foreign_owner", says: "leave it out"},
+		"several servers": {
+			kind: "mlflow", config: map[string]any{"tracking_uri": "postgresql://u@127.0.0.1:5432,db.example.org:5432/mlflow"}, field: "tracking_uri", says: `host "db.example.org"`,
+		},
+		"address beside the host": {
+			kind: "mlflow", config: map[string]any{"tracking_uri": "postgresql://u@127.0.0.1/mlflow?hostaddr=10.0.0.9"}, field: "tracking_uri", says: `host "10.0.0.9"`,
+		},
+		"service file": {
+			kind: "mlflow", config: map[string]any{"tracking_uri": "postgresql://u@127.0.0.1/mlflow?servicefile=" + c.log("s")}, field: "tracking_uri", says: "servicefile",
+		},
+		"dots behind a link": {kind: "tasklog", config: rulesOf(c.dir + "/logs/link/../*.log"), field: "include", says: "has .. in it"},
+		"foreign owners":     {kind: "dask", config: map[string]any{"allow_foreign_owner": true}, field: "config::allow_foreign_owner", says: "leave it out"},
 		"journals elsewhere": {
 			kind: "dask", config: map[string]any{"journal": map[string]any{"directory": "/var/tmp/x"}}, field: "journal::directory", says: "lies outside",
 		},
@@ -376,7 +387,7 @@ func TestFailureIsToldAndSecretsAreNot(t *testing.T) {
 	assert.NotContains(t, o.Problem, "ghp_")
 	_, drained, err := c.StopObserver(t.Context(), "x")
 	require.NoError(t, err)
-	assert.False(t, drained.Complete)
+	assert.True(t, drained.Complete, "it never observed anything")
 	o = c.register("m", "mlflow", map[string]any{"tracking_uri": "postgresql://u:hunter2hunter2@127.0.0.1:1/mlflow", "password": "hunter2hunter2"})
 	assert.NotContains(t, fmt.Sprint(o), "hunter2")
 }
@@ -397,6 +408,18 @@ func TestDrainSaysWhatStoodInTheWay(t *testing.T) {
 	assert.False(t, drained.Complete)
 	assert.Contains(t, drained.Problem, "in time")
 	assert.Positive(t, o.Refused)
+	for range 2 { // what is not there does not become so by asking again
+		_, drained, err = c.StopObserver(t.Context(), "images")
+		require.NoError(t, err)
+		assert.False(t, drained.Complete)
+		drained, err = c.DeleteObserver(t.Context(), "images", false)
+		require.NoError(t, err)
+		assert.False(t, drained.Complete || drained.Deleted, "it is kept, with its position")
+	}
+	drained, err = c.DeleteObserver(t.Context(), "images", true)
+	require.NoError(t, err)
+	assert.True(t, drained.Deleted)
+	assert.Empty(t, c.Observers())
 }
 
 func TestWithoutAPipelineNothingStarts(t *testing.T) {

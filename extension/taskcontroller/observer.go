@@ -31,14 +31,14 @@ type registration struct {
 	Config       map[string]any `json:"config"`
 	By           string         `json:"by"`
 	RegisteredAt time.Time      `json:"registered_at"`
-	Wanted       bool           `json:"wanted"` // it shall run
+	Wanted       bool           `json:"wanted"`  // it shall run
+	Drained      bool           `json:"drained"` // all that its tool did before it last stopped is in the view
 }
 
 // observer is a registered observer, running or not.
 type observer struct {
-	changing sync.Mutex // one start, stop or deletion at a time; guards running and deleted
+	changing sync.Mutex // one start, stop or deletion at a time; guards running
 	running  receiver.Logs
-	deleted  bool
 
 	events, refused, last atomic.Int64
 
@@ -47,6 +47,8 @@ type observer struct {
 	state   control.State
 	problem string
 	started time.Time
+	deleted bool
+	trouble func() error // of the one that runs
 }
 
 func newObserver(r registration) *observer { return &observer{reg: r, state: control.Stopped} }
@@ -61,13 +63,23 @@ func (o *observer) registration() registration {
 	return o.reg
 }
 
-// want notes whether it shall run, and says whether that is new.
-func (o *observer) want(run bool) bool {
+// want notes whether it shall run, and whether all is in the view.
+func (o *observer) want(run, drained bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	changed := o.reg.Wanted != run
-	o.reg.Wanted = run
-	return changed
+	o.reg.Wanted, o.reg.Drained = run, drained
+}
+
+func (o *observer) isDeleted() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.deleted
+}
+
+func (o *observer) setDeleted(deleted bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.deleted = deleted
 }
 
 func (o *observer) set(s control.State, problem string) {
@@ -87,6 +99,11 @@ func (o *observer) view() control.Observer {
 	v := control.Observer{
 		ID: o.reg.ID, Kind: o.reg.Kind, By: o.reg.By, Config: config, State: o.state, Problem: o.problem,
 		RegisteredAt: o.reg.RegisteredAt, StartedAt: o.started, Events: o.events.Load(), Refused: o.refused.Load(),
+	}
+	if o.state == control.Running && o.trouble != nil {
+		if err := o.trouble(); err != nil {
+			v.Problem = withoutSecrets(err)
+		}
 	}
 	if at := o.last.Load(); at > 0 {
 		v.LastEventAt = time.Unix(0, at)
@@ -122,9 +139,7 @@ func (c *controller) configure(p *control.Pipeline, id, kind string, given map[s
 		return nil, &control.Refusal{Field: "config", Problem: oneLine(err)}
 	}
 	m.Keep(c.shelfID, c.directory(id))
-	if err := confmap.Validate(cfg); err != nil {
-		return nil, &control.Refusal{Field: "config", Problem: oneLine(err)}
-	}
+	// Before anything that it names is opened.
 	places, err := m.Reach()
 	if err != nil {
 		return nil, err
@@ -132,6 +147,9 @@ func (c *controller) configure(p *control.Pipeline, id, kind string, given map[s
 	places = slices.DeleteFunc(places, func(p control.Place) bool { return p.Path == c.directory(id) })
 	if err := c.cfg.Allow.check(places); err != nil {
 		return nil, err
+	}
+	if err := confmap.Validate(cfg); err != nil {
+		return nil, &control.Refusal{Field: "config", Problem: oneLine(err)}
 	}
 	return cfg, nil
 }
@@ -158,7 +176,10 @@ func factoryOf(host component.Host, kind string) (receiver.Factory, error) {
 // run starts an observer that does not run. What stands in the way is told in its state.
 func (c *controller) run(ctx context.Context, p *control.Pipeline, o *observer) {
 	if o.running != nil {
-		return
+		if o.view().State != control.Failed {
+			return
+		}
+		c.end(ctx, o, false)
 	}
 	fail := func(err error) {
 		o.set(control.Failed, withoutSecrets(err))
@@ -183,12 +204,17 @@ func (c *controller) run(ctx context.Context, p *control.Pipeline, o *observer) 
 		fail(err)
 		return
 	}
+	o.set(control.Running, "") // it may report a failure from now on
 	if err := r.Start(ctx, &host{Host: p.Host, shelf: c.shelf, id: c.shelfID, failed: func(err error) { o.set(control.Failed, withoutSecrets(err)) }}); err != nil {
 		fail(errors.Join(err, r.Shutdown(ctx)))
 		return
 	}
 	o.running = r
-	o.set(control.Running, "")
+	if source, ok := r.(observers.Drainer); ok {
+		o.mu.Lock()
+		o.trouble = source.Trouble
+		o.mu.Unlock()
+	}
 }
 
 func withoutSecrets(err error) string {
@@ -202,12 +228,7 @@ const shutdownTimeout = 30 * time.Second
 // end stops an observer. With drain, everything that its tool did before is brought over first, as far as ctx allows.
 func (c *controller) end(ctx context.Context, o *observer, drain bool) control.Drained {
 	if o.running == nil {
-		// Also one that failed to start: its tool may have done what nobody saw.
-		o.mu.Lock()
-		d := control.Drained{Complete: o.state == control.Stopped, Problem: o.problem}
-		o.mu.Unlock()
-		o.set(control.Stopped, "")
-		return d
+		return control.Drained{}
 	}
 	d := control.Drained{Complete: true}
 	if drain {

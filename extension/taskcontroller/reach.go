@@ -34,11 +34,10 @@ func (a *Allow) checkPath(p control.Place) error {
 	refuse := func(why string) error {
 		return &control.Refusal{Field: p.Key, Problem: fmt.Sprintf("%q %s", p.Path, why), Valid: a.Directories}
 	}
-	base, rest := fixedPart(p.Path)
-	if slices.Contains(strings.Split(filepath.ToSlash(rest), "/"), "..") {
-		return refuse("has .. after a wildcard")
+	if slices.Contains(strings.Split(filepath.ToSlash(p.Path), "/"), "..") { // behind a link it leads elsewhere than it looks
+		return refuse("has .. in it; write the path without")
 	}
-	real, err := realPath(base)
+	real, err := realPath(fixedPart(p.Path))
 	if err != nil {
 		return refuse("cannot be looked at: " + err.Error())
 	}
@@ -55,13 +54,12 @@ func (a *Allow) checkPath(p control.Place) error {
 }
 
 // fixedPart is the part of a glob before its first wildcard, in whole names.
-func fixedPart(glob string) (base, rest string) {
+func fixedPart(glob string) string {
 	i := strings.IndexAny(glob, "*?[{")
 	if i < 0 {
-		return glob, ""
+		return glob
 	}
-	base = filepath.Dir(glob[:i] + "x")
-	return base, glob[i:]
+	return filepath.Dir(glob[:i] + "x")
 }
 
 // realPath is a path without symbolic links, as far as it exists.

@@ -131,7 +131,8 @@ func (s *server) stopObserver(ctx context.Context, r *http.Request) (any, error)
 	return m, nil
 }
 
-// deleteObserver answers DELETE /api/v1/observers/{id}?timeout=60s: it is stopped as above, and forgotten.
+// deleteObserver answers DELETE /api/v1/observers/{id}?timeout=60s&force=true: it is stopped as above, and forgotten. One that
+// could not be drained is kept, unless forced.
 func (s *server) deleteObserver(ctx context.Context, r *http.Request) (any, error) {
 	c, err := s.controller()
 	if err != nil {
@@ -142,13 +143,18 @@ func (s *server) deleteObserver(ctx context.Context, r *http.Request) (any, erro
 		return nil, err
 	}
 	defer cancel()
-	id := r.PathValue("id")
-	d, err := c.DeleteObserver(ctx, id)
+	id, force := r.PathValue("id"), r.URL.Query().Get("force")
+	if force != "" && force != "true" && force != "false" {
+		return nil, &query.Error{Field: "force", Problem: fmt.Sprintf("%q is neither true nor false", force)}
+	}
+	d, err := c.DeleteObserver(ctx, id, force == "true")
 	if err != nil {
 		return nil, controlError(c, err)
 	}
-	s.set.Logger.Info("an observer was deleted", zap.String("observer", id), zap.String("user", userOf(ctx)))
-	m := map[string]any{"id": id}
+	if d.Deleted {
+		s.set.Logger.Info("an observer was deleted", zap.String("observer", id), zap.String("user", userOf(ctx)))
+	}
+	m := map[string]any{"id": id, "deleted": d.Deleted}
 	showDrained(m, d)
 	return m, nil
 }

@@ -45,7 +45,7 @@ func (s *server) table() []route {
 		{method: http.MethodGet, path: "/api/v1/observers/{id}", handle: s.observer, parameters: []string{"time"}},
 		{method: http.MethodPost, path: "/api/v1/observers/{id}/start", handle: s.startObserver, unbounded: true},
 		{method: http.MethodPost, path: "/api/v1/observers/{id}/stop", handle: s.stopObserver, unbounded: true, parameters: []string{"timeout"}},
-		{method: http.MethodDelete, path: "/api/v1/observers/{id}", handle: s.deleteObserver, unbounded: true, parameters: []string{"timeout"}},
+		{method: http.MethodDelete, path: "/api/v1/observers/{id}", handle: s.deleteObserver, unbounded: true, parameters: []string{"timeout", "force"}},
 		{method: http.MethodPost, path: "/api/v1/backup", handle: s.backup, unbounded: true},
 		{method: http.MethodGet, path: "/api/v1/openapi.json", handle: s.openAPI},
 	}

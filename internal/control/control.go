@@ -50,7 +50,8 @@ type Observer struct {
 type Drained struct {
 	// Complete says that everything the tool did before the call is in the view.
 	Complete bool
-	Problem  string // why not
+	Problem  string // why not, or what that leaves open
+	Deleted  bool
 }
 
 // Service keeps observers and runs them while the collector runs. Errors are ErrUnknown, ErrConflict, ErrDetached, a *Refusal, or a
@@ -63,8 +64,9 @@ type Service interface {
 	StartObserver(ctx context.Context, id string) (Observer, error)
 	// StopObserver drains: it returns when what the tool did before the call is in the view, or ctx has ended.
 	StopObserver(ctx context.Context, id string) (Observer, Drained, error)
-	// DeleteObserver drains and forgets an observer, with its position.
-	DeleteObserver(ctx context.Context, id string) (Drained, error)
+	// DeleteObserver drains and forgets an observer, with its position. One that could not be drained is stopped and kept,
+	// unless it is forced.
+	DeleteObserver(ctx context.Context, id string, force bool) (Drained, error)
 }
 
 // Pipeline is what a managed receiver lends to the controller.

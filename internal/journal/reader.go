@@ -143,13 +143,13 @@ func (r *Reader) Observe(ctx context.Context, emit func(context.Context, []*task
 			defer func(began time.Time) { delivery = time.Since(began) }(time.Now())
 			return emit(ctx, events)
 		})
-		r.opt.Looks.End(!progress, errors.Join(err, r.trouble))
+		r.opt.Looks.End(!progress && !more, errors.Join(err, r.trouble))
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
 			return err
-		case progress && (more || r.opt.Looks.Waited()):
+		case more && (progress || r.opt.Looks.Waited()), progress && r.opt.Looks.Waited():
 			timer.Reset(0)
 		default:
 			timer.Reset(r.opt.Pace.After(time.Since(began)-delivery, delivery))
@@ -161,11 +161,11 @@ func (r *Reader) Observe(ctx context.Context, emit func(context.Context, []*task
 func (r *Reader) Drain(ctx context.Context, emit func(context.Context, []*task.Event) error) error {
 	defer r.release()
 	for ctx.Err() == nil {
-		progress, _, err := r.round(ctx, emit)
+		progress, more, err := r.round(ctx, emit)
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
-		if !progress {
+		if !progress && !more { // a round looks at some segments only
 			return nil
 		}
 	}
@@ -258,6 +258,7 @@ func (r *Reader) read(root *os.Root, jobs []job) []*part {
 			delete(r.segs, s.file)
 		default:
 			s.aside, s.nextCheck = true, time.Now().Add(checkInterval)
+			r.trouble = errors.Join(r.trouble, err)
 			r.refuse(s.file, err)
 		}
 	}

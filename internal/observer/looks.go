@@ -8,10 +8,11 @@ import (
 )
 
 // Drainer is an observer that can be asked to bring everything over that its tool did before: Drain returns nil once a
-// look that began after the call found nothing more and what it found was accepted by the pipeline. It does not stop
-// the observer.
+// look that began after the call found nothing more and what it found was accepted by the pipeline. Only a
+// shutdown may follow. Trouble is what went wrong at the last look.
 type Drainer interface {
 	Drain(ctx context.Context) error
+	Trouble() error
 }
 
 // Looks lets somebody wait for a source: for a look that began after the call and left nothing to read. The source calls
@@ -37,6 +38,13 @@ func (l *Looks) Waited() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.waiting) > 0
+}
+
+// Err is what went wrong at the last look, nil if nothing did.
+func (l *Looks) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
 }
 
 // Begin notes that a look begins.

@@ -39,6 +39,7 @@ type target struct {
 	address    address
 	configured bool // by its address, not by a scheduler file
 	attached   atomic.Bool
+	seen       atomic.Bool // it was attached once
 	wanted     atomic.Bool // false once its scheduler file is gone
 
 	mu    sync.Mutex
@@ -120,6 +121,7 @@ func (a *attacher) visit(ctx context.Context, t *target, logger *zap.Logger) err
 	}
 	t.id = who.id
 	t.attached.Store(true)
+	t.seen.Store(true)
 	logger.Info("attached to a running Dask cluster", zap.String("id", who.id))
 	return nil
 }

@@ -30,6 +30,9 @@ func (c *Config) Reach() ([]control.Place, error) {
 	}
 	if c.TLS.HasValue() {
 		t := c.TLS.Get()
+		if t.TPMConfig.Enabled {
+			return nil, &control.Refusal{Field: "config::tls::tpm", Problem: "only the configuration of the collector can say so; leave it out"}
+		}
 		for key, path := range map[string]string{"tls::ca_file": t.CAFile, "tls::cert_file": t.CertFile, "tls::key_file": t.KeyFile} {
 			if path != "" {
 				places = append(places, control.Place{Key: key, Path: path})

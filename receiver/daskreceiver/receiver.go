@@ -181,11 +181,29 @@ func (r *daskReceiver) observeMetrics() error {
 	})
 }
 
-// held is what a plugin may keep in memory: it writes every 100 ms (docs/journal.md).
+// held is what a plugin that others brought may keep in memory: it writes every 100 ms (docs/journal.md).
 const held = 250 * time.Millisecond
 
-// Drain implements observer.Drainer: what the plugins wrote, and held back, is read.
-func (r *daskReceiver) Drain(ctx context.Context) error { return r.looks.Drain(ctx, held) }
+// Drain implements observer.Drainer: the plugins are taken away, which makes them write all that they hold, and all that
+// was written is read.
+func (r *daskReceiver) Drain(ctx context.Context) error {
+	var errs []error
+	if r.stopVisit != nil {
+		r.stopVisit()
+		r.targets.wait()
+		for _, t := range r.targets.list() {
+			if t.configured && !t.seen.Load() {
+				errs = append(errs, fmt.Errorf("scheduler %s was never attached to", t.address.url))
+			}
+		}
+		_, failed := r.detachAll(ctx)
+		errs = append(errs, failed...)
+	}
+	return errors.Join(append(errs, r.looks.Drain(ctx, held))...)
+}
+
+// Trouble implements observer.Drainer.
+func (r *daskReceiver) Trouble() error { return r.looks.Err() }
 
 // Shutdown takes the plugins away, reads what they wrote last, and stops. What cannot be read in time stays in the
 // journal.

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/otelcol-mida/otelcol-mida/internal/control"
 )
 
 // What can keep a poll from reading. None is final: the next poll tries again.
@@ -44,8 +42,6 @@ type dialect interface {
 	classify(err error) error
 	// local is the file of a database that is one, else empty.
 	local() string
-	// places are what it leads to.
-	places() []control.Place
 
 	// tails reads what was inserted since the marks were made. Tables without a mark begin at their end, except runs:
 	// whole runs are read anyway, and what they hold is in them.

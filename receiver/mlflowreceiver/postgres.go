@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,8 +16,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
-
-	"github.com/otelcol-mida/otelcol-mida/internal/control"
 )
 
 const (
@@ -36,7 +33,6 @@ type postgres struct {
 	settings *Config
 	conn     *pgx.ConnConfig
 	label    string
-	files    []string // that the URI names
 
 	identity string // of the database behind the open connection: a restored or promoted one has another
 	heaps    map[string]*heap
@@ -62,12 +58,6 @@ func newPostgres(c *Config, rest string) (*postgres, error) {
 		}
 	}
 	u.RawQuery = query.Encode()
-	var files []string
-	for _, key := range []string{"passfile", "servicefile", "sslcert", "sslkey", "sslrootcert"} {
-		if f := query.Get(key); f != "" && f != "system" {
-			files = append(files, f)
-		}
-	}
 	conn, err := pgx.ParseConfig(u.String())
 	if err != nil {
 		return nil, fmt.Errorf("tracking_uri: %s; %s", redactText(err.Error()), wantURI)
@@ -94,7 +84,7 @@ func newPostgres(c *Config, rest string) (*postgres, error) {
 		}
 	}
 	return &postgres{
-		settings: c, conn: conn, files: files, heaps: map[string]*heap{},
+		settings: c, conn: conn, heaps: map[string]*heap{},
 		label: fmt.Sprintf("postgresql://%s@%s/%s", conn.User, net.JoinHostPort(conn.Host, strconv.Itoa(int(conn.Port))), conn.Database),
 	}, nil
 }
@@ -104,27 +94,6 @@ func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(),
 func (p *postgres) name() string { return p.label }
 
 func (p *postgres) local() string { return "" }
-
-// places are the servers that pgx may connect to, and the files that it reads for that.
-func (p *postgres) places() []control.Place {
-	hosts := []string{p.conn.Host}
-	for _, f := range p.conn.Fallbacks {
-		hosts = append(hosts, f.Host)
-	}
-	var places []control.Place
-	for _, h := range hosts {
-		if strings.HasPrefix(h, "/") { // the directory of a socket
-			h = "localhost"
-		}
-		if place := (control.Place{Key: "tracking_uri", Host: h}); !slices.Contains(places, place) {
-			places = append(places, place)
-		}
-	}
-	for _, f := range p.files {
-		places = append(places, control.Place{Key: "tracking_uri", Path: f})
-	}
-	return places
-}
 
 func (p *postgres) open(context.Context) (*sql.DB, error) {
 	p.identity, p.unseen = "", unseen{}

@@ -234,6 +234,9 @@ func (r *mlflowReceiver) drop(x *run, err error) {
 // Drain implements observer.Drainer.
 func (r *mlflowReceiver) Drain(ctx context.Context) error { return r.looks.Drain(ctx, 0) }
 
+// Trouble implements observer.Drainer. A database that is not there yet is none.
+func (r *mlflowReceiver) Trouble() error { return r.looks.Err() }
+
 // Shutdown ends the poll that is under way, keeps the position and says the last word.
 func (r *mlflowReceiver) Shutdown(ctx context.Context) error {
 	defer r.tel.Shutdown()

@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"modernc.org/sqlite"
-
-	"github.com/otelcol-mida/otelcol-mida/internal/control"
 )
 
 // sqliteFile is a database that MLflow keeps in a file.
@@ -27,10 +25,6 @@ type sqliteFile struct {
 func (s *sqliteFile) name() string { return s.path }
 
 func (s *sqliteFile) local() string { return s.path }
-
-func (s *sqliteFile) places() []control.Place {
-	return []control.Place{{Key: "tracking_uri", Path: s.path}}
-}
 
 // open opens the file read-only, never as immutable and never changing its journal mode: writers of both rollback journal
 // and WAL go on as if nobody read.

@@ -130,7 +130,7 @@ func (w *watcher) poll(ctx context.Context, emit func(context.Context, []*run) e
 		return err
 	}
 	changed := !w.known || version != w.version
-	listOpen := len(w.keeper.open) > 0 && len(w.keeper.open) <= listOpenAtMost && time.Since(w.listed) >= listOpenEvery
+	listOpen := len(w.keeper.open) > 0 && len(w.keeper.open) <= listOpenAtMost && (time.Since(w.listed) >= listOpenEvery || w.looks.Waited())
 	if !changed && !w.behind && !w.sweep.busy && !w.models.busy && !w.source.pending() && !listOpen && len(w.touched) == 0 {
 		w.tel.ReceiverMlflowUnchangedPolls.Add(ctx, 1)
 		if w.unsaved {

@@ -82,6 +82,19 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+const maxRulesFile = 4 << 20
+
+func readRules(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxRulesFile {
+		return nil, fmt.Errorf("%q is no regular file of at most %d bytes", path, maxRulesFile)
+	}
+	return os.ReadFile(path)
+}
+
 func (c *Config) matcher() (*matcher.Matcher, error) {
 	return matcher.New(matcher.Criteria{Include: c.Include, Exclude: c.Exclude})
 }
@@ -94,7 +107,7 @@ func (c *Config) Rules() (*rules.Set, error) {
 	if len(c.Spec.Rules) > 0 {
 		return nil, fmt.Errorf("rules_file %q and rules: write the rules in one place", c.RulesFile)
 	}
-	data, err := os.ReadFile(c.RulesFile)
+	data, err := readRules(c.RulesFile)
 	if err != nil {
 		return nil, fmt.Errorf("rules_file: %w", err)
 	}

@@ -110,6 +110,9 @@ func (r *logReceiver) observeBatches(pace *observer.Pace) error {
 // Drain implements observer.Drainer.
 func (r *logReceiver) Drain(ctx context.Context) error { return r.looks.Drain(ctx, 0) }
 
+// Trouble implements observer.Drainer.
+func (r *logReceiver) Trouble() error { return r.looks.Err() }
+
 // Shutdown waits for what Start began. What was not accepted is read again at the next start.
 func (r *logReceiver) Shutdown(ctx context.Context) error {
 	if r.cancel == nil {

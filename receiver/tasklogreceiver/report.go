@@ -2,6 +2,7 @@ package tasklogreceiver
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -34,6 +35,7 @@ type report struct {
 	logger *zap.Logger
 	looks  int64
 	lasts  map[lasting]int64 // faults, and the look that found them last
+	broken error             // a fault that the present look found
 }
 
 // lasting is a fault that every look finds until it is mended.
@@ -116,6 +118,7 @@ func (r *report) unusable(ctx context.Context, path string, err error) {
 
 // lasting counts and says a fault once, however many looks find it before it is mended.
 func (r *report) lasting(ctx context.Context, path, reason, what string, err error) {
+	r.broken = fmt.Errorf("%s: %w", path, err)
 	key := lasting{path, reason}
 	_, known := r.lasts[key]
 	r.lasts[key] = r.looks

@@ -69,13 +69,21 @@ func (t *tail) Observe(ctx context.Context, emit func(context.Context, []*change
 		}
 		began := time.Now()
 		t.looks.Begin()
+		t.report.broken = nil
 		if err := t.poll(ctx, emit); err != nil || ctx.Err() != nil {
 			return ctx.Err()
 		}
-		t.looks.End(!t.unsettled(), nil)
-		timer.Reset(t.pace.After(time.Since(began), 0))
+		t.looks.End(!t.unsettled(), t.report.broken)
+		pause := t.pace.After(time.Since(began), 0)
+		if t.looks.Waited() {
+			pause = min(pause, waitedPause)
+		}
+		timer.Reset(pause)
 	}
 }
+
+// waitedPause is the pause between two looks while somebody waits for all to be read.
+const waitedPause = 50 * time.Millisecond
 
 // unsettled says whether the last entry of a log still waits for more lines of it.
 func (t *tail) unsettled() bool {
