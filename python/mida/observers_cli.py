@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict
 from . import tables
 from .client import Client
 from .errors import MidaError, QueryError
-from .observing import DRAIN_SECONDS, Observer, Observers, absolute_uri
+from .observing import DRAIN_SECONDS, Observer, Observers, absolute_paths
 
 EXAMPLES = """\
 examples:
@@ -58,6 +58,7 @@ def add_command(
         sub.add_argument(
             "--timeout", type=float, default=DRAIN_SECONDS, metavar="SECONDS", help=f"default: {DRAIN_SECONDS:g}"
         )
+    sub.add_argument("--force", action="store_true", help="forget it also when not everything is in the view")
 
 
 def _list(client: Client, args: argparse.Namespace) -> None:
@@ -95,8 +96,8 @@ def _config(pairs: Any) -> Dict[str, Any]:
             value = json.loads(text)
         except ValueError:
             value = text
-        config[key] = absolute_uri(value) if key == "tracking_uri" and isinstance(value, str) else value
-    return config
+        config[key] = value
+    return absolute_paths(config)
 
 
 def _start(client: Client, args: argparse.Namespace) -> None:
@@ -111,7 +112,10 @@ def _stop(client: Client, args: argparse.Namespace) -> int:
 
 
 def _remove(client: Client, args: argparse.Namespace) -> int:
-    return _said(args.id, "removed", Observers(client).remove(args.id, args.timeout))
+    answer = Observers(client).remove(args.id, args.timeout, force=args.force)
+    if not answer["deleted"]:
+        answer["problem"] = f"{answer.get('problem', '')}; it is kept, --force forgets it"
+    return _said(args.id, "removed" if answer["deleted"] else "stopped", answer)
 
 
 def _said(id: str, what: str, answer: Dict[str, Any]) -> int:

@@ -45,7 +45,7 @@ class MLflow(Observer):
 
     def __init__(self, tracking_uri: Optional[str] = None, *, id: Optional[str] = None, **config: Any) -> None:
         uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
-        super().__init__("mlflow", {"tracking_uri": absolute_uri(uri), **config}, id=id)
+        super().__init__("mlflow", absolute_paths({"tracking_uri": uri, **config}), id=id)
 
 
 class Logs(Observer):
@@ -68,12 +68,12 @@ class Logs(Observer):
         **config: Any,
     ) -> None:
         paths = [include] if isinstance(include, (str, os.PathLike)) else list(include)
-        config["include"] = [os.path.abspath(os.fspath(p)) for p in paths]
+        config["include"] = paths
         if isinstance(rules, dict):
             config.update(rules)
         else:
-            config["rules_file"] = os.path.abspath(os.fspath(rules))
-        super().__init__("tasklog", config, id=id)
+            config["rules_file"] = rules
+        super().__init__("tasklog", absolute_paths(config), id=id)
 
 
 class Dask(Observer):
@@ -90,8 +90,25 @@ class Dask(Observer):
         elif "://" in address:
             raise QueryError(f"{address}: only tcp:// and tls:// clusters can be attached to")
         else:
-            config["scheduler_files"] = [os.path.abspath(address)]
-        super().__init__("dask", config, id=id)
+            config["scheduler_files"] = [address]
+        super().__init__("dask", absolute_paths(config), id=id)
+
+
+PATHS = ("include", "exclude", "rules_file", "scheduler_files", "base_dir")
+
+
+def absolute_paths(config: Dict[str, Any]) -> Dict[str, Any]:
+    """Return a configuration of a receiver whose relative paths are those of the current directory."""
+
+    def absolute(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [absolute(v) for v in value]
+        return os.path.abspath(os.fspath(value)) if isinstance(value, (str, os.PathLike)) and value else value
+
+    made = {key: absolute(value) if key in PATHS else value for key, value in config.items()}
+    if isinstance(made.get("tracking_uri"), str):
+        made["tracking_uri"] = absolute_uri(made["tracking_uri"])
+    return made
 
 
 def absolute_uri(uri: str) -> str:
@@ -133,9 +150,13 @@ class Observers:
         """Stop an observer once all that its tool did is in the view; ``drained`` says whether it is."""
         return self._waiting(timeout)._call("POST", _path(id, "/stop"), params=_timeout(timeout))
 
-    def remove(self, id: str, timeout: float = DRAIN_SECONDS) -> Dict[str, Any]:
-        """Stop an observer as `stop` does, and forget it and its position."""
-        return self._waiting(timeout)._call("DELETE", _path(id), params=_timeout(timeout))
+    def remove(self, id: str, timeout: float = DRAIN_SECONDS, *, force: bool = False) -> Dict[str, Any]:
+        """Stop an observer as `stop` does, and forget it and its position.
+
+        ``deleted`` says whether it is forgotten: one that could not be drained is kept, unless `force` says otherwise.
+        """
+        params = _timeout(timeout) + ([("force", "true")] if force else [])
+        return self._waiting(timeout)._call("DELETE", _path(id), params=params)
 
     def _waiting(self, timeout: float) -> Client:
         return self._client.with_timeout(timeout + DRAIN_SECONDS)
@@ -146,7 +167,9 @@ def _path(id: str, end: str = "") -> str:
 
 
 def _timeout(seconds: float) -> List[Any]:
-    return [("timeout", f"{seconds:g}s")]
+    if not seconds > 0:
+        raise QueryError(f"timeout: {seconds} is no time to wait; want seconds above 0")
+    return [("timeout", f"{max(seconds, 0.001):.3f}s")]
 
 
 class campaign:
@@ -182,6 +205,7 @@ class campaign:
         client: Optional[Client] = None,
         timeout: float = DRAIN_SECONDS,
     ) -> None:
+        _timeout(timeout)
         self.name, self._wanted, self._timeout = name, list(observers), timeout
         for observer in self._wanted:
             if not isinstance(observer, Observer):
@@ -209,7 +233,8 @@ class campaign:
         self._end(Observers(self._client))
 
     def _end(self, registered: Observers) -> None:
-        # What goes wrong here must not hide what went wrong in the block.
+        # What goes wrong here must not hide what went wrong in the block, and one observer keeps no other from its end.
+        problems = []
         for added, wanted in zip(self.observers, self._wanted):
             try:
                 # One with a name of its own may come again, and then goes on where it was.
@@ -220,5 +245,7 @@ class campaign:
                 why = answer.get("problem", "no reason was given")
             except MidaError as failure:
                 why = str(failure)
-            warnings.warn(f"observer {added['id']} did not bring everything over: {why}", MidaWarning, stacklevel=3)
+            problems.append(f"observer {added['id']} did not bring everything over: {why}; it is kept")
         self.observers = []
+        for text in problems:
+            warnings.warn(text, MidaWarning, stacklevel=3)

@@ -157,6 +157,10 @@ def test_command_line(collector, tmp_path):
     assert "runs" in table and "stopped" in table and "search" in table
     assert "runs is running" in run("observers", "start", "runs")
     assert "runs is removed" in run("observers", "remove", "runs")
+    run("observers", "add", "dask", 'schedulers=["tcp://127.0.0.1:9"]', "--id", "nowhere")
+    kept = run("observers", "remove", "nowhere", code=1)
+    assert "nowhere is stopped" in kept and "tcp://127.0.0.1:9 was never attached to" in kept and "--force" in kept
+    assert "removed" in run("observers", "remove", "nowhere", "--force", code=1)
     refused = run("observers", "add", "mlflow", "tracking_uri=sqlite:////etc/x.db", code=2)
     assert "tracking_uri" in refused and "allow::directories" in refused
     assert "there is no such observer" in run("observers", "stop", "runs", code=1)
