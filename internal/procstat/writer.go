@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // Writer finds the one process that has a file open for writing; false if there is none, or several.
@@ -15,7 +17,7 @@ func (r *Reader) Writer(path string) (Identity, bool) {
 	found := Identity{BootID: r.bootID}
 	for _, e := range entries {
 		pid := int(number([]byte(e.Name())))
-		if pid == 0 || !r.writes(pid, path) {
+		if pid == 0 || !r.writes(pid, path) || r.relays(pid) {
 			continue
 		}
 		if found.PID != 0 {
@@ -30,6 +32,14 @@ func (r *Reader) Writer(path string) (Identity, bool) {
 	return found, found.PID != 0
 }
 
+// relays says whether a process passes on what another one writes: python train.py | tee train.log.
+func (r *Reader) relays(pid int) bool {
+	comm, err := os.ReadFile(r.path(pid, "comm"))
+	return err == nil && slices.Contains(relays, strings.TrimSpace(string(comm)))
+}
+
+var relays = []string{"tee", "logger", "ts", "cat", "rotatelogs", "multilog", "cronolog", "slurmstepd", "containerd-shim", "conmon", "systemd-journal"}
+
 func (r *Reader) writes(pid int, path string) bool {
 	dir := r.path(pid, "fd")
 	names, err := os.ReadDir(dir) // refused for processes of others
@@ -38,10 +48,17 @@ func (r *Reader) writes(pid int, path string) bool {
 	}
 	for _, fd := range names {
 		if target, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && target == path && r.forWriting(pid, fd.Name()) {
-			return true
+			return !other(filepath.Join(dir, fd.Name()), path)
 		}
 	}
 	return false
+}
+
+// other says that an open file is not the one of that name here, but in a container.
+func other(open, path string) bool {
+	there, err1 := os.Stat(open)
+	here, err2 := os.Stat(path)
+	return err1 == nil && err2 == nil && !os.SameFile(there, here)
 }
 
 // forWriting reads the access mode, the last octal digit of the flags of an open file.

@@ -38,6 +38,10 @@ func (s *sampler) writerOf(resource pcommon.Map, now time.Time) *process {
 	if due {
 		if id, ok := s.reader.Writer(path); ok {
 			s.watch(observer, id, 0, now)
+		} else { // what was true may not be of the next run
+			s.mu.Lock()
+			delete(s.byObserver, observer)
+			s.mu.Unlock()
 		}
 	}
 	return s.of(observer)

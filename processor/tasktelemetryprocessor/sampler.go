@@ -42,6 +42,8 @@ type sampler struct {
 	wake chan struct{}
 	stop context.CancelFunc
 	done chan struct{}
+
+	closed bool
 }
 
 func newSampler(cfg *Config, reader *procstat.Reader) *sampler {
@@ -68,6 +70,9 @@ func (s *sampler) shutdown() {
 	}
 	s.stop()
 	<-s.done
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true // a batch may still be under way
 	for _, p := range s.byIdentity {
 		p.close()
 	}
@@ -77,6 +82,9 @@ func (s *sampler) shutdown() {
 func (s *sampler) watch(observer string, id procstat.Identity, tool int, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
 	p := s.byIdentity[id]
 	if p == nil {
 		p = newProcess(id, s.cfg.History)

@@ -13,8 +13,9 @@ except (ImportError, AttributeError):  # elsewhere than on Linux
 
 __all__ = ["Measured", "Meter", "telemetry"]
 
-# Counters at the end, those at the start, and how many tasks of the worker ran in between, at any time.
-Measured = Tuple[Any, Any, int]
+# Counters at the end, those at the start, how many tasks of the worker ran in between, at any time, and how many ran at
+# one time at most, ever: tasks that secede run beside those that have the worker's threads.
+Measured = Tuple[Any, Any, int, int]
 
 _MOST = 10_000
 _BLOCK = 512
@@ -29,11 +30,13 @@ class _ActiveThreads(Dict[int, Any]):
         self._meter = meter
         self._begun: Dict[int, Tuple[Any, int]] = {}
         self._starts = 0
+        self._most = 0
 
     # Both are called under the worker's lock.
 
     def __setitem__(self, ident: int, key: Any) -> None:
         super().__setitem__(ident, key)
+        self._most = max(self._most, len(self))
         if self._meter.on:
             try:
                 self._starts += 1
@@ -47,7 +50,10 @@ class _ActiveThreads(Dict[int, Any]):
         if begun is not None and self._meter.on:
             try:
                 end = resource.getrusage(_THREAD)  # type: ignore[arg-type]
-                self._meter.measured[self[ident]] = (end, begun[0], begun[1] + self._starts)
+                measured = self._meter.measured
+                if len(measured) >= _MOST:  # of tasks whose end nobody tells
+                    measured.pop(next(iter(measured)), None)
+                measured[self[ident]] = (end, begun[0], begun[1] + self._starts, self._most)
             except Exception as error:
                 self._meter.give_up(error)
         super().__delitem__(ident)
@@ -86,9 +92,11 @@ class Meter:
         """Return what was counted for a task that ended, once."""
         if self._waiting:
             self._begin()
-        if len(self.measured) > _MOST:  # of tasks whose end nobody tells
-            self.measured.clear()
         return self.measured.pop(key, None)
+
+    def stop(self) -> None:
+        """Count nothing any more, and touch nothing: also a signal's handler may call it."""
+        self.on = self._waiting = False
 
     def give_up(self, error: BaseException) -> None:
         """Count nothing any more."""
@@ -106,7 +114,7 @@ def telemetry(measured: Measured, threads: int) -> Tuple[Dict[str, Any], int]:
     threads : int
         The threads of the worker.
     """
-    end, start, tasks = measured
+    end, start, tasks, most = measured
     delta: Dict[str, Any] = {"thread.cpu.time": round(end.ru_utime - start.ru_utime + end.ru_stime - start.ru_stime, 6)}
     if end.ru_inblock > start.ru_inblock:
         delta["thread.disk.io.read"] = (end.ru_inblock - start.ru_inblock) * _BLOCK
@@ -114,7 +122,7 @@ def telemetry(measured: Measured, threads: int) -> Tuple[Dict[str, Any], int]:
         delta["thread.disk.io.write"] = (end.ru_oublock - start.ru_oublock) * _BLOCK
     coverage = dict.fromkeys(delta, "exclusive")
     out: Dict[str, Any] = {"delta": delta, "coverage": coverage}
-    tasks = max(1, min(tasks, threads))
+    tasks = max(1, min(tasks, max(threads, most)))
     if end.ru_maxrss > start.ru_maxrss:
         # The process never had more memory before: its high-water mark is that of this time, to the byte.
         out["peak"] = {"process.memory.high_water": end.ru_maxrss * _KIB}

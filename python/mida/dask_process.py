@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -29,20 +30,27 @@ def at_sigterm(last: Callable[[], None]) -> Callable[[], None]:
     number = signal.SIGTERM
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(number) is not signal.SIG_DFL:
         return _nothing
-    pid = os.getpid()
+    if os.getpid() == 1:  # whom the signal does not end unless it has a handler
+        return _nothing
 
     def handler(*_: Any) -> None:
         signal.signal(number, signal.SIG_DFL)
         try:
-            if os.getpid() == pid:  # a child that was forked has nothing to say
-                last()
+            last()
         finally:
             os.kill(os.getpid(), number)
+
+    def in_child() -> None:
+        # One that was forked has nothing to say, and ends as it would have: a handler waits until Python code runs.
+        with contextlib.suppress(Exception):
+            if signal.getsignal(number) is handler:
+                signal.signal(number, signal.SIG_DFL)
 
     def forget() -> None:
         if threading.current_thread() is threading.main_thread() and signal.getsignal(number) is handler:
             signal.signal(number, signal.SIG_DFL)
 
+    os.register_at_fork(after_in_child=in_child)
     signal.signal(number, handler)
     return forget
 

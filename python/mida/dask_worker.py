@@ -112,7 +112,7 @@ class Executing(WorkerPlugin):
 
     def _stop(self, lives: bool) -> None:
         self.transition = _nothing  # type: ignore[method-assign]
-        self._meter.on = False
+        self._meter.stop()
         for key in () if lives else list(self._running):
             try:
                 self._end(key, "CANCELLED", reason="the worker closed while the task ran")
@@ -250,6 +250,7 @@ class Executing(WorkerPlugin):
         if self._announced:
             self._announced.pop(key, None)
         task = self._tasks[key]
+        measured = self._meter.take(key)  # also of a task that is not recorded
         captured = self._captured(key, task, self._arguments)
         if captured is None:
             return
@@ -262,7 +263,7 @@ class Executing(WorkerPlugin):
             self._recorder.failed(error, "outcome")  # type: ignore[union-attr]
         captured["start"], stop = self._times(task, at)
         captured["thread"] = self._threads.get(key)
-        captured["measured"] = self._meter.take(key)
+        captured["measured"] = measured
         self._emit(key, task.run_id, status, stop, captured, {"reason": reason} if reason else None)
 
     def _outcome(self, key: Any, task: Any, captured: Dict[str, Any]) -> None:

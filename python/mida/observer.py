@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import atexit
 import collections
+import contextlib
 import itertools
 import os
 import socket
 import threading
 import time
 import weakref
+from queue import Empty, SimpleQueue
 from typing import Any, Callable, Deque, Dict, Iterable, List, Optional, Tuple
 
 from .capture import Policy
@@ -103,12 +105,12 @@ class Recorder:
         self._labels = environment
         self._early: List[Event] = []
         self._environment: Optional[Describer] = Describer()
-        self._wake = threading.Event()
+        self._wake: SimpleQueue[None] = SimpleQueue()  # a signal's handler may write to it
         self._woken = False
         self._closing = False
         self._patience = PATIENCE_SECONDS
         self._stamp = 0
-        self._stamping = threading.Lock()
+        self._stamping = threading.RLock()  # a signal's handler may stamp, too
         self._pid = os.getpid()
         self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
         self._thread = threading.Thread(target=self._run, name="mida-recorder", daemon=True)
@@ -154,7 +156,7 @@ class Recorder:
         queue.append((seq, make, cost))
         if pending > FLUSH_BYTES and not self._woken:
             self._woken = True
-            self._wake.set()
+            self._wake.put(None)
 
     def failed(self, error: BaseException, where: str) -> None:
         """Count an exception that was kept from the observed job."""
@@ -196,7 +198,7 @@ class Recorder:
         self._patience = min(self._patience, environment)
         self._paths.wait = min(self._paths.wait, PATIENCE_SECONDS)
         self._closing = True
-        self._wake.set()
+        self._wake.put(None)
         if self._thread.ident is None or self._thread is threading.current_thread():
             return
         self._thread.join(timeout)
@@ -212,8 +214,8 @@ class Recorder:
         while True:
             closing = self._closing
             if not closing:
-                self._wake.wait(FLUSH_SECONDS)
-                self._wake.clear()
+                with contextlib.suppress(Empty):
+                    self._wake.get(timeout=FLUSH_SECONDS)
                 self._woken = False
                 self._guarded("tick", self._ask)
             # Each by itself: the others go on while one fails.
@@ -391,7 +393,7 @@ class Recorder:
     def _after_fork(self) -> None:
         """Stop existing in the child: the thread is not there, and the file belongs to the parent."""
         self._closing = True
-        self._stamping = threading.Lock()  # somebody may have held it
+        self._stamping = threading.RLock()  # somebody may have held it
         self._writer.abandon()
 
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import dask_tasks as t
 import pytest
@@ -93,3 +95,20 @@ def test_handlers_of_sigterm(tmp_path):
         assert "SIG_DFL" in left
         (kept,) = o.client.run(with_its_own).values()
         assert kept
+
+
+def test_a_forked_child_ends_at_once():
+    """A child of a task, such as a worker of a pool, is ended by SIGTERM as if nobody observed its parent."""
+    script = """
+import os, signal
+from mida.dask_process import at_sigterm
+at_sigterm(lambda: print("the last word", flush=True))
+child = os.fork()
+if child == 0:
+    os._exit(0 if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL else 1)
+assert os.waitpid(child, 0)[1] == 0
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == -signal.SIGTERM, done.stderr
+    assert done.stdout == "the last word\n"
