@@ -85,11 +85,7 @@ func (c *Config) Validate() error {
 const maxRulesFile = 4 << 20
 
 func readRules(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxRulesFile {
+	if info, err := os.Stat(path); err == nil && (!info.Mode().IsRegular() || info.Size() > maxRulesFile) {
 		return nil, fmt.Errorf("%q is no regular file of at most %d bytes", path, maxRulesFile)
 	}
 	return os.ReadFile(path)

@@ -314,12 +314,13 @@ func TestOlderIndicesAreBroughtUpToDate(t *testing.T) {
 		old := mappings(tasks, 7, 0)
 		old["_meta"] = object{"schema_version": 1, "field_budget": 7}
 		delete(old["properties"].(object), "error")
-		do(http.MethodDelete, "/"+s.index(tasks), nil, nil)
-		do(http.MethodPut, "/"+s.index(tasks), object{"mappings": old}, nil)
 		template := s.template(tasks)
 		template["_meta"], template["version"] = object{"schema_version": 1}, 1
 		template["template"].(object)["mappings"] = old
 		do(http.MethodPut, "/_index_template/"+o.IndexPrefix+"-tasks", template, nil)
+		// After the template: an index has of its template's _meta what its own lacks.
+		do(http.MethodDelete, "/"+s.index(tasks), nil, nil)
+		do(http.MethodPut, "/"+s.index(tasks), object{"mappings": old}, nil)
 		do(http.MethodPut, "/"+s.index(tasks)+"/_doc/before", object{"id": "before"}, nil)
 
 		next, _ := fresh(t, o)
