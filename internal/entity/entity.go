@@ -115,6 +115,9 @@ func ByValue(rule string, value any) (Entity, bool) {
 	return Entity{ID: "value:" + escapeName(rule) + ":" + form, Evidence: EvidenceValue, Confidence: confValue, Form: form}, true
 }
 
+// deepest is how deeply nested values are looked at.
+const deepest = 64
+
 // Walk visits every leaf of a task's used or generated values: everything but
 // maps and lists, with the keys that lead to it. Elements of a list have the
 // list's path. Maps with a single key that begins with "$" are encodings (cut
@@ -122,12 +125,11 @@ func ByValue(rule string, value any) (Entity, bool) {
 // valid during the call. Keys are visited in no fixed order; nesting deeper than
 // 64 levels is left out.
 func Walk(values map[string]any, visit func(path []string, value any)) {
-	var path [64]string
-	walkMap(values, path[:0], visit)
+	walkMap(values, make([]string, 0, 8), visit)
 }
 
 func walkMap(m map[string]any, path []string, visit func([]string, any)) {
-	if len(path) == cap(path) {
+	if len(path) == deepest {
 		return
 	}
 	for k, v := range m {
@@ -143,7 +145,7 @@ func walkValue(v any, path []string, depth int, visit func([]string, any)) {
 	case map[string]any:
 		walkMap(v, path, visit)
 	case []any:
-		if depth >= 64 {
+		if depth >= deepest {
 			return
 		}
 		for _, e := range v {

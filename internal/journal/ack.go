@@ -53,7 +53,7 @@ func (s *segment) restore(root *os.Root, p *part) error {
 	case pos.Offset < s.pos || pos.Offset > s.size:
 		err = fmt.Errorf("offset %d is outside of the %d bytes of the file", pos.Offset, s.size)
 	default:
-		s.pos, s.final = pos.Offset, pos.Final
+		s.move(pos.Offset, pos.Final)
 		return nil
 	}
 	p.fault(BadPosition, 1, fmt.Errorf("position file: %w; the segment is read from its start again", err))
@@ -63,11 +63,11 @@ func (s *segment) restore(root *os.Root, p *part) error {
 // commit moves the position past an accepted part: a new position file, or no segment any more.
 func (p *part) commit(root *os.Root) (deleted bool, err error) {
 	s := p.seg
-	moved := p.next != s.pos || p.final != s.final
-	s.pos, s.final = p.next, p.final
+	s.accepted, s.acceptedFinal = p.next, p.final
 	if p.done {
 		// Deleted only as it was read: a writer that appends after its final checkpoint is still heard.
-		if info, err := root.Lstat(s.file); err == nil && info.Size() == s.pos {
+		s.ended = false
+		if info, err := root.Lstat(s.file); err == nil && info.Size() == p.next {
 			if err := root.Remove(s.file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return false, err
 			}
@@ -77,10 +77,10 @@ func (p *part) commit(root *os.Root) (deleted bool, err error) {
 			return true, nil
 		}
 	}
-	if !moved {
+	if !p.moved() {
 		return false, nil
 	}
-	data, err := json.Marshal(position{Version: ackVersion, Offset: s.pos, Final: s.final, Header: s.headerSum})
+	data, err := json.Marshal(position{Version: ackVersion, Offset: p.next, Final: p.final, Header: s.headerSum})
 	if err != nil {
 		return false, err
 	}

@@ -71,6 +71,9 @@ func (r *Reader) choose(root *os.Root, segs []*segment, now time.Time, jobs []jo
 	})
 	last := segs[len(segs)-1].n
 	for _, s := range segs {
+		if s.ended {
+			continue
+		}
 		j := job{seg: s, later: s.n < last}
 		if s.aside {
 			if now.After(s.nextCheck) {

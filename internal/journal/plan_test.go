@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
 // TestMoreOnlyWhereMoreCanBeRead: a file that is stuck must not make every round be followed by another at once.
@@ -22,12 +25,16 @@ func TestMoreOnlyWhereMoreCanBeRead(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(w.Path()), "alien-1.mj"), []byte("no journal"), 0o600))
 	r := h.reader()
 	defer r.release()
-	round := func() (progress, more bool) {
-		progress, more, err := r.round(t.Context(), h.emit)
+	batches := 0
+	look := func() (progress, more bool) {
+		found, err := r.look(t.Context(), func(ctx context.Context, events []*task.Event) func() error {
+			batches++
+			return inTurn(h.emit)(ctx, events)
+		})
 		require.NoError(t, err)
-		return progress, more
+		return found.progress, found.more
 	}
-	progress, more := round()
+	progress, more := look()
 	assert.True(t, progress)
 	assert.False(t, more)
 	assert.Positive(t, r.Lag(), "the torn record and the alien are counted")
@@ -37,13 +44,12 @@ func TestMoreOnlyWhereMoreCanBeRead(t *testing.T) {
 		e["stdout"] = strings.Repeat("x", 2000)
 		require.NoError(t, w.Write(e))
 	}
-	rounds := 0
-	for more = true; more; rounds++ {
-		progress, more = round()
-		assert.True(t, progress)
-	}
-	assert.Greater(t, rounds, 1, "a share is not everything")
+	batches = 0
+	progress, more = look()
+	assert.True(t, progress)
+	assert.False(t, more, "a look goes on while there is more")
+	assert.Greater(t, batches, 1, "a share is not everything")
 	assert.Len(t, h.events, 2+3*roundBytes/2000)
-	_, more = round()
+	_, more = look()
 	assert.False(t, more)
 }

@@ -51,7 +51,7 @@ type Options struct {
 }
 
 const (
-	roundBytes    = 4 << 20  // what one round reads of all segments together
+	roundBytes    = 1 << 20  // what one round reads of all segments together
 	minShare      = 64 << 10 // of one segment
 	roundSegments = roundBytes / minShare
 )
@@ -125,8 +125,13 @@ func NewReader(opt Options) (*Reader, error) {
 // Lag is how many bytes of the segments were not accepted yet when the directory was last looked at.
 func (r *Reader) Lag() int64 { return r.lag.Load() }
 
-// Observe polls until ctx ends, see observer.Source.
+// Observe polls until ctx ends, see observer.Source: each batch is accepted before the next one is read.
 func (r *Reader) Observe(ctx context.Context, emit func(context.Context, []*task.Event) error) error {
+	return r.ObserveAhead(ctx, inTurn(emit))
+}
+
+// ObserveAhead polls until ctx ends, and reads on while batches are on their way, see observer.Ahead.
+func (r *Reader) ObserveAhead(ctx context.Context, emit Emit) error {
 	defer r.release()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -138,21 +143,18 @@ func (r *Reader) Observe(ctx context.Context, emit func(context.Context, []*task
 		case <-r.opt.Looks.Wake():
 		}
 		r.opt.Looks.Begin()
-		began, delivery := time.Now(), time.Duration(0)
-		progress, more, err := r.round(ctx, func(ctx context.Context, events []*task.Event) error {
-			defer func(began time.Time) { delivery = time.Since(began) }(time.Now())
-			return emit(ctx, events)
-		})
-		r.opt.Looks.End(!progress && !more, errors.Join(err, r.trouble))
+		began := time.Now()
+		look, err := r.look(ctx, emit)
+		r.opt.Looks.End(!look.progress && !look.more, errors.Join(err, r.trouble))
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
 			return err
-		case more && (progress || r.opt.Looks.Waited()), progress && r.opt.Looks.Waited():
+		case look.more && (look.progress || r.opt.Looks.Waited()), look.progress && r.opt.Looks.Waited():
 			timer.Reset(0)
 		default:
-			timer.Reset(r.opt.Pace.After(time.Since(began)-delivery, delivery))
+			timer.Reset(r.opt.Pace.After(time.Since(began)-look.waited, look.waited))
 		}
 	}
 }
@@ -161,55 +163,15 @@ func (r *Reader) Observe(ctx context.Context, emit func(context.Context, []*task
 func (r *Reader) Drain(ctx context.Context, emit func(context.Context, []*task.Event) error) error {
 	defer r.release()
 	for ctx.Err() == nil {
-		progress, more, err := r.round(ctx, emit)
+		look, err := r.look(ctx, inTurn(emit))
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
-		if !progress && !more { // a round looks at some segments only
+		if !look.progress && !look.more { // a round reads of some segments only
 			return nil
 		}
 	}
 	return nil
-}
-
-// round reads one share of every observer, hands it over, and moves the positions. It says whether anything was read,
-// and whether more can be read at once: lag does not tell, it counts what is refused and torn tails too.
-func (r *Reader) round(ctx context.Context, emit func(context.Context, []*task.Event) error) (progress, more bool, err error) {
-	root, err := r.open()
-	if err != nil || root == nil {
-		r.report(r.opt.Directory, err)
-		r.trouble = err
-		return false, false, nil
-	}
-	defer root.Close()
-	if err := r.claim(root); err != nil {
-		r.report(r.opt.Directory, err)
-		r.trouble = err
-		return false, false, nil
-	}
-	plan, more, err := r.plan(root, time.Now())
-	r.report(r.opt.Directory, err)
-	r.trouble = err
-	if len(plan) == 0 {
-		return false, false, nil
-	}
-	parts := r.read(root, plan)
-	var events []*task.Event
-	for _, p := range parts {
-		events = append(events, p.events...)
-		progress = progress || p.next != p.seg.pos || p.done
-		more = more || p.more || p.done && p.later
-	}
-	if len(events) > 0 {
-		if err := emit(ctx, events); err != nil {
-			return false, false, err
-		}
-	}
-	for _, p := range parts {
-		r.commit(root, p)
-	}
-	r.measure()
-	return progress, more, nil
 }
 
 // open opens this host's directory; nil without an error when there is none yet.
@@ -287,7 +249,7 @@ func (r *Reader) commit(root *os.Root, p *part) {
 func (r *Reader) measure() {
 	var lag int64
 	for _, s := range r.segs {
-		lag += max(0, s.size-s.pos)
+		lag += max(0, s.size-s.accepted)
 	}
 	r.lag.Store(lag)
 }

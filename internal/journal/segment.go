@@ -20,7 +20,7 @@ const quietAfter = 10 * time.Minute
 // again.
 const checkInterval = time.Second
 
-// segment is a file on its way through the reader. Its position moves only in commit.
+// segment is a file on its way through the reader.
 type segment struct {
 	segmentName
 	header    *Header
@@ -28,12 +28,16 @@ type segment struct {
 	headerSum uint32 // tells this file from another one of the same name
 	pos       int64
 	final     bool // the record before pos is a final checkpoint
-	restored  bool // the position of an earlier run was looked for
-	size      int64
-	grew      time.Time // when size last changed, in this process's clock
-	quiet     bool      // nothing can be new before it grows or its writer ends
-	nextCheck time.Time // when to look again although it did not grow
-	aside     bool      // refused, or finished but not removable: the observer's next segment is read meanwhile
+	ended     bool // all was read and its writer will not return; it goes once that was accepted
+	// accepted and acceptedFinal are pos and final of what the pipeline accepted; they move only in commit.
+	accepted      int64
+	acceptedFinal bool
+	restored      bool // the position of an earlier run was looked for
+	size          int64
+	grew          time.Time // when size last changed, in this process's clock
+	quiet         bool      // nothing can be new before it grows or its writer ends
+	nextCheck     time.Time // when to look again although it did not grow
+	aside         bool      // refused, or finished but not removable: the observer's next segment is read meanwhile
 }
 
 // part is what one round read from one segment.
@@ -41,7 +45,9 @@ type part struct {
 	seg     *segment
 	later   bool // its observer has a newer segment
 	events  []*task.Event
+	from    int64
 	next    int64
+	wasLast bool // the record before from is a final checkpoint
 	final   bool
 	done    bool // everything is read and its writer will not return
 	more    bool // its share ended before it did
@@ -49,6 +55,9 @@ type part struct {
 	counts  map[Fault]int64
 	faults  []error // one line each, for the log
 }
+
+// moved says whether the part is anything.
+func (p *part) moved() bool { return p.next != p.from || p.final != p.wasLast }
 
 func (p *part) fault(f Fault, n int64, err error) {
 	if p.counts == nil {
@@ -121,9 +130,10 @@ func (s *segment) read(root *os.Root, later, foreign bool, budget int64, now tim
 	p := &part{seg: s, later: later}
 	if s.pos > s.size {
 		p.fault(BadPosition, 1, fmt.Errorf("became shorter than what was read of it: %d bytes, %d read; it is read from its start again", s.size, s.pos))
-		s.pos, s.header, s.final = 0, nil, false
+		s.move(0, false)
+		s.header = nil
 	}
-	p.next, p.final = s.pos, s.final
+	p.begin()
 	w := &window{r: f, size: s.size}
 	scan := scanner(binaryScanner{w})
 	if s.text {
@@ -141,6 +151,7 @@ func (s *segment) read(root *os.Root, later, foreign bool, budget int64, now tim
 			}
 		}
 		s.quiet = !ended
+		p.end()
 		return p, nil
 	}
 	if err := s.records(scan, p, ended, budget); err != nil {
@@ -150,7 +161,25 @@ func (s *segment) read(root *os.Root, later, foreign bool, budget int64, now tim
 		p.done = ended || p.final
 		s.quiet = !p.done
 	}
+	p.end()
 	return p, nil
+}
+
+// begin makes the part one that begins where the segment was read to.
+func (p *part) begin() {
+	s := p.seg
+	p.from, p.next, p.wasLast, p.final = s.pos, s.pos, s.final, s.final
+}
+
+// end makes the next part begin where this one ends.
+func (p *part) end() {
+	s := p.seg
+	s.pos, s.final, s.ended = p.next, p.final, p.done
+}
+
+// move sets the position of a segment of which nothing is on its way.
+func (s *segment) move(pos int64, final bool) {
+	s.pos, s.final, s.accepted, s.acceptedFinal = pos, final, pos, final
 }
 
 // grow notes the size of the file.
@@ -203,12 +232,12 @@ func (s *segment) start(root *os.Root, scan scanner, w *window, p *part, ended b
 	if header.Observer == "" {
 		header.Observer = s.observer
 	}
-	s.pos = max(s.pos, after)
+	s.move(max(s.pos, after), s.final)
 	if err := s.restore(root, p); err != nil {
 		return err
 	}
 	s.header = header
-	p.next, p.final = s.pos, s.final
+	p.begin()
 	return nil
 }
 

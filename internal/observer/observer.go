@@ -23,3 +23,11 @@ type Source[C any] interface {
 // Callback decides whether a change is relevant and turns it into events (the paper's "callback"). It must not keep the
 // change. An error names why this one change was dropped; it stops nothing.
 type Callback[C any] func(change C) ([]*task.Event, error)
+
+// Ahead is a source that reads on while what it read before is on its way. emit takes batches in their order and returns
+// before they were accepted; wait answers as emit of a Source does. Only then may the source move its position, and only
+// past what came before, too.
+type Ahead[C any] interface {
+	Source[C]
+	ObserveAhead(ctx context.Context, emit func(context.Context, []C) (wait func() error)) error
+}

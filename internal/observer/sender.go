@@ -334,7 +334,7 @@ func (s *Sender) Checkpoint(ctx context.Context, final bool) error {
 // callback cannot use are handed to drop with the reason and stop nothing. Unless the sender is of a journal, it
 // writes a checkpoint at the beginning and every CheckpointInterval; the final one is the receiver's to write, when it stops for good.
 func Run[C any](ctx context.Context, src Source[C], callback Callback[C], s *Sender, drop func(C, error)) error {
-	emit := func(ctx context.Context, changes []C) error {
+	made := func(changes []C) []*task.Event {
 		events := make([]*task.Event, 0, len(changes))
 		for _, c := range changes {
 			made, err := safely(callback, c)
@@ -346,10 +346,20 @@ func Run[C any](ctx context.Context, src Source[C], callback Callback[C], s *Sen
 			}
 			events = append(events, made...)
 		}
-		return s.Send(ctx, events)
+		return events
+	}
+	observe := func() error {
+		if src, ok := src.(Ahead[C]); ok {
+			return src.ObserveAhead(ctx, func(ctx context.Context, changes []C) func() error {
+				events, answer := made(changes), make(chan error, 1)
+				go func() { answer <- s.Send(ctx, events) }()
+				return sync.OnceValue(func() error { return <-answer })
+			})
+		}
+		return src.Observe(ctx, func(ctx context.Context, changes []C) error { return s.Send(ctx, made(changes)) })
 	}
 	if s.set.Numbered {
-		return src.Observe(ctx, emit)
+		return observe()
 	}
 	done := make(chan struct{})
 	var wg sync.WaitGroup
@@ -369,7 +379,7 @@ func Run[C any](ctx context.Context, src Source[C], callback Callback[C], s *Sen
 			}
 		}
 	}()
-	err := src.Observe(ctx, emit)
+	err := observe()
 	close(done)
 	wg.Wait()
 	return err

@@ -6,6 +6,7 @@ import (
 	"math"
 	"sort"
 	"strconv"
+	"sync/atomic"
 )
 
 // State is all that is known about one task: attempt → facet → snapshot. Merging keeps, per facet, the snapshot with the
@@ -14,10 +15,20 @@ type State struct {
 	Attempts map[int64]map[string]*Snapshot
 }
 
-// Snapshot is an event in a state, with its canonical bytes, the last part of its stamp. It is never changed.
+// Snapshot is an event in a state. It is never changed.
 type Snapshot struct {
-	Event *Event
-	bytes []byte
+	Event   *Event
+	encoded atomic.Pointer[[]byte] // once they were asked for: a snapshot that a later one replaces needs none
+}
+
+// bytes are the canonical bytes, the last part of the stamp.
+func (s *Snapshot) bytes() []byte {
+	if p := s.encoded.Load(); p != nil {
+		return *p
+	}
+	b := s.Event.canonical()
+	s.encoded.Store(&b)
+	return b
 }
 
 // NewSnapshot takes an event out of the stream into a state. Claims have a life of their own and are left out; the
@@ -25,7 +36,7 @@ type Snapshot struct {
 func NewSnapshot(e *Event) *Snapshot {
 	c := *e
 	c.Claims, c.Paths, c.Observed = nil, nil, 0
-	return &Snapshot{Event: &c, bytes: AppendJSON(nil, c.Wire())}
+	return &Snapshot{Event: &c}
 }
 
 // less orders snapshots of one facet by their stamp: time of the fact in the source, then the observer's sequence
@@ -37,7 +48,7 @@ func (s *Snapshot) less(o *Snapshot) bool {
 	if s.Event.Seq != o.Event.Seq {
 		return s.Event.Seq < o.Event.Seq
 	}
-	return bytes.Compare(s.bytes, o.bytes) < 0
+	return bytes.Compare(s.bytes(), o.bytes()) < 0
 }
 
 // Apply merges one event and says whether the state changed.
@@ -109,7 +120,7 @@ func (s *State) Encode() []byte {
 		attempts = append(attempts, a)
 		size += 26
 		for name, n := range facets {
-			size += len(name) + 4 + len(n.bytes)
+			size += len(name) + 4 + len(n.bytes())
 		}
 	}
 	dst := append(make([]byte, 0, size), '{')
@@ -130,7 +141,7 @@ func (s *State) Encode() []byte {
 			}
 			dst = appendString(dst, f)
 			dst = append(dst, ':')
-			dst = append(dst, s.Attempts[a][f].bytes...)
+			dst = append(dst, s.Attempts[a][f].bytes()...)
 		}
 		dst = append(dst, '}')
 	}
@@ -196,19 +207,20 @@ func readState(text string) *State {
 		attempt, err := attemptNumber(name)
 		return err == nil && r.object(func(facet string) bool {
 			start := r.at
-			m := make(map[string]any, 24)
-			ok := r.object(func(key string) (ok bool) {
-				m[key], ok = r.value(storedDepth - 3)
+			e, w := &Event{Attempt: NoAttempt}, wireReader{clean: true}
+			ok := r.object(func(key string) bool {
+				v, ok := r.value(storedDepth - 3)
+				w.set(e, key, v)
 				return ok
 			})
-			if !ok {
+			w.refs(e)
+			if !ok || w.err != nil || e.Name == "" || e.Attempt != attempt || e.Facet != facet ||
+				e.Claims != nil || e.Paths != nil || e.Observed != 0 {
 				return false
 			}
-			e, err := FromDecoded(m, nil)
-			if err != nil || e.Attempt != attempt || e.Facet != facet || e.Claims != nil || e.Paths != nil || e.Observed != 0 {
-				return false
-			}
-			s.put(&Snapshot{Event: e, bytes: []byte(text[start:r.at])})
+			n, encoded := &Snapshot{Event: e}, []byte(text[start:r.at])
+			n.encoded.Store(&encoded)
+			s.put(n)
 			return true
 		})
 	})

@@ -444,3 +444,12 @@ func TestLeaves(t *testing.T) {
 		"objs.j": []any{nil}, "cut": map[string]any{KeyCut: map[string]any{"length": int64(5)}}, "esc.$x": int64(4), "none": []any{},
 	}, got)
 }
+
+// TestCanonicalIsTheWireForm: the encoder that makes no wire form must follow it to the byte.
+func TestCanonicalIsTheWireForm(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		for _, e := range []*Event{fullEvents().Draw(t, "full"), events().Draw(t, "event")} {
+			require.Equal(t, JSON(e.Wire()), string(e.canonical()))
+		}
+	})
+}

@@ -85,6 +85,10 @@ func (b *builder) side(role task.Role, values map[string]any) {
 	}
 	b.datasets(role, values, 0)
 	entity.Walk(values, func(keys []string, value any) {
+		s, text := value.(string)
+		if !text && len(b.values) == 0 {
+			return // only text names things, unless rules say otherwise
+		}
 		name := strings.Join(keys, ".")
 		field := string(role) + "." + name
 		if glob.Any(b.ignore, field) {
@@ -97,8 +101,7 @@ func (b *builder) side(role task.Role, values map[string]any) {
 				}
 			}
 		}
-		s, ok := value.(string)
-		if !ok {
+		if !text {
 			return
 		}
 		var info *entity.PathInfo

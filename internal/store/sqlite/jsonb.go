@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"math"
 	"math/big"
-	"sort"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -47,16 +46,6 @@ const (
 	kindBigInt = 'i'
 	kindMarker = 'm'
 )
-
-// appendObject appends a flat object; the keys come in the order given.
-func appendObject(dst []byte, keys []string, values map[string]any) []byte {
-	dst, at := openContainer(dst, jsonbObject)
-	for _, k := range keys {
-		dst = appendJSONBText(dst, leafKey(k))
-		dst = appendLeaf(dst, values[k])
-	}
-	return closeContainer(dst, at)
-}
 
 // openContainer writes a header with a size of four bytes, to be filled in by closeContainer.
 func openContainer(dst []byte, kind byte) ([]byte, int) {
@@ -104,6 +93,9 @@ func appendLeaf(dst []byte, v any) []byte {
 		}
 		return closeContainer(dst, at)
 	}
+	if s, ok := v.(string); ok {
+		return appendString(dst, task.ValidText(s))
+	}
 	var scratch [32]byte
 	switch e := encodeLeaf(v).(type) {
 	case int64:
@@ -117,6 +109,12 @@ func appendLeaf(dst []byte, v any) []byte {
 	default:
 		return appendJSONBText(dst, string(kindNull))
 	}
+}
+
+// appendString is appendJSONBText of what encodeLeaf makes of a text.
+func appendString(dst []byte, s string) []byte {
+	dst = appendHeader(dst, textKind(s), len(s)+1)
+	return append(append(dst, kindString), s...)
 }
 
 func appendFloat(dst []byte, f float64) []byte {
@@ -256,12 +254,3 @@ func leafKey(name string) string {
 
 // leafPath is the JSON path of a leaf.
 func leafPath(name string) string { return `$."` + leafKey(name) + `"` }
-
-func sortedKeys(m map[string]any) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
-}

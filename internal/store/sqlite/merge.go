@@ -62,21 +62,18 @@ type cachedState struct {
 // stateOverhead stands for what an entry of the cache takes beyond the bytes of its state.
 const stateOverhead = 300
 
-// find returns the row number and the state of a task, 0 when it is new.
-func (s *Store) find(ses *session, id string) (n int64, state *task.State, err error) {
-	if c, ok := s.states.Get(id); ok {
-		state, err = task.DecodeState(c.encoded)
-		return c.n, state, err
+// find returns the row number and the encoded state of a task, 0 when it is new.
+func (s *Store) find(ses *session, id string) (cachedState, error) {
+	c, ok := s.states.Get(id)
+	if ok {
+		return c, nil
 	}
-	err = ses.query(sqlFind, func(v []driver.Value) error {
-		n, _ = v[0].(int64)
-		var derr error
-		if state, derr = task.DecodeState(bytesOf(v[1])); derr != nil {
-			return damaged(taskSubject(id), derr)
-		}
+	err := ses.query(sqlFind, func(v []driver.Value) error {
+		c.n, _ = v[0].(int64)
+		c.encoded = bytesOf(v[1])
 		return nil
 	}, id)
-	return n, state, err
+	return c, err
 }
 
 // number returns the row number of a task, 0 when it is not known: all that its claims need.
@@ -99,34 +96,46 @@ func (s *Store) mergeTask(ses *session, id string, t *view.Task) error {
 		}
 		return s.mergeClaims(ses, id, n, t.Claims)
 	}
-	n, state, err := s.find(ses, id)
+	stored, err := s.find(ses, id)
 	if err != nil {
 		return err
 	}
-	known := n != 0
 	made, _ := t.Made.(*prepared)
-	changed := true
-	if state == nil {
-		state = t.State
-	} else {
-		made, changed = nil, state.Merge(t.State)
-	}
-	if changed {
-		if made == nil {
-			made = makePrepared(state)
-		}
-		if n, err = s.putTask(ses, id, n, made); err != nil {
+	if !made.madeFrom(stored.encoded) {
+		if made, err = s.remake(id, stored, t.State); err != nil {
 			return err
 		}
-	} else {
-		s.same++
 	}
-	if n != 0 && !known {
-		if err := s.adoptClaims(ses, id, n); err != nil {
+	n := stored.n
+	if made.same {
+		s.same++
+	} else if n, err = s.putTask(ses, id, n, made); err != nil {
+		return err
+	}
+	if stored.n == 0 {
+		if !s.loose[id] {
+			return s.putClaims(ses, id, n, t.Claims, nil)
+		}
+		if _, err := ses.exec(sqlAdoptClaims, n, id); err != nil {
 			return err
 		}
 	}
 	return s.mergeClaims(ses, id, n, t.Claims)
+}
+
+// remake merges what arrived with what is stored.
+func (s *Store) remake(id string, stored cachedState, arrived *task.State) (*prepared, error) {
+	if stored.n == 0 {
+		return makePrepared(arrived), nil
+	}
+	state, err := task.DecodeState(stored.encoded)
+	if err != nil {
+		return nil, damaged(taskSubject(id), err)
+	}
+	if !state.Merge(arrived) {
+		return &prepared{same: true}, nil
+	}
+	return makePrepared(state), nil
 }
 
 // putTask writes everything that is derived from a state, and the state.
@@ -215,29 +224,53 @@ func (s *Store) mergeClaims(ses *session, id string, n int64, claims []task.Clai
 	if len(claims) == 0 {
 		return nil
 	}
-	have := map[task.Claim]bool{}
+	var have []task.Claim
 	collect := func(v []driver.Value) error {
-		have[claimOf(v)] = true
+		have = append(have, claimOf(v))
 		return nil
 	}
 	var err error
-	var rowID, taskID any
 	if n != 0 {
-		rowID = n
 		err = ses.query(sqlClaimsOfN, collect, n)
 	} else {
-		taskID = id
 		err = ses.query(sqlClaimsOfTask, collect, id)
 	}
 	if err != nil {
 		return err
 	}
+	return s.putClaims(ses, id, n, claims, have)
+}
+
+// fewClaims is up to how many claims a list is looked through: of more, a map finds one sooner.
+const fewClaims = 16
+
+// putClaims adds the claims that are not among those that the task has.
+func (s *Store) putClaims(ses *session, id string, n int64, claims, have []task.Claim) error {
+	var rowID, taskID any
+	if n != 0 {
+		rowID = n
+	} else {
+		taskID = id
+	}
+	known := func(c task.Claim) bool { return slices.Contains(have, c) }
+	var set map[task.Claim]bool
+	if len(claims)+len(have) > fewClaims {
+		set = make(map[task.Claim]bool, len(claims)+len(have))
+		for _, c := range have {
+			set[c] = true
+		}
+		known = func(c task.Claim) bool { return set[c] }
+	}
 	for _, c := range claims {
 		c = view.Claim(c)
-		if have[c] {
+		if known(c) {
 			continue
 		}
-		have[c] = true
+		if set != nil {
+			set[c] = true
+		} else {
+			have = append(have, c)
+		}
 		if _, err := ses.exec(sqlPutClaim, rowID, taskID, string(c.Role), c.Entity, c.Time, c.TimeSource, c.Evidence,
 			c.Confidence, c.Field, c.Label); err != nil {
 			return err
@@ -247,15 +280,6 @@ func (s *Store) mergeClaims(ses *session, id string, n int64, claims []task.Clai
 		}
 	}
 	return nil
-}
-
-// adoptClaims gives a new task the claims that arrived before it.
-func (s *Store) adoptClaims(ses *session, id string, n int64) error {
-	if !s.loose[id] {
-		return nil
-	}
-	_, err := ses.exec(sqlAdoptClaims, n, id)
-	return err
 }
 
 // claimOf reads the columns of sqlClaimsOfN.

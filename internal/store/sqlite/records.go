@@ -48,10 +48,9 @@ func mergeWorkflow(ses *session, id string, news *task.State) error {
 func (s *Store) mergeRecords(ses *session, b *view.Batch) error {
 	for digest, r := range b.Environments {
 		m, _ := r.Value.(map[string]any)
-		leaves := map[string]any{}
-		addLeaves(leaves, "environment", m)
-		flat := appendObject(nil, sortedKeys(leaves), leaves)
-		if _, err := ses.exec(sqlPutEnvironment, digest, r.Time, r.JSON, flat); err != nil {
+		var l leaves
+		l.addMap("environment", m)
+		if _, err := ses.exec(sqlPutEnvironment, digest, r.Time, r.JSON, l.object(0)); err != nil {
 			return fmt.Errorf("environment %s: %w", digest, err)
 		}
 	}

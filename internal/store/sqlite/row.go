@@ -1,7 +1,7 @@
 package sqlite
 
 import (
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
@@ -23,80 +23,110 @@ type row struct {
 func makeRow(s *task.State) *row {
 	d := task.Project(s)
 	r := &row{doc: d, edges: view.Edges(d)}
-	main := map[string]any{}
-	r.ambiguous = addLeaves(main, "used", d.Used)
-	addLeaves(main, "generated", d.Generated)
-	addLeaves(main, "telemetry_start", d.TelemetryStart)
-	addLeaves(main, "telemetry_end", d.TelemetryEnd)
-	addLeaves(main, "telemetry_peak", d.TelemetryPeak)
-	addLeaves(main, "telemetry_delta", d.TelemetryDelta)
-	addLeaves(main, "telemetry_coverage", d.TelemetryCoverage)
-	addLeaves(main, "custom", d.Custom)
-	addLeaves(main, "job", d.Job)
-	addStrings(main, "tags", d.Tags)
-	addStrings(main, "dependencies", d.Dependencies)
-	r.main = appendObject(make([]byte, 0, 512), leafOrder(main), main)
+	main := make(leaves, 0, 32)
+	r.ambiguous = main.addMap("used", d.Used)
+	main.addMap("generated", d.Generated)
+	main.addMap("telemetry_start", d.TelemetryStart)
+	main.addMap("telemetry_end", d.TelemetryEnd)
+	main.addMap("telemetry_peak", d.TelemetryPeak)
+	main.addMap("telemetry_delta", d.TelemetryDelta)
+	main.addMap("telemetry_coverage", d.TelemetryCoverage)
+	main.addMap("custom", d.Custom)
+	main.addMap("job", d.Job)
+	main.addStrings("tags", d.Tags)
+	main.addStrings("dependencies", d.Dependencies)
+	r.main = main.object(512)
 
-	extra := map[string]any{}
-	addLeaves(extra, "error", d.Error)
-	addLeaves(extra, "attributes", d.Attributes)
-	addString(extra, "stdout", d.Stdout)
-	addString(extra, "stderr", d.Stderr)
-	r.extra = appendObject(make([]byte, 0, 256), sortedKeys(extra), extra)
+	extra := make(leaves, 0, 16)
+	extra.addMap("error", d.Error)
+	extra.addMap("attributes", d.Attributes)
+	extra.addString("stdout", d.Stdout)
+	extra.addString("stderr", d.Stderr)
+	r.extra = extra.object(256)
 	return r
 }
 
-// leafOrder puts the leaves that are asked for most to the front: SQLite looks for a label from the front.
-func leafOrder(leaves map[string]any) []string {
-	keys := make([]string, 0, len(leaves))
-	for k := range leaves {
-		keys = append(keys, k)
+// leaves are the leaves of a document, each by its full name.
+type leaves []leaf
+
+type leaf struct {
+	name  string
+	value any
+}
+
+// addMap adds the leaves of one map of the document as "root.path", and "root" itself to say that there is a map.
+func (l *leaves) addMap(root string, m map[string]any) (ambiguous map[string][]string) {
+	if m == nil {
+		return nil
 	}
-	rank := func(k string) int {
+	*l = append(*l, leaf{root, map[string]any{}})
+	if !flat(m) {
+		m, ambiguous = query.Leaves(root, m)
+	}
+	for path, v := range m {
+		*l = append(*l, leaf{root + "." + path, v})
+	}
+	return ambiguous
+}
+
+// flat says whether a map's values are its leaves: no path leads into one.
+func flat(m map[string]any) bool {
+	for _, v := range m {
+		switch v := v.(type) {
+		case map[string]any:
+			return false
+		case []any:
+			for _, e := range v {
+				switch e.(type) {
+				case map[string]any, []any:
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+func (l *leaves) addString(name, v string) {
+	if v != "" {
+		*l = append(*l, leaf{name, v})
+	}
+}
+
+func (l *leaves) addStrings(name string, values []string) {
+	if len(values) == 0 {
+		return
+	}
+	list := make([]any, len(values))
+	for i, s := range values {
+		list[i] = s
+	}
+	*l = append(*l, leaf{name, list})
+}
+
+// object returns the leaves as a flat object of about that size. What is asked for most stands first: SQLite looks for a
+// label from the front.
+func (l leaves) object(size int) []byte {
+	rank := func(name string) int {
 		switch {
-		case strings.HasPrefix(k, "generated."):
+		case strings.HasPrefix(name, "generated."):
 			return 0
-		case strings.HasPrefix(k, "used."):
+		case strings.HasPrefix(name, "used."):
 			return 1
 		default:
 			return 2
 		}
 	}
-	sort.Slice(keys, func(i, j int) bool {
-		if a, b := rank(keys[i]), rank(keys[j]); a != b {
-			return a < b
+	slices.SortFunc(l, func(a, b leaf) int {
+		if ra, rb := rank(a.name), rank(b.name); ra != rb {
+			return ra - rb
 		}
-		return keys[i] < keys[j]
+		return strings.Compare(a.name, b.name)
 	})
-	return keys
-}
-
-// addLeaves adds the leaves of one map of the document as "root.path", and "root" itself to say that there is a map.
-func addLeaves(dst map[string]any, root string, m map[string]any) (ambiguous map[string][]string) {
-	if m == nil {
-		return nil
+	dst, at := openContainer(make([]byte, 0, size), jsonbObject)
+	for _, leaf := range l {
+		dst = appendJSONBText(dst, leafKey(leaf.name))
+		dst = appendLeaf(dst, leaf.value)
 	}
-	dst[root] = map[string]any{}
-	leaves, ambiguous := query.Leaves(root, m)
-	for path, v := range leaves {
-		dst[root+"."+path] = v
-	}
-	return ambiguous
-}
-
-func addString(dst map[string]any, name, v string) {
-	if v != "" {
-		dst[name] = v
-	}
-}
-
-func addStrings(dst map[string]any, name string, l []string) {
-	if len(l) == 0 {
-		return
-	}
-	list := make([]any, len(l))
-	for i, s := range l {
-		list[i] = s
-	}
-	dst[name] = list
+	return closeContainer(dst, at)
 }

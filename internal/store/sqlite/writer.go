@@ -55,7 +55,7 @@ func (s *Store) hand(ctx context.Context, c *call) error {
 	}
 	defer s.leave()
 	c.done = make(chan struct{})
-	prepare(c.batch)
+	s.prepare(c.batch)
 	select {
 	case s.queue <- c:
 	case <-ctx.Done():
@@ -66,30 +66,56 @@ func (s *Store) hand(ctx context.Context, c *call) error {
 	return c.err
 }
 
-// prepareFrom is the number of events from which on a batch is prepared: of few, the writer makes fewer in less time than
-// it takes to make those of known tasks for nothing.
+// prepareFrom is the number of events from which on a batch is prepared: of few, the writer makes fewer in less time.
 const prepareFrom = 200
 
 // prepared is what a state becomes in the database.
 type prepared struct {
 	encoded []byte
 	row     *row
+	// base is the stored state that what arrived was merged with: while it is the stored one, there is nothing to merge.
+	// Without one it was made as for a task that is new to the store.
+	base []byte
+	same bool // what arrived changes nothing; there is neither encoded nor row
 }
 
-// prepare does what the writer would do for tasks that are new to the store. Of large batches most are, and their callers
-// make this in parallel, outside of the one writer.
-func prepare(b *view.Batch) {
+// prepare does what the writer would do, as far as the states that are kept in memory tell. The callers do it in parallel,
+// outside of the one writer, who takes it only if nobody changed the task meanwhile.
+func (s *Store) prepare(b *view.Batch) {
 	if b.Events < prepareFrom {
 		return
 	}
-	for _, t := range b.Tasks {
-		if t.State != nil {
-			t.Made = makePrepared(t.State)
+	for id, t := range b.Tasks {
+		if t.State == nil {
+			continue
 		}
+		c, ok := s.states.Get(id)
+		if !ok {
+			t.Made = makePrepared(t.State)
+			continue
+		}
+		state, err := task.DecodeState(c.encoded)
+		if err != nil {
+			continue // the writer says so
+		}
+		made := &prepared{same: true}
+		if state.Merge(t.State) {
+			made = makePrepared(state)
+		}
+		made.base = c.encoded
+		t.Made = made
 	}
 }
 
-func makePrepared(s *task.State) *prepared { return &prepared{s.Encode(), makeRow(s)} }
+func makePrepared(s *task.State) *prepared { return &prepared{encoded: s.Encode(), row: makeRow(s)} }
+
+// madeFrom says whether it was made from this very stored state, nil for none.
+func (p *prepared) madeFrom(stored []byte) bool {
+	if p == nil || len(p.base) != len(stored) {
+		return false
+	}
+	return len(stored) == 0 || &p.base[0] == &stored[0]
+}
 
 // writer is the only one who writes. It takes all calls that wait and stores them in one transaction.
 func (s *Store) writer() {

@@ -2,13 +2,15 @@ package view
 
 import (
 	"math"
+	"sync"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 // Cache keeps what a store knows of the ids that it used lately, such as the states of tasks: a task's start and end mostly
-// lie close together, and what is known need not be read. It is for one goroutine at a time.
+// lie close together, and what is known need not be read. Its methods can be called by several goroutines at a time.
 type Cache[V any] struct {
+	mu           sync.Mutex
 	limit, bytes int
 	entries      *simplelru.LRU[string, cached[V]]
 }
@@ -27,13 +29,17 @@ func NewCache[V any](limit int) *Cache[V] {
 
 // Get returns the value of an id, false when it is not kept.
 func (c *Cache[V]) Get(id string) (V, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	e, ok := c.entries.Get(id)
 	return e.value, ok
 }
 
 // Put replaces the value of an id by one that takes that many bytes. One that would take more than an eighth of the cache is not kept.
 func (c *Cache[V]) Put(id string, v V, bytes int) {
-	c.Remove(id)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.entries.Remove(id)
 	if bytes > c.limit/8 {
 		return
 	}
@@ -44,7 +50,15 @@ func (c *Cache[V]) Put(id string, v V, bytes int) {
 }
 
 // Remove forgets an id.
-func (c *Cache[V]) Remove(id string) { c.entries.Remove(id) }
+func (c *Cache[V]) Remove(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.entries.Remove(id)
+}
 
 // Clear forgets all.
-func (c *Cache[V]) Clear() { c.entries.Purge() }
+func (c *Cache[V]) Clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.entries.Purge()
+}

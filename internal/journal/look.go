@@ -1,0 +1,128 @@
+package journal
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/task"
+)
+
+const (
+	// underWay is how many rounds may be on their way at a time: while the store writes one, the next is made ready for it
+	// and another is read.
+	underWay = 3
+	// lookRounds bounds a look, after which those that wait for one hear how far it is.
+	lookRounds = 64
+)
+
+// Emit hands over a batch. It takes batches in their order; wait returns nil once the pipeline has accepted everything, and
+// an error only when ctx ended.
+type Emit = func(ctx context.Context, events []*task.Event) (wait func() error)
+
+// inTurn makes an Emit that delivers a batch before it returns.
+func inTurn(emit func(context.Context, []*task.Event) error) Emit {
+	return func(ctx context.Context, events []*task.Event) func() error {
+		err := emit(ctx, events)
+		return func() error { return err }
+	}
+}
+
+// look is what a reader found at one look at the directory.
+type look struct {
+	progress bool          // anything was read
+	more     bool          // more can be read at once; lag does not tell, it counts what is refused and torn tails too
+	waited   time.Duration // for the pipeline
+}
+
+// round is what was read together, on its way.
+type round struct {
+	parts []*part
+	wait  func() error
+}
+
+// look reads, a share of every observer at a time, while there is more. It hands over what it reads and goes on reading;
+// positions move in order, each once all before it was accepted.
+func (r *Reader) look(ctx context.Context, emit Emit) (look, error) {
+	var out look
+	root, err := r.open()
+	if err != nil || root == nil {
+		r.report(r.opt.Directory, err)
+		r.trouble = err
+		return out, nil
+	}
+	defer root.Close()
+	if err := r.claim(root); err != nil {
+		r.report(r.opt.Directory, err)
+		r.trouble = err
+		return out, nil
+	}
+	var rounds []round
+	settle := func(most int) error {
+		for len(rounds) > most {
+			began := time.Now()
+			err := rounds[0].wait()
+			out.waited += time.Since(began)
+			if err != nil {
+				r.rewind(rounds)
+				rounds = nil
+				return err
+			}
+			for _, p := range rounds[0].parts {
+				r.commit(root, p)
+			}
+			rounds = rounds[1:]
+		}
+		return nil
+	}
+	for range lookRounds {
+		parts, more := r.next(root)
+		progress := false
+		var events []*task.Event
+		for _, p := range parts {
+			events = append(events, p.events...)
+			progress = progress || p.moved() || p.done
+			more = more || p.more || p.done && p.later
+		}
+		next := round{parts: parts, wait: func() error { return nil }}
+		if len(events) > 0 {
+			began := time.Now()
+			next.wait = emit(ctx, events)
+			out.waited += time.Since(began)
+		}
+		rounds = append(rounds, next)
+		out.progress, out.more = out.progress || progress, more
+		if err := settle(underWay - 1); err != nil {
+			return look{}, err
+		}
+		if !more || !progress || ctx.Err() != nil {
+			break
+		}
+	}
+	if err := settle(0); err != nil {
+		return look{}, err
+	}
+	r.measure()
+	return out, nil
+}
+
+// next reads one share of every observer that may have news.
+func (r *Reader) next(root *os.Root) (parts []*part, more bool) {
+	plan, more, err := r.plan(root, time.Now())
+	r.report(r.opt.Directory, err)
+	r.trouble = err
+	if len(plan) == 0 {
+		return nil, false
+	}
+	return r.read(root, plan), more
+}
+
+// rewind waits for what is still on its way, and forgets that it was read: it will be read again.
+func (r *Reader) rewind(rounds []round) {
+	for _, later := range rounds[1:] {
+		_ = later.wait() // the first one's error is told
+	}
+	for _, s := range r.segs {
+		s.pos, s.final, s.ended, s.quiet = s.accepted, s.acceptedFinal, false, false
+	}
+}
