@@ -206,13 +206,30 @@ func testUnicode(t *testing.T, f Factory) {
 
 func testIntegers(t *testing.T, f Factory) {
 	s := f.New(t)
-	for _, i := range []int64{1 << 53, 1<<53 + 1, math.MaxInt64 - 1, math.MaxInt64} {
+	// Some share a double with their neighbours, and the last digit of that one is odd or even.
+	all := []int64{math.MinInt64, -(1<<53 + 2), -(1<<53 + 1), -(1 << 53), 1 << 53, 1<<53 + 1, 1<<53 + 2, 1<<53 + 3, math.MaxInt64 - 1, math.MaxInt64}
+	for _, i := range all {
 		write(t, s, finished(fmt.Sprint(i), func(e *task.Event) { e.Used = map[string]any{"i": i} }))
 	}
 	require.Equal(t, []string{"9007199254740993"}, found(t, s, "used.i", query.Eq, int64(1<<53+1)))
 	require.Equal(t, int64(1<<53+1), ask(t, s, `{"filter": {"task_id": "9007199254740993"}, "projection": ["used.i"]}`).Rows[0]["used.i"])
 	require.Equal(t, []string{"9223372036854775807"}, found(t, s, "used.i", query.Gt, int64(math.MaxInt64-1)))
 	require.EqualValues(t, int64(math.MaxInt64), ask(t, s, `{"aggregation": [["max", "used.i"]]}`).Rows[0]["max(used.i)"])
+	for n, i := range all {
+		below, above := texts(all[:n]), texts(all[n+1:])
+		require.ElementsMatch(t, below, found(t, s, "used.i", query.Lt, i), "below %d", i)
+		require.ElementsMatch(t, append(below, fmt.Sprint(i)), found(t, s, "used.i", query.Lte, i), "up to %d", i)
+		require.ElementsMatch(t, above, found(t, s, "used.i", query.Gt, i), "above %d", i)
+		require.ElementsMatch(t, append(above, fmt.Sprint(i)), found(t, s, "used.i", query.Gte, i), "from %d", i)
+	}
+}
+
+func texts(numbers []int64) []string {
+	out := []string{}
+	for _, i := range numbers {
+		out = append(out, fmt.Sprint(i))
+	}
+	return out
 }
 
 func testCursor(t *testing.T, f Factory) {

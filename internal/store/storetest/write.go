@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
@@ -43,6 +44,11 @@ var writeCases = []testCase{
 		name:     "several writers on many tasks lose nothing",
 		contract: "stores.md: Several writers lose nothing, on one task or on many.",
 		run:      testManyWriters,
+	},
+	{
+		name:     "several writers of large batches on the same tasks lose nothing",
+		contract: "stores.md: Several writers lose nothing, on one task or on many.",
+		run:      testLargeBatches,
 	},
 	{
 		name:     "a newer snapshot removes what it lacks",
@@ -240,6 +246,36 @@ func testManyWriters(t *testing.T, f Factory) {
 		require.NoError(t, err)
 	}
 	require.EqualValues(t, writers/2*batches*size, ask(t, s, `{"filter": {"generated.0": {"$exists": true}, "generated.1": {"$exists": true}}}`).Total)
+}
+
+// testLargeBatches: a store may make large batches ready before it is their turn, and what it made is out of date then.
+func testLargeBatches(t *testing.T, f Factory) {
+	s := f.New(t)
+	const writers, size, rounds = 4, 300, 3
+	batch := func(facet string) (events []*task.Event) {
+		for i := range size {
+			events = append(events, finished(fmt.Sprint(i), func(e *task.Event) {
+				e.Facet, e.Generated = facet, map[string]any{facet: int64(i)}
+				e.Claims = []task.Claim{{Role: task.Generated, Entity: "value:" + facet, Evidence: "value", Confidence: 1}}
+			}))
+		}
+		return events
+	}
+	filter := []string{}
+	for r := range rounds {
+		var group errgroup.Group
+		for w := range writers {
+			facet := fmt.Sprintf("part%d_%d", r, w)
+			filter = append(filter, fmt.Sprintf(`{"generated.%s": {"$exists": true}}`, facet))
+			group.Go(func() error {
+				_, err := s.Write(context.Background(), batch(facet))
+				return err
+			})
+		}
+		require.NoError(t, group.Wait())
+	}
+	write(t, s, batch("part0_0")...) // once more: all of it is known
+	require.EqualValues(t, size, ask(t, s, `{"filter": {"$and": [%s]}}`, strings.Join(filter, ",")).Total)
 }
 
 func testRemoval(t *testing.T, f Factory) {
