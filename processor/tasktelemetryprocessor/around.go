@@ -14,11 +14,6 @@ const (
 	ofHost  = "host"
 )
 
-const (
-	hostEnergy = "hw.energy"
-	taskEnergy = "task.energy"
-)
-
 // around is what a task runs in: its host, or its cgroup. It is sampled once an interval, however many processes are.
 type around struct {
 	mu       sync.Mutex
@@ -37,7 +32,11 @@ func newAround(read func() procstat.Sample, cfg *Config) *around {
 func (a *around) turn(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if last, ok := a.series.Last(); !ok || now.UnixNano()-last.At > int64(a.interval)*9/10 {
+	since := int64(math.MaxInt64)
+	if last, ok := a.series.Last(); ok {
+		since = now.UnixNano() - last.At
+	}
+	if since > int64(a.interval)*9/10 || since < -int64(a.interval) { // or the clock was set back
 		a.sample()
 	}
 }
@@ -144,23 +143,8 @@ func (m *measured) group(a *around, s span) {
 	}
 }
 
-// energy adds what the host's processors used, and the task's part of it by a rule that its coverage names: as its CPU time is
-// to that of all that ran meanwhile, so is its energy to theirs. Where energy cannot be read there is none.
-func (m *measured) energy(x *stretch) {
-	used, _ := grown(procstat.HostEnergy, x.first, x.last)
-	if math.IsNaN(used) {
-		return
-	}
-	m.delta[hostEnergy], m.coverage[hostEnergy] = math.Round(used*1e3)/1e3, x.coverage
-	busy, _ := grown(procstat.HostBusy, x.first, x.last)
-	if cpu, ok := m.delta[cpuTime].(float64); ok && busy > 0 {
-		m.delta[taskEnergy] = math.Round(1e3*used*math.Min(1, cpu/busy)) / 1e3
-		m.coverage[taskEnergy] = "cpu_share"
-	}
-}
-
 // host adds what the whole host did meanwhile, under names that say so.
-func (m *measured) host(a *around, s span) (samples int, ok bool) {
+func (m *measured) host(a *around, j *joules, s span) (samples int, ok bool) {
 	x := a.over(s, ofHost)
 	if x == nil {
 		return 0, false
@@ -179,7 +163,7 @@ func (m *measured) host(a *around, s span) (samples int, ok bool) {
 			(*dst)[cpu], m.coverage[cpu] = u, x.coverage
 		}
 	}
-	m.energy(x)
+	m.energy(x, j, s)
 	for name, value := range map[string]int{
 		"system.disk.io.read": procstat.HostDiskRead, "system.disk.io.write": procstat.HostDiskWrite,
 		"system.network.io.receive": procstat.HostReceived, "system.network.io.transmit": procstat.HostSent,

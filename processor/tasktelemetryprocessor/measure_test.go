@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/procstat"
 )
@@ -147,6 +149,44 @@ func TestALongTaskIsFollowed(t *testing.T) {
 	assert.Equal(t, "shared_by=2, partial", m.coverage[memoryUsage])
 }
 
+// A number that rests on samples of a time when other tasks ran is theirs, too, though none ran at the same time.
+func TestWhatOthersLeftBehind(t *testing.T) {
+	p := sampled(1000)
+	memoryOf := func(at int64, v float64) {
+		i := p.series.From(at)
+		p.series.Get(i).Values[procstat.Memory] = v
+	}
+	memoryOf(101*second, 700) // of one that ended right before
+	p.measure(span{key: "before", started: 100 * second, ended: 101*second + second/50})
+	m := p.measure(span{key: "k", started: 101*second + second/20, ended: 102*second + second/20, sharing: 1, exact: map[string]float64{threadCPUTime: 0.05, threadDiskWrite: 10}})
+	assert.Equal(t, int64(700), m.start[memoryUsage])
+	assert.Equal(t, int64(100), m.peak[memoryUsage], "what others had is not its peak")
+	assert.Equal(t, "shared_by=2, interpolated", m.coverage[memoryUsage])
+	assert.Equal(t, "exclusive", m.coverage[cpuTime], "that was counted of its thread")
+	assert.Equal(t, "shared_by=2, interpolated", m.coverage["process.io.write"])
+	assert.Equal(t, "shared_by=2, interpolated, with the tool", m.coverage["process.disk.io.write"], "the tool may have written for itself")
+
+	alone := p.measure(span{key: "later", started: 105 * second, ended: 106 * second, sharing: 1})
+	assert.Equal(t, "exclusive", alone.coverage[memoryUsage])
+	memoryOf(107*second+second/10, 5000) // of one that begins right after
+	alone = p.measure(span{key: "short", started: 107*second - second/2, ended: 107*second + second/20, sharing: 1})
+	assert.Equal(t, int64(100), alone.peak[memoryUsage])
+}
+
+// A coroutine runs in the thread of the tool's event loop: that thread's time is its time, and the tool's.
+func TestACoroutine(t *testing.T) {
+	p := newProcess(procstat.Identity{}, 1000)
+	p.observers = 1
+	for at := 100 * second; at <= 110*second; at += second / 10 {
+		x := sampleAt(at)
+		x.Values[procstat.ToolCPU] = x.Values[procstat.CPU]
+		p.series.Add(x)
+	}
+	m := p.measure(span{key: "k", started: 102 * second, ended: 103 * second, sharing: 1, inTool: true})
+	assert.InDelta(t, 1, m.delta[cpuTime], 1e-6)
+	assert.Equal(t, "exclusive, with the tool", m.coverage[cpuTime])
+}
+
 // Without a worker's count, tasks that are known to overlap are counted; a record that comes twice counts once.
 func TestTasksThatOverlapShareTheirProcess(t *testing.T) {
 	p := sampled(1000)
@@ -185,17 +225,76 @@ func TestEnergy(t *testing.T) {
 	}
 	s := span{key: "k", started: 102 * second, ended: 104 * second}
 	m := newMeasured("joined")
-	m.delta[cpuTime] = 1.0
-	m.host(a, s)
+	m.delta[cpuTime], m.coverage[cpuTime] = 1.0, "shared_by=2, interpolated"
+	m.host(a, nil, s)
+	m.total(360)
 	assert.InDelta(t, 100, m.delta["hw.energy"], 1e-9)
+	assert.InDelta(t, 25, m.delta["task.energy.cpu"], 1e-9)
 	assert.InDelta(t, 25, m.delta["task.energy"], 1e-9)
-	assert.Equal(t, []any{"host", "cpu_share"}, []any{m.coverage["hw.energy"], m.coverage["task.energy"]})
+	assert.InDelta(t, 0.0025, m.delta["task.co2e"], 1e-9)
+	for _, name := range []string{"task.energy.cpu", "task.energy", "task.co2e"} {
+		assert.Equal(t, "cpu_share, shared_by=2, interpolated", m.coverage[name], "what it rests on is not the task's alone")
+	}
+	assert.Equal(t, "host", m.coverage["hw.energy"])
 	assert.InDelta(t, 0.5, m.peak["system.cpu.utilization"], 1e-9)
 
 	m = newMeasured("joined")
 	m.delta[cpuTime] = 1.0
-	m.host(unknown, s)
+	m.host(unknown, nil, s)
+	m.total(360)
+	assert.NotContains(t, m.delta, "task.co2e")
 	assert.NotContains(t, m.delta, "hw.energy")
 	assert.NotContains(t, m.delta, "task.energy")
 	assert.NotContains(t, m.delta, "system.disk.io.read")
+
+	// A program may know it where the processors do not tell.
+	j := newJoules(createDefaultConfig().(*Config), nil, nil)
+	told := func(at int64, joules float64) {
+		x := procstat.Sample{At: at, Values: procstat.Unknown()}
+		x.Values[0] = joules
+		j.series.Add(x)
+	}
+	told(95*second, 1000)
+	told(105*second, 2000)
+	m = newMeasured("joined")
+	m.delta[cpuTime], m.coverage[cpuTime] = 1.0, "exclusive"
+	m.host(unknown, j, s)
+	assert.InDelta(t, 200, m.delta["hw.energy"], 1e-9)
+	assert.InDelta(t, 50, m.delta["task.energy.cpu"], 1e-9)
+	assert.Equal(t, "host, by command, interpolated", m.coverage["hw.energy"])
+	assert.Equal(t, "cpu_share, exclusive, by command, interpolated", m.coverage["task.energy.cpu"])
+	for _, c := range []struct {
+		from, to int64
+		used     float64
+		words    string
+	}{
+		{105, 109, 400, "host, by command, interpolated"}, {90, 100, 500, "host, by command, partial"}, {100, 200, 2500, "host, by command, partial"},
+	} {
+		used, words, ok := j.over(c.from*second, c.to*second)
+		assert.True(t, ok)
+		assert.InDelta(t, c.used, used, 1e-9)
+		assert.Equal(t, c.words, words)
+	}
+	_, _, ok := j.over(200*second, 210*second)
+	assert.False(t, ok)
+}
+
+// A program that cannot tell is no zero, and what it says of that is logged once.
+func TestTheProgramThatTellsTheEnergy(t *testing.T) {
+	core, logs := observer.New(zap.WarnLevel)
+	cfg := createDefaultConfig().(*Config)
+	j := newJoules(cfg, zap.New(core), nil)
+	for _, script := range []string{"echo 100", "echo unknown", "exit 3", "echo 150.5"} {
+		j.command = []string{"sh", "-c", script}
+		j.ask(t.Context())
+	}
+	assert.Equal(t, int64(2), j.failed)
+	require.Equal(t, 2, j.series.Len())
+	last, _ := j.series.Last()
+	assert.InDelta(t, 150.5, last.Values[0], 0)
+	require.Equal(t, 1, logs.Len())
+	assert.Equal(t, "unknown", logs.All()[0].ContextMap()["output"])
+	j.command = []string{"sh", "-c", "echo 3"}
+	j.ask(t.Context())
+	assert.Equal(t, 1, j.series.Len(), "its counter began again")
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/otel/attribute"
@@ -24,41 +25,73 @@ const facet = "telemetry"
 // attrTasks is how many tasks ran in a worker's process at the same time, as the worker counted.
 const attrTasks = "mida.process.tasks"
 
+// attrInTool says that the task ran in the thread of the tool's event loop.
+const attrInTool = "mida.process.event_loop"
+
 type telemetry struct {
+	id      component.ID
 	cfg     *Config
 	logger  *zap.Logger
 	tel     *metadata.TelemetryBuilder
 	sampler *sampler // nil where there is no /proc
 
 	hostname string
+	next     consumer.Logs // of what nobody's record brings along
+	stop     func()
 }
 
-func newTelemetry(cfg *Config, logger *zap.Logger, tel *metadata.TelemetryBuilder) *telemetry {
-	return &telemetry{cfg: cfg, logger: logger, tel: tel}
+func newTelemetry(id component.ID, cfg *Config, logger *zap.Logger, tel *metadata.TelemetryBuilder, next consumer.Logs) *telemetry {
+	return &telemetry{id: id, cfg: cfg, logger: logger, tel: tel, next: next}
 }
 
 func (t *telemetry) start(context.Context, component.Host) error {
-	reader, err := procstat.Open(t.cfg.ProcPath)
+	sampler, first, err := acquire(t.id, t.cfg, t.logger)
 	if err != nil {
 		t.logger.Warn("no telemetry is joined to tasks: the resource use of processes cannot be read here",
 			zap.String("proc_path", t.cfg.ProcPath), zap.Error(err))
 		return nil
 	}
 	t.hostname, _ = os.Hostname()
-	t.sampler = newSampler(t.cfg, reader)
-	t.sampler.start()
+	t.sampler = sampler
+	t.watchLost()
+	if !first {
+		return nil
+	}
 	return t.observeMetrics()
 }
 
 func (t *telemetry) shutdown(context.Context) error {
 	if t.sampler != nil {
-		t.sampler.shutdown()
+		t.stop()
+		release(t.cfg)
 	}
 	t.tel.Shutdown()
 	return nil
 }
 
 func (t *telemetry) observeMetrics() error {
+	if j := t.sampler.joules; j != nil {
+		err := t.tel.RegisterProcessorTasktelemetryEnergyFailuresCallback(func(_ context.Context, o metric.Int64Observer) error {
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			o.Observe(j.failed)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if c := t.sampler.cards; c != nil {
+		err := t.tel.RegisterProcessorTasktelemetryGpuFailuresCallback(func(_ context.Context, o metric.Int64Observer) error {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			o.Observe(c.failed)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
 	err := t.tel.RegisterProcessorTasktelemetryProcessesCallback(func(_ context.Context, o metric.Int64Observer) error {
 		o.Observe(int64(t.sampler.facts().processes))
 		return nil
@@ -83,7 +116,7 @@ func (t *telemetry) observeMetrics() error {
 var needed = map[string]bool{
 	task.AttrKind: true, task.AttrScope: true, task.AttrKey: true, task.AttrExecution: true, task.AttrAttempt: true, task.AttrFacet: true,
 	task.AttrStatus: true, task.AttrCampaign: true, task.AttrStartedAt: true, task.AttrEndedAt: true, task.AttrObserverID: true,
-	task.AttrTelemetryPeak: true, task.AttrTelemetryDelta: true, attrTasks: true,
+	task.AttrTelemetryPeak: true, task.AttrTelemetryDelta: true, attrTasks: true, attrInTool: true,
 }
 
 // ended is the end of a task in a process that is watched.
@@ -108,6 +141,10 @@ func (t *telemetry) process(ctx context.Context, logs plog.Logs) (plog.Logs, err
 		var writer *process
 		if here {
 			writer = t.sampler.writerOf(rl.Resource().Attributes(), time.Now())
+			if path := textOf(rl.Resource().Attributes(), attrLogPath); path != "" && writer == nil && t.sampler.elsewhere(path) {
+				here = false
+				outcomes["maybe another host"] += tasksIn(rl)
+			}
 		}
 		for _, sl := range rl.ScopeLogs().All() {
 			for _, r := range sl.LogRecords().All() {
@@ -126,8 +163,14 @@ func (t *telemetry) process(ctx context.Context, logs plog.Logs) (plog.Logs, err
 			}
 		}
 	}
+	var newest int64
 	for p, at := range latest {
-		p.reaches(at)
+		if p.reaches(at) {
+			newest = max(newest, at)
+		}
+	}
+	if newest > 0 {
+		t.sampler.cards.reach(newest)
 	}
 	for _, end := range ends {
 		m, why := t.join(end)
@@ -141,10 +184,26 @@ func (t *telemetry) process(ctx context.Context, logs plog.Logs) (plog.Logs, err
 	if n := t.lost(logs, time.Now()); n > 0 {
 		outcomes["lost"] = n
 	}
+	t.count(ctx, outcomes)
+	return logs, nil
+}
+
+// tasksIn counts the ends of tasks in what one log tells.
+func tasksIn(rl plog.ResourceLogs) (n int64) {
+	for _, sl := range rl.ScopeLogs().All() {
+		for _, r := range sl.LogRecords().All() {
+			if _, ended := r.Attributes().Get(task.AttrEndedAt); ended {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func (t *telemetry) count(ctx context.Context, outcomes map[string]int64) {
 	for outcome, n := range outcomes {
 		t.tel.ProcessorTasktelemetryTasks.Add(ctx, n, metric.WithAttributes(attribute.String("outcome", outcome)))
 	}
-	return logs, nil
 }
 
 // learn finds the checkpoints in which an observer says in which process its tasks run.
@@ -153,11 +212,15 @@ func (t *telemetry) learn(logs plog.Logs) {
 	for _, rl := range logs.ResourceLogs().All() {
 		for _, sl := range rl.ScopeLogs().All() {
 			for _, r := range sl.LogRecords().All() {
-				if r.EventName() != task.EventCheckpoint {
-					continue
-				}
-				if observer, id, tool, ok := identityIn(r); ok {
-					t.sampler.watch(observer, id, tool, now)
+				switch r.EventName() {
+				case task.EventCheckpoint:
+					if observer, id, tool, ok := identityIn(r); ok {
+						t.sampler.watch(observer, id, tool, now)
+					}
+				case task.EventEnvironment:
+					if p := t.sampler.of(textOf(r.Attributes(), task.AttrObserverID)); p != nil && t.sampler.cards != nil {
+						p.sees(visibleIn(r))
+					}
 				}
 			}
 		}
@@ -176,6 +239,25 @@ func identityIn(r plog.LogRecord) (observer string, id procstat.Identity, tool i
 	id = procstat.Identity{BootID: boot, Namespace: uint64(namespace), PID: int(pid), Start: uint64(start)}
 	thread, _ := m["thread"].(int64)
 	return observer, id, int(thread), pid > 0 && start > 0 && boot != "" && observer != ""
+}
+
+// visibleIn reads which GPUs an environment record says that its process may use.
+func visibleIn(r plog.LogRecord) map[string]string {
+	record, _ := task.Normalize(r.Body().AsRaw()).(map[string]any)
+	variables, _ := record["visible_gpus"].(map[string]any)
+	out := map[string]string{}
+	for name, v := range variables {
+		if text, ok := v.(string); ok {
+			out[name] = text
+		}
+	}
+	return out
+}
+
+func (p *process) sees(variables map[string]string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.visible = variables
 }
 
 // textOf returns an attribute that is text, "" without one.
@@ -224,7 +306,7 @@ func (t *telemetry) begins(e *task.Event, p *process) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.active = time.Now()
+	p.active, p.home = time.Now(), t
 	p.reach(e.StartedAt)
 	p.tasks.begin(key, e.StartedAt, p.series)
 	if len(p.open) < maxOpen {
@@ -239,35 +321,41 @@ func (t *telemetry) join(end ended) (m *measured, why string) {
 	if n, ok := end.event.Attributes[attrTasks].(int64); ok {
 		s.sharing = int(n)
 	}
+	s.inTool, _ = end.event.Attributes[attrInTool].(bool)
 	if end.process == nil {
 		m = reported(s) // its worker's checkpoint is not here yet
-	} else if m, why = end.process.join(s); m == nil || m.outcome == "reported" {
+	} else if m, why = end.process.join(s, t.sampler.cards); m == nil || m.outcome == "reported" {
 		return m, why
 	}
 	host := t.sampler.host
 	if host == nil {
+		if m != nil {
+			m.total(t.cfg.CarbonIntensity)
+		}
 		return m, why
 	}
 	if m != nil {
-		m.host(host, s)
+		m.host(host, t.sampler.joules, s)
+		m.total(t.cfg.CarbonIntensity)
 		return m, why
 	}
 	m = newMeasured(ofHost)
-	samples, ok := m.host(host, s)
+	samples, ok := m.host(host, t.sampler.joules, s)
 	if m.samples = samples; !ok {
 		return nil, "not sampled"
 	}
 	return m, why
 }
 
-// reaches takes a sample if there is none after t yet.
-func (p *process) reaches(t int64) {
+// reaches takes a sample if there is none after t yet. It says whether the process has a GPU.
+func (p *process) reaches(t int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.reach(t)
+	return len(p.held) > 0
 }
 
-func (p *process) join(s span) (m *measured, why string) {
+func (p *process) join(s span, c *cards) (m *measured, why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.active = time.Now()
@@ -282,6 +370,9 @@ func (p *process) join(s span) (m *measured, why string) {
 	}
 	if p.group != nil && m != nil && m.outcome != "reported" {
 		m.group(p.group, s)
+	}
+	if m != nil {
+		m.gpus(c, p, s)
 	}
 	return m, p.why()
 }
