@@ -7,13 +7,12 @@ import json
 import os
 import pathlib
 import shlex
-import shutil
 import subprocess
 import sys
 import warnings
 from typing import Any, Dict, NoReturn, Optional, Sequence
 
-from . import __version__, expressions, observers_cli, tables
+from . import __version__, expressions, observers_cli, program, tables
 from .client import Client
 from .completeness_text import EXIT, HELP, open_text, write_completeness
 from .errors import MidaError, MidaWarning, QueryError
@@ -349,33 +348,12 @@ def _assign(args: argparse.Namespace) -> None:
 
 
 def _collector(args: argparse.Namespace) -> None:
-    binary = find_collector()
+    binary = program.find()
     command = [binary, args.subcommand, *args.arguments]
     sys.stdout.flush()
     if os.name == "posix":
         os.execv(binary, command)
     raise SystemExit(subprocess.run(command, check=False).returncode)
-
-
-def find_collector() -> str:
-    """Return the path of the collector's program."""
-    given = os.environ.get("MIDA_COLLECTOR")
-    if given:
-        found = shutil.which(given)
-        if found is None:
-            raise MidaError(f"MIDA_COLLECTOR: {given!r} is no program that can be run")
-        return found
-    name = "otelcol-mida" + (".exe" if os.name == "nt" else "")
-    package = pathlib.Path(__file__).resolve().parent
-    for path in (package / "bin" / name, package.parent.parent / "bin" / name, pathlib.Path.cwd() / "bin" / name):
-        if path.is_file() and os.access(path, os.X_OK):
-            return str(path)
-    found = shutil.which(name)
-    if found is None:
-        raise MidaError(
-            f"the program {name} was not found in ./bin or on PATH; `make build` makes it, MIDA_COLLECTOR names it"
-        )
-    return found
 
 
 def _run() -> NoReturn:
