@@ -144,6 +144,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (
         ("rules", "try the rules of the log observer: mida rules test LOG"),
         ("copy", "copy a view between SQLite and a cluster: mida copy --from VIEW --to VIEW"),
+        ("up", "observe a campaign until Ctrl-C: mida up --campaign NAME --logs 'logs/*.log'"),
+        ("config", "print the collector's configuration that mida up stands for: mida config show"),
     ):
         sub = command(name, _collector, help=text, prefix_chars="\0", add_help=False)
         sub.set_defaults(subcommand=name)
