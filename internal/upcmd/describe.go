@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/pkg/stanza/fileconsumer/matcher"
@@ -45,7 +46,8 @@ func (s *settings) describeDask(line func(what, format string, args ...any)) {
 		line("Dask", "not observed")
 		return
 	}
-	if where := append(append([]string{}, s.Dask.Addresses...), s.Dask.Files...); len(where) > 0 {
+	addresses, files := s.Dask.all()
+	if where := slices.Concat(addresses, files); len(where) > 0 {
 		line("Dask", "clusters at %s, once they are there", strings.Join(where, ", "))
 	}
 	journal, err := filepath.Abs(filepath.Join(s.Data, "journal"))

@@ -2,6 +2,7 @@ package upcmd
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -34,8 +35,9 @@ const (
 	drain = "10s"
 )
 
-// expand makes the whole configuration, that of laptop.yaml with these choices.
-func (s *settings) expand(verbose bool) (string, error) {
+// show is the whole configuration, that of laptop.yaml with these choices.
+func (o *options) show() (string, error) {
+	s := &o.settings
 	made, names, err := s.receivers()
 	if err != nil {
 		return "", err
@@ -47,7 +49,7 @@ func (s *settings) expand(verbose bool) (string, error) {
 	}
 	made["managed"] = object{}
 	level := "warn"
-	if verbose {
+	if o.verbose {
 		level = "info"
 	}
 	c := collector{
@@ -81,6 +83,32 @@ func (s *settings) expand(verbose bool) (string, error) {
 	return out.String(), err
 }
 
+// observers are the receivers as POST /api/v1/observers takes them. What is only usual, MLflow's place and Dask's, is left
+// to who asks.
+func (o *options) observers() (string, error) {
+	o.Dask.Auto = false
+	made, names, err := o.receivers()
+	if err != nil {
+		return "", err
+	}
+	list := []object{}
+	for _, name := range names {
+		kind, _, _ := strings.Cut(name, "/")
+		if kind == "mlflow" && !o.mlflowNamed {
+			continue
+		}
+		conf := made[name].(object)
+		for _, own := range []string{"campaign", "storage", "drain_timeout", "journal"} { // the controller's, and the campaign's
+			delete(conf, own)
+		}
+		list = append(list, object{"kind": kind, "config": conf})
+	}
+	text, err := json.MarshalIndent(object{
+		"campaign": o.Campaign, "observers": list, "mlflow_named": o.mlflowNamed, "without_rules": append([]string{}, o.withoutRules...),
+	}, "", "  ")
+	return string(text) + "\n", err
+}
+
 // receivers are those that the settings ask for, checked as the collector does, but under the keys of the settings.
 func (s *settings) receivers() (made object, names []string, err error) {
 	made = object{}
@@ -97,9 +125,15 @@ func (s *settings) receivers() (made object, names []string, err error) {
 		made[name], names = conf, append(names, name)
 	}
 	if !s.Dask.Off {
-		add("dask", 0, daskreceiver.NewFactory(), object{
-			"schedulers": s.Dask.Addresses, "scheduler_files": s.Dask.Files, "journal": object{"directory": filepath.Join(s.Data, "journal")},
-		})
+		addresses, files := s.Dask.all()
+		conf := object{"journal": object{"directory": filepath.Join(s.Data, "journal")}}
+		if len(addresses) > 0 {
+			conf["schedulers"] = addresses
+		}
+		if len(files) > 0 {
+			conf["scheduler_files"] = files
+		}
+		add("dask", 0, daskreceiver.NewFactory(), conf)
 	}
 	for i, uri := range s.MLflow {
 		add("mlflow", i, mlflowreceiver.NewFactory(), object{"tracking_uri": uri, "storage": keeper})

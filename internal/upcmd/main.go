@@ -14,6 +14,8 @@ import (
 
 const usage = `Usage: mida up [FLAGS]            observes in the foreground until Ctrl-C
        mida config show [FLAGS]   prints the collector's configuration that this stands for
+       mida config observers [FLAGS]
+                                  prints the observers of it, as the API takes them (mida run does so)
 
 What is observed stands in mida.yaml of this directory, with these keys, or in flags, which win:
 
@@ -54,7 +56,8 @@ type options struct {
 
 // Config runs "config" and returns its exit status.
 func Config(args []string, stdout, stderr io.Writer) int {
-	if len(args) == 0 || args[0] != "show" {
+	prints := map[string]func(*options) (string, error){"show": (*options).show, "observers": (*options).observers}
+	if len(args) == 0 || prints[args[0]] == nil {
 		fmt.Fprint(stderr, usage)
 		if len(args) > 0 && (args[0] == "-h" || args[0] == "--help" || args[0] == "help") {
 			return 0
@@ -64,13 +67,13 @@ func Config(args []string, stdout, stderr io.Writer) int {
 	o, err := read(args[1:])
 	var text string
 	if err == nil {
-		text, err = o.expand(o.verbose)
+		text, err = prints[args[0]](o)
 	}
 	if err != nil {
-		return fail(err, "config show", stdout, stderr)
+		return fail(err, "config "+args[0], stdout, stderr)
 	}
 	for _, glob := range o.withoutRules {
-		fmt.Fprintf(stderr, "otelcol-mida config show: logs: %s has no rules, so it is left out; mida init suggests some\n", glob)
+		fmt.Fprintf(stderr, "otelcol-mida config %s: logs: %s has no rules, so it is left out; mida init suggests some\n", args[0], glob)
 	}
 	fmt.Fprint(stdout, text)
 	return 0
@@ -85,7 +88,7 @@ func Up(args []string, stdout, stderr io.Writer) (arguments []string, status int
 	}
 	var text string
 	if err == nil {
-		text, err = o.expand(o.verbose)
+		text, err = o.show()
 	}
 	if err == nil && o.locked != "" {
 		err = whileLocked(o.locked)

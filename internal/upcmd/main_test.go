@@ -117,6 +117,19 @@ logs:
 	assert.Equal(t, "$${HOME} ${env:HOME}", at(t, rule, "used", "home"), "but ${env:…} is the environment")
 }
 
+func TestObservers(t *testing.T) {
+	inDirectory(t, map[string]string{"rules.yaml": someRules, File: "{logs: '*.log', site: x}"})
+	var stdout, stderr bytes.Buffer
+	require.Equal(t, 0, Config([]string{"observers", "--campaign", "c$"}, &stdout, &stderr), stderr.String())
+	assert.JSONEq(t, `{"campaign": "c$", "mlflow_named": false, "without_rules": [], "observers": [
+		{"kind": "dask", "config": {}},
+		{"kind": "tasklog", "config": {"include": ["*.log"], "rules_file": "rules.yaml"}}]}`, stdout.String())
+	stdout.Reset()
+	require.Equal(t, 0, Config([]string{"observers", "--mlflow", "sqlite:///a.db", "--dask", "false", "--logs", "false"}, &stdout, &stderr))
+	assert.JSONEq(t, `{"campaign": "campaign", "mlflow_named": true, "without_rules": [], "observers": [
+		{"kind": "mlflow", "config": {"tracking_uri": "sqlite:///a.db"}}]}`, stdout.String())
+}
+
 func TestLogsWithoutRules(t *testing.T) {
 	inDirectory(t, nil)
 	config, said := show(t, "--logs", "logs/*.log")

@@ -29,6 +29,7 @@ type settings struct {
 	Dask              clusters
 	AllowDirectories  []string
 	AllowHosts        []string
+	mlflowNamed       bool     // rather than MLflow's usual place
 	withoutRules      []string // logs that nothing says anything about
 	endpointIsDefault bool
 }
@@ -43,12 +44,16 @@ type logs struct {
 // clusters are what the Dask receiver attaches to, besides the journals that it reads.
 type clusters struct {
 	Off              bool
+	Auto             bool // also what is usual on a single machine
 	Addresses, Files []string
 }
 
-// auto is what is on a single machine: Dask's own address, and the files that schedulers write here.
-func auto() clusters {
-	return clusters{Addresses: []string{"tcp://127.0.0.1:8786"}, Files: []string{"*.scheduler.json"}}
+// all adds the usual: Dask's own address, and the files that schedulers write here.
+func (c clusters) all() (addresses, files []string) {
+	if !c.Auto {
+		return c.Addresses, c.Files
+	}
+	return append([]string{"tcp://127.0.0.1:8786"}, c.Addresses...), append([]string{"*.scheduler.json"}, c.Files...)
 }
 
 var keys = []string{"campaign", "site", "logs", "mlflow", "dask"}
@@ -67,7 +72,7 @@ func defaults() (settings, error) {
 	}
 	s := settings{
 		Campaign: os.Getenv("MIDA_CAMPAIGN"), Site: os.Getenv("MIDA_SITE"), Data: os.Getenv("MIDA_DATA"), Endpoint: os.Getenv("MIDA_QUERY_ENDPOINT"),
-		MLflow: []string{"sqlite:///mlflow.db"}, Dask: auto(), AllowDirectories: []string{"."}, AllowHosts: []string{"localhost"},
+		MLflow: []string{"sqlite:///mlflow.db"}, Dask: clusters{Auto: true}, AllowDirectories: []string{"."}, AllowHosts: []string{"localhost"},
 	}
 	if s.Campaign == "" {
 		s.Campaign = filepath.Base(here)
@@ -128,7 +133,7 @@ func (s *settings) set(key string, n *yaml.Node) error {
 		if err != nil {
 			return fmt.Errorf("mlflow: %w; %s", err, wantURI)
 		}
-		s.MLflow = uris
+		s.MLflow, s.mlflowNamed = uris, true
 	case "dask":
 		list, err := texts(n)
 		if err != nil {
@@ -155,8 +160,7 @@ func (s *settings) setDask(list []string) error {
 	for _, entry := range list {
 		switch {
 		case entry == "auto":
-			a := auto()
-			s.Dask.Addresses, s.Dask.Files = append(s.Dask.Addresses, a.Addresses...), append(s.Dask.Files, a.Files...)
+			s.Dask.Auto = true
 		case strings.Contains(entry, "://"):
 			s.Dask.Addresses = append(s.Dask.Addresses, entry)
 		case strings.Contains(entry, ":") || entry == "true":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
 import pathlib
@@ -12,10 +13,10 @@ import sys
 import warnings
 from typing import Any, Dict, NoReturn, Optional, Sequence
 
-from . import __version__, expressions, observers_cli, program, tables
+from . import __version__, embedded, expressions, observers_cli, program, run_cli, tables
 from .client import Client
 from .completeness_text import EXIT, HELP, open_text, write_completeness
-from .errors import MidaError, MidaWarning, QueryError
+from .errors import MidaError, MidaWarning, QueryError, UnreachableError
 
 __all__ = ["main"]
 
@@ -139,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--filter", action="append", metavar="F", help=expressions.HELP)
 
     observers_cli.add_command(commands, common, forms_no_csv, _client)
+    run_cli.add_command(commands)
 
     # Everything behind these, --help too, is for the collector's program.
     for name, text in (
@@ -172,7 +174,21 @@ def _query_arguments(sub: argparse.ArgumentParser) -> None:
 
 
 def _client(args: argparse.Namespace) -> Client:
-    return Client(endpoint=args.endpoint, state_directory=args.state_directory)
+    try:
+        client = Client(endpoint=args.endpoint, state_directory=args.state_directory)
+        if client.is_there():
+            return client
+    except UnreachableError:
+        pass
+    # The view of a campaign that is over: a collector for this one question.
+    state = None
+    if not args.endpoint and not (os.environ.get("MIDA_ENDPOINT") and not args.state_directory):
+        state = embedded.view_directory(args.state_directory)
+    if state is None:
+        return Client(endpoint=args.endpoint, state_directory=args.state_directory)
+    collector = embedded.join(str(state))
+    atexit.register(collector.release)
+    return collector.client
 
 
 # ---- commands ----------------------------------------------------------------------------------------------------
