@@ -17,7 +17,7 @@ from .errors import MidaError, QueryError
 from .observing import DRAIN_SECONDS, Logs, Observer, absolute_paths
 from .running import Run
 
-__all__ = ["add_command"]
+__all__ = ["add_command", "observers", "summary", "wanted"]
 
 EXAMPLES = """\
 examples:
@@ -78,25 +78,31 @@ def _run(args: argparse.Namespace) -> int:
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
     if not command:
         raise QueryError("run: no command; want one such as mida run --campaign search -- python search.py")
-    wanted = _wanted(args)
-    for glob in wanted["without_rules"]:
+    given: List[str] = []
+    for flag, _, _ in PASSED:
+        for value in getattr(args, flag[2:]):
+            # The rules of the output alone are no mistake.
+            if not (flag == "--rules" and args.output and not args.logs):
+                given += [flag, value]
+    known = wanted(given)
+    for glob in known["without_rules"]:
         _say(f"{glob} is not observed: nothing says what its lines mean; `mida init` suggests rules")
-    observers = [Observer(o["kind"], absolute_paths(o["config"])) for o in wanted["observers"]]
+    observed = observers(known)
     output = None
     if args.output:
         output = pathlib.Path(args.output).absolute()
-        observers.append(Logs([output], _rules(args)))
+        observed.append(Logs([output], _rules(args)))
     run = Run(
-        wanted["campaign"],
-        observers,
-        find_mlflow=not wanted["mlflow_named"],
+        known["campaign"],
+        observed,
+        find_mlflow=not known["mlflow_named"],
         output=output,
         state_directory=args.state_directory,
         timeout=args.timeout,
         say=_say,
     )
     code = run.execute(command)
-    _say(_summary(wanted["campaign"], run.counts))
+    _say(summary(known["campaign"], run.counts))
     return code
 
 
@@ -107,14 +113,8 @@ def _rules(args: argparse.Namespace) -> str:
     return rules
 
 
-def _wanted(args: argparse.Namespace) -> Dict[str, Any]:
-    """Ask the collector's program what mida.yaml and the flags stand for."""
-    given: List[str] = []
-    for flag, _, _ in PASSED:
-        for value in getattr(args, flag[2:]):
-            # The rules of the output alone are no mistake.
-            if not (flag == "--rules" and args.output and not args.logs):
-                given += [flag, value]
+def wanted(given: List[str]) -> Dict[str, Any]:
+    """Ask the collector's program what mida.yaml and these flags stand for."""
     done = subprocess.run([program.find(), "config", "observers", *given], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = re.sub(r"^otelcol-mida config observers: ", "", done.stderr.strip())
@@ -125,7 +125,13 @@ def _wanted(args: argparse.Namespace) -> Dict[str, Any]:
         raise MidaError(f"{program.find()} is not the program of this version: {done.stdout[:200]!r}") from None
 
 
-def _summary(campaign: str, counts: Optional[Dict[str, int]]) -> str:
+def observers(known: Dict[str, Any]) -> List[Observer]:
+    """Return the observers of what is wanted, with the paths of this directory."""
+    return [Observer(o["kind"], absolute_paths(o["config"])) for o in known["observers"]]
+
+
+def summary(campaign: str, counts: Optional[Dict[str, int]]) -> str:
+    """Return what the campaign holds, in a line."""
     if counts is None:
         return "the view could not be asked"
     if not counts:

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from mida import running, stores
+from mida import observation, stores
 
 MLFLOW_TABLES = (
     "CREATE TABLE experiments (a); CREATE TABLE runs (a); CREATE TABLE metrics (a); CREATE TABLE params (a);"
@@ -94,7 +94,7 @@ def test_preloads_of_the_user_stay(tmp_path, given, want):
     if given is not None:
         env["DASK_DISTRIBUTED__SCHEDULER__PRELOAD"] = given
     code = (
-        "import os, pathlib, subprocess, sys; from mida.running import dask_environment;"
+        "import os, pathlib, subprocess, sys; from mida.observation import dask_environment;"
         "e = dask_environment('c', '/j', pathlib.Path(sys.argv[1]));"
         "p = 'import dask.config, distributed; print(dask.config.get(\"distributed.scheduler.preload\"))';"
         "subprocess.run([sys.executable, '-c', p], env={**os.environ, **e}, check=True)"
@@ -108,7 +108,7 @@ def test_preloads_of_the_user_stay(tmp_path, given, want):
 def test_preloads_of_dasks_configuration_stay(tmp_path):
     """A preload in the user's YAML is not overridden by the environment."""
     (tmp_path / "dask.yaml").write_text("distributed: {scheduler: {preload: [theirs]}}")
-    code = "from mida.running import _preloads; print(_preloads())"
+    code = "from mida.observation import preloads; print(preloads())"
     env = {k: v for k, v in os.environ.items() if not k.startswith("DASK_")}
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -122,7 +122,7 @@ def test_preloads_of_dasks_configuration_stay(tmp_path):
 
 def test_environment_keeps_the_users_path_first(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/theirs")
-    made = running.dask_environment("c", "/journal", tmp_path)
+    made = observation.dask_environment("c", "/journal", tmp_path)
     assert made["PYTHONPATH"] == f"/theirs{os.pathsep}{tmp_path}"
     assert (made["MIDA_CAMPAIGN"], made["MIDA_JOURNAL_DIR"]) == ("c", "/journal")
     assert (tmp_path / "mida" / "dask_preload.py").exists()

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
@@ -16,10 +15,9 @@ from support.collector import EXAMPLE
 from support.observed import differences, readable, unfinished
 from support.poll import until
 from support.truth import read_truth
-from support.up import MIDA, Up, mida_command, own_environment
+from support.up import MIDA, QUIET, Up, kinds, mida_command, no_collector_left, own_environment
 
 RULE_KEYS = ("workflow", "line", "base_dir", "rules", "ignore")
-QUIET = ("--dask", "false", "--mlflow", "false")
 LOGGING = """
 import sys, time
 for n in range(int(sys.argv[1])):
@@ -28,31 +26,8 @@ for n in range(int(sys.argv[1])):
 RULES = "rules: [{name: an image, match: 'image {number:int} done', whole_task: image, task: '{number}'}]\n"
 
 
-def no_collector_left(directory: Path) -> bool:
-    """Whether no process works with this directory's view any more."""
-    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return not [line for line in found.splitlines() if "otelcol-mida" in line and str(directory) in line]
-
-
-def kinds(directory: Path, campaign: str) -> dict[str, int]:
-    """Ask as a person does after the script: there is no collector."""
-    rows = mida_command(
-        "query",
-        "--campaign",
-        campaign,
-        "--fields",
-        "kind",
-        "--aggregate",
-        "count(id)",
-        "--format",
-        "csv",
-        cwd=directory,
-    )
-    return {kind: int(n) for kind, n, *_ in (row.split(",") for row in rows.splitlines()[1:] if "," in row)}
-
-
 def test_campaign_equals_ground_truth(tmp_path):
-    """The demo's three scripts: each task and link is in the view when ``mida run`` returns, Dask and MLflow unasked."""
+    """The demo's three scripts: all tasks and links are in the view at the end, Dask and MLflow unasked."""
     config = yaml.safe_load(DEMO_CONFIG.read_text())["receivers"]["tasklog"]
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump({key: config[key] for key in RULE_KEYS}, sort_keys=False))
     (tmp_path / "mida.yaml").write_text("campaign: microscopy\nlogs: 'logs/*.log'\n")

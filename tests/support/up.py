@@ -15,6 +15,7 @@ from .collector import binary, free_port
 from .poll import until
 
 MIDA = [sys.executable, "-m", "mida"]
+QUIET = ("--dask", "false", "--mlflow", "false")
 
 
 def own_environment(**more: str) -> dict[str, str]:
@@ -91,3 +92,26 @@ class Up:
 
     def __exit__(self, *_: Any) -> None:
         self.interrupt()
+
+
+def no_collector_left(directory: Path) -> bool:
+    """Whether no process works with this directory's view any more."""
+    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return not [line for line in found.splitlines() if "otelcol-mida" in line and str(directory) in line]
+
+
+def kinds(directory: Path, campaign: str) -> dict[str, int]:
+    """Ask as a person does after the script: there is no collector."""
+    rows = mida_command(
+        "query",
+        "--campaign",
+        campaign,
+        "--fields",
+        "kind",
+        "--aggregate",
+        "count(id)",
+        "--format",
+        "csv",
+        cwd=directory,
+    )
+    return {kind: int(n) for kind, n, *_ in (row.split(",") for row in rows.splitlines()[1:] if "," in row)}
