@@ -181,9 +181,10 @@ def _start(state: pathlib.Path, allow_hosts: Iterable[str]) -> subprocess.Popen:
     log = os.open(state / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         begin = os.fstat(log).st_size
-        # In a session of its own: a Ctrl-C is for the script, and this one ends when all is in the view.
+        # In a session of its own: a Ctrl-C is for the script, and this one ends when all is in the view. Its directory
+        # is the one that its mida-data lies in, whoever starts it.
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True
+            command, cwd=state.parent, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     finally:
         os.close(log)

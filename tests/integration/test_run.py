@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
-import yaml
 
-from support.campaign import DEMO_CONFIG
-from support.collector import EXAMPLE
+from support.collector import EXAMPLE, binary
 from support.observed import differences, readable, unfinished
 from support.poll import until
 from support.truth import read_truth
 from support.up import MIDA, QUIET, Up, kinds, mida_command, no_collector_left, own_environment
 
-RULE_KEYS = ("workflow", "line", "base_dir", "rules", "ignore")
 LOGGING = """
 import sys, time
 for n in range(int(sys.argv[1])):
@@ -28,9 +27,8 @@ RULES = "rules: [{name: an image, match: 'image {number:int} done', whole_task: 
 
 def test_campaign_equals_ground_truth(tmp_path):
     """The demo's three scripts: all tasks and links are in the view at the end, Dask and MLflow unasked."""
-    config = yaml.safe_load(DEMO_CONFIG.read_text())["receivers"]["tasklog"]
-    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({key: config[key] for key in RULE_KEYS}, sort_keys=False))
-    (tmp_path / "mida.yaml").write_text("campaign: microscopy\nlogs: 'logs/*.log'\n")
+    for name in ("mida.yaml", "rules.yaml"):
+        shutil.copy(EXAMPLE / name, tmp_path)
     said = mida_command(
         "run", "--", str(EXAMPLE / "run_campaign.sh"), str(tmp_path), sys.executable, "1", "1", cwd=tmp_path
     )
@@ -45,6 +43,21 @@ def test_campaign_equals_ground_truth(tmp_path):
         assert not left, readable(left)
         assert view.client()._call("GET", "/api/v1/observers")["observers"] == []
     assert not list((tmp_path / "mida-data" / "observers").glob("*"))
+
+
+def test_demo_equals_ground_truth(tmp_path):
+    """Two rounds, each script by itself beside questions: the demo. Observers that come again double nothing."""
+    demo = [sys.executable, EXAMPLE / "demo.py", "--collector", binary(), "--workdir", tmp_path / "demo", "--once"]
+    done = subprocess.run(
+        [str(part) for part in demo], env=own_environment(), capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"acquire_image . \d \(log\)", done.stdout), "the lineage leads to the images"
+    truth = read_truth(tmp_path / "demo")
+    assert (len(truth.calls), len(truth.runs), len(truth.images)) == (43, 10, 18)
+    with Up(tmp_path / "demo", *QUIET, "--logs", "false") as view:
+        left = differences(view, truth, "microscopy") + unfinished(view)
+        assert not left, readable(left)
 
 
 def test_uses_the_collector_that_runs(tmp_path):
