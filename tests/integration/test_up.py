@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import yaml
 from support.campaign import script_environment
 from support.collector import binary
 from support.poll import until
-from support.up import Up, mida_command
+from support.up import QUIET, Up, mida_command
 
 RULES = """
 workflow: acquire
@@ -71,6 +72,31 @@ def test_ctrl_c_brings_the_rest_over(tmp_path):
     with Up(tmp_path, *flags) as up:
         assert counts(up.client(), "mine") == {"log": 3000, "mlflow": 5}
         assert "not there yet" in up.said and "no file yet" in up.said
+
+
+DASK = """
+from dask.distributed import Client, LocalCluster
+def double(x):
+    return 2 * x
+if __name__ == "__main__":
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        print(client.gather(client.map(double, range(200))))
+"""
+
+
+def test_ctrl_c_after_a_preloaded_cluster(tmp_path):
+    """The line that ``mida up`` prints for scripts with Dask works, and its end waits for the journals."""
+    (tmp_path / "search.py").write_text(DASK)
+    with Up(tmp_path, "--campaign", "mine", "--mlflow", "false") as up:
+        activation = re.search(
+            r"^ +(DASK_DISTRIBUTED__SCHEDULER__PRELOAD=\S+ MIDA_JOURNAL_DIR=\S+)$", up.said, re.MULTILINE
+        )
+        script = f"{activation[1]} {sys.executable} search.py"
+        subprocess.run(script, shell=True, cwd=tmp_path, env=script_environment(None), check=True, timeout=300)
+        assert up.interrupt() == 0, up.said
+        assert "stopped before everything was read" not in up.said
+    with Up(tmp_path, *QUIET) as up:
+        assert counts(up.client(), "mine") == {"dask": 200}
 
 
 def test_file_flags_and_printed_configuration_are_the_same(tmp_path):
