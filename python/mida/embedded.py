@@ -95,7 +95,7 @@ def join(state_directory: Optional[str] = None, *, allow_hosts: Iterable[str] = 
         found = _running_above()
         state = found if found is not None else pathlib.Path.cwd() / endpoint.STATE_DIRECTORY
     else:
-        state = pathlib.Path(state_directory).absolute()
+        state = pathlib.Path(os.path.abspath(state_directory))
     if fcntl is None:
         return Collector(Client(state_directory=str(state)), state)
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -120,7 +120,7 @@ def view_directory(state_directory: Optional[str] = None) -> Optional[pathlib.Pa
     """Return the state directory, here or above, that holds a view of this user for which no collector runs."""
     here = pathlib.Path.cwd()
     candidates = [d / endpoint.STATE_DIRECTORY for d in (here, *here.parents)]
-    for state in [pathlib.Path(state_directory).absolute()] if state_directory else candidates:
+    for state in [pathlib.Path(os.path.abspath(state_directory))] if state_directory else candidates:
         with contextlib.suppress(OSError):
             if endpoint.is_own(state / VIEW):
                 return None if _answers(state) else state

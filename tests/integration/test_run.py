@@ -58,18 +58,25 @@ def test_demo_equals_ground_truth(tmp_path):
     with Up(tmp_path / "demo", *QUIET, "--logs", "false") as view:
         left = differences(view, truth, "microscopy") + unfinished(view)
         assert not left, readable(left)
+        for task in view.client().query(filter={"kind": {"$in": ["dask", "mlflow"]}}):
+            covers = task.get("telemetry_coverage", {})
+            assert covers and (task["kind"] == "mlflow" or task["telemetry_delta"]["process.cpu.time"] >= 0), task
 
 
 def test_uses_the_collector_that_runs(tmp_path):
-    """With ``mida up`` beside it nothing is started; other keys of mida.yaml hold."""
-    (tmp_path / "rules.yaml").write_text(RULES)
+    """With ``mida up`` beside it, here or above, nothing is started."""
+    below = tmp_path / "below"
+    below.mkdir()
+    (below / "rules.yaml").write_text(RULES)
     with Up(tmp_path, *QUIET) as up:
         script = [sys.executable, "-c", LOGGING, "7"]
-        said = mida_command("run", "--campaign", "c", "--output", "out/a.log", "--", *script, cwd=tmp_path)
+        said = mida_command("run", "--campaign", "c", "--output", "out/a.log", "--", *script, cwd=below)
         assert "image 6 done" in said and "campaign c holds 7 tasks (7 log)" in said
+        again = ["--campaign", "d", "--state-directory", "../mida-data", "--output", "b.log"]
+        assert "campaign d holds 7 tasks (7 log)" in mida_command("run", *again, "--", *script, cwd=below)
         rows = up.client().query(["task_id", "status"], filter={"campaign_id": "c"})
         assert {(r["task_id"], r["status"]) for r in rows} == {(f"image/{n}", "FINISHED") for n in range(7)}
-        assert not (tmp_path / "mida-data" / "collector.log").exists()
+        assert not (tmp_path / "mida-data" / "collector.log").exists() and not (below / "mida-data").exists()
 
 
 @pytest.mark.parametrize(
