@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from support.poll import until
 from support.up import QUIET, Up, kinds, no_collector_left, own_environment
 
 RULES = "rules: [{name: an image, match: 'image {number:int} done', whole_task: image, task: '{number}'}]\n"
@@ -64,7 +63,7 @@ def test_cells(tmp_path):
     assert "[2, 4, 6]" in said and "campaign search holds 3 tasks (3 dask)" in said, said
     assert "double,1,2" in said and "double,3,6" in said, said
     assert "campaign runs holds 1 tasks (1 mlflow)" in said and "runs: 1 task, 1 finished" in said, said
-    assert until(lambda: no_collector_left(tmp_path), 60, "the collector has ended")
+    assert no_collector_left(tmp_path)
     assert kinds(tmp_path, "search") == {"dask": 3} and kinds(tmp_path, "runs") == {"mlflow": 1}
 
 

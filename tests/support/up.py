@@ -95,9 +95,13 @@ class Up:
 
 
 def no_collector_left(directory: Path) -> bool:
-    """Whether no process works with this directory's view any more."""
-    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return not [line for line in found.splitlines() if "otelcol-mida" in line and str(directory) in line]
+    """Wait until no process works with this directory's view any more."""
+
+    def none() -> bool:
+        found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        return not [line for line in found.splitlines() if "otelcol-mida" in line and str(directory) in line]
+
+    return until(none, 60, "the collector that was started has ended")
 
 
 def kinds(directory: Path, campaign: str) -> dict[str, int]:
