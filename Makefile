@@ -82,6 +82,21 @@ cross: $(GENERATION) ## compile for every supported platform into dist/
 	  echo "$$out $$(($$(wc -c <$$out) / 1000000)) MB"; \
 	done
 
+# Wheels that carry the binary. WHEELS names other platforms of PLATFORMS.
+WHEELS ?= $(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH)
+
+.PHONY: dist
+dist: build venv ## a wheel with the binary, in dist/; WHEELS="linux/arm64 darwin/arm64" for other machines
+	@mkdir -p dist build/wheels
+	@for platform in $(WHEELS); do \
+	  os=$${platform%/*} arch=$${platform#*/} program=bin/otelcol-mida; \
+	  if [ $$platform != $$($(GO) env GOOS)/$$($(GO) env GOARCH) ]; then \
+	    program=build/wheels/otelcol-mida_$${os}_$$arch; \
+	    (cd $(GENERATED) && $(BUILD_ENV) GOOS=$$os GOARCH=$$arch $(GO) build $(BUILD_ARGS) -o $(CURDIR)/$$program .); \
+	  fi; \
+	  $(MIDA_VENV)/bin/python tools/wheel.py --program $$program --platform $$platform --out dist; \
+	done
+
 ##@ run
 
 .PHONY: demo

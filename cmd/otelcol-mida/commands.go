@@ -11,13 +11,15 @@ import (
 
 	"github.com/otelcol-mida/otelcol-mida/internal/copycmd"
 	"github.com/otelcol-mida/otelcol-mida/internal/rulescmd"
+	"github.com/otelcol-mida/otelcol-mida/internal/upcmd"
 )
 
 // commands maps the first argument to what runs in the collector's place. The
 // arguments handed over are those behind it.
 var commands = map[string]func(args []string, stdout, stderr io.Writer) int{
-	"copy":  copycmd.Main,
-	"rules": rulescmd.Main,
+	"config": upcmd.Config,
+	"copy":   copycmd.Main,
+	"rules":  rulescmd.Main,
 }
 
 // init runs before the generated main reads the arguments: the collector's own
@@ -28,5 +30,12 @@ func init() {
 	}
 	if run, ok := commands[os.Args[1]]; ok {
 		os.Exit(run(os.Args[2:], os.Stdout, os.Stderr))
+	}
+	if os.Args[1] == "up" { // a collector, with a configuration that it makes itself
+		arguments, status := upcmd.Up(os.Args[2:], os.Stdout, os.Stderr)
+		if arguments == nil {
+			os.Exit(status)
+		}
+		os.Args = append(os.Args[:1:1], arguments...)
 	}
 }

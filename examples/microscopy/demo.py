@@ -1,7 +1,7 @@
-"""Run the campaign with a collector beside it, and ask the view the questions of a scientist.
+"""Run the campaign under observation, and ask the view the questions of a scientist.
 
-The three scripts are run as they are: this file starts the collector, tells *Dask* (not the scripts) to load the
-observer, and queries while they run and at the end.
+The three scripts are run as they are, each by `mida run`: what they did is in the view when that returns. The queries,
+while they run and at the end, go to the collector that all share.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import argparse
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,7 +20,6 @@ import mida
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 MARK = ".otelcol-mida-demo"
-SETTLE = 60.0  # seconds that the view may take to be complete after the last script
 
 
 def main() -> int:
@@ -34,22 +32,32 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="end when the campaign has ended")
     args = parser.parse_args()
 
+    os.environ["MIDA_BIN"] = args.collector
     work = fresh(Path(args.workdir))
-    with Collector(args.collector, work) as collector:
-        client = mida.Client(state_directory=str(work / "mida-data"))
-        say(f"The collector answers at {client.endpoint} after {collector.ready_after:.2f} s; it works in {show(work)}")
+    started = time.monotonic()
+    with mida.campaign("microscopy", state_directory=str(work / "mida-data")) as campaign:
+        client = campaign.client
+        ready = time.monotonic() - started
+        say(f"A collector answers at {client.endpoint} after {ready:.2f} s; the campaign works in {show(work)}")
         for number in (1, 2):
             run("acquire", number, args.seed, work)
             watch_search(client, number, args.seed, work)
             run("evaluate", number, args.seed, work)
-        wait_until_settled(client, work)
         summary(client)
         listing_1(client)
         lineage_of_best(client)
         where_next(client, work, args.once)
         if not args.once:
-            collector.wait()
+            stay()
     return 0
+
+
+def stay() -> None:
+    """Stay until Ctrl-C."""
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        print()
 
 
 def fresh(work: Path) -> Path:
@@ -60,78 +68,17 @@ def fresh(work: Path) -> Path:
         shutil.rmtree(work)
     work.mkdir(parents=True, exist_ok=True)
     (work / MARK).touch()
+    for name in ("mida.yaml", "rules.yaml"):
+        shutil.copy(HERE / name, work)
     return work
 
 
-class Collector:
-    """The collector as a child process, for as long as the with block lasts."""
-
-    def __init__(self, binary: str, work: Path) -> None:
-        if not os.access(binary, os.X_OK):
-            sys.exit(f"demo: {binary} is no program; `make build` makes it")
-        self.log = work / "collector.log"
-        env = dict(os.environ, MIDA_DATA="mida-data")
-        env.setdefault("MIDA_QUERY_ENDPOINT", f"127.0.0.1:{free_port(4340)}")
-        env.setdefault("MIDA_METRICS_PORT", str(free_port(8888)))
-        started = time.monotonic()
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [binary, "--config", str(HERE / "collector.yaml")], cwd=work, env=env, stdout=log, stderr=log
-            )
-        state = work / "mida-data"
-        while True:
-            if self.process.poll() is not None:
-                sys.exit(f"demo: the collector ended at once:\n{self.log.read_text()[-3000:]}")
-            try:
-                mida.Client(state_directory=str(state)).campaigns()
-                break
-            except mida.MidaError:
-                if time.monotonic() - started > 60:
-                    self.process.kill()
-                    sys.exit(f"demo: the collector does not answer; see {self.log}")
-                time.sleep(0.02)
-        self.ready_after = time.monotonic() - started
-
-    def __enter__(self) -> Collector:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(30)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-
-    def wait(self) -> None:
-        """Stay until Ctrl-C."""
-        try:
-            self.process.wait()
-        except KeyboardInterrupt:
-            print()
-
-
-def free_port(wanted: int) -> int:
-    """Return the wanted port of the loopback, or a free one where it is taken."""
-    for port in (wanted, 0):
-        with socket.socket() as s:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                s.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return s.getsockname()[1]
-    return wanted
-
-
 def start(script: str, number: int, seed: int, work: Path) -> subprocess.Popen:
-    """Start one of the scientist's scripts. Only the search runs with Dask's own preload setting."""
+    """Start one of the scientist's scripts, observed."""
     env = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
     env["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    if script == "search":
-        env["DASK_DISTRIBUTED__SCHEDULER__PRELOAD"] = "mida.dask_preload"
-        env["MIDA_JOURNAL_DIR"] = str(work / "mida-data" / "journal")
-    command = [sys.executable, str(HERE / f"{script}.py"), "--round", str(number), "--seed", str(seed)]
+    observed = [sys.executable, "-m", "mida", "run", "--"]
+    command = [*observed, sys.executable, str(HERE / f"{script}.py"), "--round", str(number), "--seed", str(seed)]
     with (work / f"{script}{number}.out").open("wb") as out:
         return subprocess.Popen(command, cwd=work, env=env, stdout=out, stderr=out)
 
@@ -169,21 +116,6 @@ def watch_search(client: mida.Client, number: int, seed: int, work: Path) -> Non
     finish(process, "search", number, work)
     if not shown:
         sys.exit("demo: the search ended before a query saw one of its tasks running")
-
-
-def wait_until_settled(client: mida.Client, work: Path) -> None:
-    """Wait until the view shows the end of everything and does not change any more."""
-    deadline, last, since = time.monotonic() + SETTLE, None, time.monotonic()
-    while time.monotonic() < deadline:
-        rows = client.query(["status"], [("count", "id")])
-        now = sorted((row["status"], row["count"]) for row in rows)
-        open_tasks = any(status in ("RUNNING", "SUBMITTED", "UNKNOWN") for status, _ in now)
-        if now != last:
-            last, since = now, time.monotonic()
-        elif not open_tasks and time.monotonic() - since > 3:
-            return
-        time.sleep(0.2)
-    sys.exit(f"demo: after {SETTLE:.0f} s the view still has open tasks: {last}; see {work / 'collector.log'}")
 
 
 def summary(client: mida.Client) -> None:
@@ -271,7 +203,7 @@ def where_next(client: mida.Client, work: Path, once: bool) -> None:
     say("Where to look next")
     print("  README.md                        the shortest path from your own campaign to a first query")
     print("  docs/query.md                    the query language;  docs/log-rules.md: rules for your own logs")
-    print("  examples/microscopy/collector.yaml  what watched this campaign")
+    print("  examples/microscopy/mida.yaml, rules.yaml: all that was said about this campaign")
     if once:
         print(f"  {show(work / 'mida-data' / 'mida.db')}   the view; without ONCE=1 the collector stays up to be asked")
         return

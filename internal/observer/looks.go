@@ -98,6 +98,16 @@ func (l *Looks) Drain(ctx context.Context, delay time.Duration) error {
 	}
 }
 
+// AtEnd is Drain for an observer that its collector stops: it waits for timeout at most, not at all if that is zero.
+func (l *Looks) AtEnd(ctx context.Context, timeout, delay time.Duration) error {
+	if timeout <= 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return l.Drain(ctx, delay)
+}
+
 func (l *Looks) late(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -51,3 +51,9 @@ func TestDrainSaysWhatStoodInTheWay(t *testing.T) {
 	assert.False(t, l.Waited())
 	require.ErrorIs(t, l.Drain(ctx, time.Hour), ctx.Err(), "also during the delay")
 }
+
+func TestAtEnd(t *testing.T) {
+	l := NewLooks()
+	require.NoError(t, l.AtEnd(t.Context(), 0, time.Hour), "without a timeout nothing is waited for")
+	require.ErrorContains(t, l.AtEnd(t.Context(), time.Millisecond, 0), "not everything was read", "nobody looked")
+}

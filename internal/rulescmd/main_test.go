@@ -166,12 +166,15 @@ func TestWhatKeepsRulesAway(t *testing.T) {
 	assert.Equal(t, 0, status)
 }
 
-// The example's configuration fits every line that its script writes.
+// The example's rules fit every line that its script writes, and its configuration finds them.
 func TestExample(t *testing.T) {
 	const dir = "../../examples/microscopy/"
-	status, out, errs := run(t, "test", "--config", dir+"collector.yaml", dir+"testdata/acquire_sample.log")
-	assert.Equal(t, 0, status, errs)
-	assert.Contains(t, out, "     0  (no rule)")
+	t.Setenv("MIDA_RULES", dir+"rules.yaml")
+	for _, config := range []string{"collector.yaml", "rules.yaml"} {
+		status, out, errs := run(t, "test", "--config", dir+config, dir+"testdata/acquire_sample.log")
+		assert.Equal(t, 0, status, errs)
+		assert.Contains(t, out, "     0  (no rule)")
+	}
 }
 
 // What is printed is what the receiver would send.

@@ -83,5 +83,19 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext mida``: see `mida.notebook`."""
+    from .notebook import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """``%unload_ext mida``."""
+    from .notebook import unload
+
+    unload(shell)
+
+
 def __dir__() -> List[str]:
     return sorted(__all__)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
 import pathlib
 import shlex
-import shutil
 import subprocess
 import sys
 import warnings
 from typing import Any, Dict, NoReturn, Optional, Sequence
 
-from . import __version__, expressions, observers_cli, tables
+from . import __version__, embedded, expressions, observers_cli, program, run_cli, tables
 from .client import Client
 from .completeness_text import EXIT, HELP, open_text, write_completeness
-from .errors import MidaError, MidaWarning, QueryError
+from .errors import MidaError, MidaWarning, QueryError, UnreachableError
 
 __all__ = ["main"]
 
@@ -143,11 +143,14 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--filter", action="append", metavar="F", help=expressions.HELP)
 
     observers_cli.add_command(commands, common, forms_no_csv, _client)
+    run_cli.add_command(commands)
 
     # Everything behind these, --help too, is for the collector's program.
     for name, text in (
         ("rules", "try the rules of the log observer: mida rules test LOG"),
         ("copy", "copy a view between SQLite and a cluster: mida copy --from VIEW --to VIEW"),
+        ("up", "observe a campaign until Ctrl-C: mida up --campaign NAME --logs 'logs/*.log'"),
+        ("config", "print the collector's configuration that mida up stands for: mida config show"),
     ):
         sub = command(name, _collector, help=text, prefix_chars="\0", add_help=False)
         sub.set_defaults(subcommand=name)
@@ -174,7 +177,21 @@ def _query_arguments(sub: argparse.ArgumentParser) -> None:
 
 
 def _client(args: argparse.Namespace) -> Client:
-    return Client(endpoint=args.endpoint, state_directory=args.state_directory)
+    try:
+        client = Client(endpoint=args.endpoint, state_directory=args.state_directory)
+        if client.is_there():
+            return client
+    except UnreachableError:
+        pass
+    # The view of a campaign that is over: a collector for this one question.
+    state = None
+    if not args.endpoint and not (os.environ.get("MIDA_ENDPOINT") and not args.state_directory):
+        state = embedded.view_directory(args.state_directory)
+    if state is None:
+        return Client(endpoint=args.endpoint, state_directory=args.state_directory)
+    collector = embedded.join(str(state))
+    atexit.register(collector.release)
+    return collector.client
 
 
 # ---- commands ----------------------------------------------------------------------------------------------------
@@ -354,33 +371,12 @@ def _assign(args: argparse.Namespace) -> None:
 
 
 def _collector(args: argparse.Namespace) -> None:
-    binary = find_collector()
+    binary = program.find()
     command = [binary, args.subcommand, *args.arguments]
     sys.stdout.flush()
     if os.name == "posix":
         os.execv(binary, command)
     raise SystemExit(subprocess.run(command, check=False).returncode)
-
-
-def find_collector() -> str:
-    """Return the path of the collector's program."""
-    given = os.environ.get("MIDA_COLLECTOR")
-    if given:
-        found = shutil.which(given)
-        if found is None:
-            raise MidaError(f"MIDA_COLLECTOR: {given!r} is no program that can be run")
-        return found
-    name = "otelcol-mida" + (".exe" if os.name == "nt" else "")
-    package = pathlib.Path(__file__).resolve().parent
-    for path in (package / "bin" / name, package.parent.parent / "bin" / name, pathlib.Path.cwd() / "bin" / name):
-        if path.is_file() and os.access(path, os.X_OK):
-            return str(path)
-    found = shutil.which(name)
-    if found is None:
-        raise MidaError(
-            f"the program {name} was not found in ./bin or on PATH; `make build` makes it, MIDA_COLLECTOR names it"
-        )
-    return found
 
 
 def _run() -> NoReturn:

@@ -83,6 +83,16 @@ class Client:
         """The address of the query API."""
         return self._where.url
 
+    def is_there(self) -> bool:
+        """Whether a collector answers at the address, whoever may ask it."""
+        try:
+            with self._opener.open(self.endpoint + "/healthz", timeout=self._timeout):
+                return True
+        except urllib.error.HTTPError:
+            return True
+        except (OSError, http.client.HTTPException):
+            return False
+
     def query(
         self,
         projection: Optional[Iterable[str]] = None,

@@ -130,7 +130,7 @@ def _find_file(state_directory: Optional[str]) -> pathlib.Path:
     for directory in (here, *here.parents):
         path = directory / STATE_DIRECTORY / ENDPOINT_FILE
         try:
-            if not _is_own(path):
+            if not is_own(path):
                 foreign.append(str(path))
                 continue
         except OSError:
@@ -145,7 +145,7 @@ def _find_file(state_directory: Optional[str]) -> pathlib.Path:
     raise UnreachableError(message)
 
 
-def _is_own(path: pathlib.Path) -> bool:
+def is_own(path: pathlib.Path) -> bool:
     """Whether a regular file is this user's: another's could lead the questions and the token anywhere."""
     info = os.lstat(path)
     return stat.S_ISREG(info.st_mode) and (not hasattr(os, "geteuid") or info.st_uid in (os.geteuid(), 0))
@@ -153,7 +153,7 @@ def _is_own(path: pathlib.Path) -> bool:
 
 def _read_own(path: pathlib.Path) -> str:
     try:
-        if not _is_own(path):
+        if not is_own(path):
             raise UnreachableError(f"{path} is not a file of this user, so it is not read")
         return path.read_text(encoding="utf-8")
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import urllib.parse
@@ -9,6 +10,7 @@ import warnings
 from types import TracebackType
 from typing import Any, Dict, Iterable, List, Optional, Type, Union
 
+from . import embedded
 from .client import Client
 from .errors import MidaError, MidaWarning, QueryError
 
@@ -119,6 +121,13 @@ def absolute_uri(uri: str) -> str:
     return match.group(1) + os.path.abspath(match.group(2)) + (match.group(3) or "")
 
 
+def hosts_of(config: Dict[str, Any]) -> List[str]:
+    """Return the hosts that a configuration leads to."""
+    addresses = [*config.get("schedulers", []), config.get("tracking_uri", "")]
+    hosts = [urllib.parse.urlsplit(a).hostname for a in addresses if isinstance(a, str) and not a.startswith("sqlite")]
+    return [host for host in hosts if host]
+
+
 class Observers:
     """The observers that are registered at a collector.
 
@@ -173,7 +182,7 @@ def _timeout(seconds: float) -> List[Any]:
 
 
 class campaign:
-    """Observe a campaign for as long as a ``with`` block lasts.
+    """Observe a campaign for as long as a ``with`` block lasts, with the collector that runs, else with one of its own.
 
     At the end everything that the observed tools did within the block is in the view; what is not is said in a
     `MidaWarning`, and nothing of it is lost.
@@ -185,7 +194,10 @@ class campaign:
     observers
         `MLflow`, `Logs`, `Dask` or `Observer`.
     client
-        Whom to ask; default: a `Client` that finds the collector by itself.
+        Whom to ask; default: the collector that is found, or one that is started, shared with others that do so in
+        this directory, and ended with the last of them.
+    state_directory
+        Of the collector; default: ``mida-data`` in the current directory, or in one above it where a collector runs.
     timeout
         Seconds to wait at most for each observer at the end.
 
@@ -193,8 +205,9 @@ class campaign:
     --------
     ::
 
-        with mida.campaign("search", observers=[mida.MLflow("sqlite:///mlflow.db")]):
+        with mida.campaign("search", observers=[mida.MLflow("sqlite:///mlflow.db")]) as search:
             main()
+            search.client.query(["used.layers"], [("min", "generated.loss")])
     """
 
     def __init__(
@@ -203,6 +216,7 @@ class campaign:
         observers: Iterable[Observer] = (),
         *,
         client: Optional[Client] = None,
+        state_directory: Optional[str] = None,
         timeout: float = DRAIN_SECONDS,
     ) -> None:
         _timeout(timeout)
@@ -210,35 +224,68 @@ class campaign:
         for observer in self._wanted:
             if not isinstance(observer, Observer):
                 raise QueryError(f"{observer!r} is no observer; want mida.MLflow(…), mida.Logs(…) or mida.Dask(…)")
-        self._client = client
+        self._given, self._state_directory = client, state_directory
+        self.collector: Optional[embedded.Collector] = None
         self.observers: List[Dict[str, Any]] = []
+        self._ends: List[bool] = []  # whether each is forgotten at the end
+
+    @property
+    def client(self) -> Client:
+        """Asks the collector, while the block lasts."""
+        if self.collector is None:
+            raise MidaError(f"campaign {self.name!r} is not observed now; ask within its with block")
+        return self.collector.client
 
     def __enter__(self) -> campaign:
-        registered = Observers(self._client)
+        if self._given is not None:
+            self.collector = embedded.Collector(self._given)
+        else:
+            hosts = [host for wanted in self._wanted for host in hosts_of(wanted.config)]
+            self.collector = embedded.join(self._state_directory, allow_hosts=hosts)
+        atexit.register(self._end)  # of a program that leaves the block by no way out
         try:
             for wanted in self._wanted:
-                config = {"campaign": self.name, **wanted.config}
-                added = registered.add(Observer(wanted.kind, config, id=wanted.id))
-                self.observers.append(added)
-                if added["state"] == "failed":
-                    raise MidaError(f"observer {added['id']}: {added.get('problem', 'it does not start')}")
+                self.add(wanted)
         except BaseException:
-            self._end(registered)
+            self._end()
             raise
         return self
+
+    def add(self, wanted: Observer) -> Dict[str, Any]:
+        """Observe one more tool from now on."""
+        config = {"campaign": self.name, **wanted.config}
+        added = Observers(self.client).add(Observer(wanted.kind, config, id=wanted.id))
+        self.observers.append(added)
+        self._ends.append(wanted.id is None)
+        if added["state"] == "failed":
+            raise MidaError(f"observer {added['id']}: {added.get('problem', 'it does not start')}")
+        return added
 
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        self._end(Observers(self._client))
+        self._end()
 
-    def _end(self, registered: Observers) -> None:
+    def _end(self) -> None:
+        if self.collector is None:
+            return
+        atexit.unregister(self._end)
+        try:
+            problems = self._end_observers(Observers(self.client))
+        finally:
+            self.observers, self._ends = [], []
+            collector, self.collector = self.collector, None
+            collector.release()
+        for text in problems:
+            warnings.warn(text, MidaWarning, stacklevel=3)
+
+    def _end_observers(self, registered: Observers) -> List[str]:
         # What goes wrong here must not hide what went wrong in the block, and one observer keeps no other from its end.
         problems = []
-        for added, wanted in zip(self.observers, self._wanted):
+        for added, forgotten in zip(self.observers, self._ends):
             try:
                 # One with a name of its own may come again, and then goes on where it was.
-                end = registered.remove if wanted.id is None else registered.stop
+                end = registered.remove if forgotten else registered.stop
                 answer = end(added["id"], self._timeout)
                 if answer["drained"]:
                     continue
@@ -246,6 +293,4 @@ class campaign:
             except MidaError as failure:
                 why = str(failure)
             problems.append(f"observer {added['id']} did not bring everything over: {why}; it is kept")
-        self.observers = []
-        for text in problems:
-            warnings.warn(text, MidaWarning, stacklevel=3)
+        return problems

@@ -58,7 +58,7 @@ def server_binary(tmp_path_factory):
 @pytest.fixture
 def no_environment(monkeypatch):
     """No collector of the machine that runs the tests is found."""
-    for name in ("MIDA_ENDPOINT", "MIDA_TOKEN", "MIDA_COLLECTOR"):
+    for name in ("MIDA_ENDPOINT", "MIDA_TOKEN", "MIDA_BIN"):
         monkeypatch.delenv(name, raising=False)
 
 

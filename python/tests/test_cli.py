@@ -370,14 +370,14 @@ def test_rules_and_copy_run_the_collector(tmp_path):
     fake = tmp_path / "collector"
     fake.write_text('#!/bin/sh\necho "$@"\nexit 3\n')
     fake.chmod(0o755)
-    done = run("rules", "test", "--config", "x.yaml", "a.log", env={"MIDA_COLLECTOR": str(fake)})
+    done = run("rules", "test", "--config", "x.yaml", "a.log", env={"MIDA_BIN": str(fake)})
     assert (done.returncode, done.stdout) == (3, "rules test --config x.yaml a.log\n")
-    done = run("copy", "--from", "a.db", "--to", "b.db", env={"MIDA_COLLECTOR": str(fake)})
+    done = run("copy", "--from", "a.db", "--to", "b.db", env={"MIDA_BIN": str(fake)})
     assert (done.returncode, done.stdout) == (3, "copy --from a.db --to b.db\n")
-    done = run("rules", "--help", env={"MIDA_COLLECTOR": str(fake)})
+    done = run("rules", "--help", env={"MIDA_BIN": str(fake)})
     assert (done.returncode, done.stdout) == (3, "rules --help\n")
-    done = run("rules", "test", "a.log", env={"MIDA_COLLECTOR": str(tmp_path / "nothing")})
-    assert done.returncode == 1 and "MIDA_COLLECTOR" in done.stderr
+    done = run("rules", "test", "a.log", env={"MIDA_BIN": str(tmp_path / "nothing")})
+    assert done.returncode == 1 and "MIDA_BIN" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,9 @@ type Config struct {
 	Journal JournalConfig `mapstructure:"journal"`
 	// Batch bounds how often the journals are looked at, and how much is sent on at once.
 	Batch observer.Batch `mapstructure:"batch"`
+	// DrainTimeout is how long a stop of the collector waits at most until everything that plugins wrote before it was read and
+	// accepted. Zero: what was not yet read waits for the next start.
+	DrainTimeout time.Duration `mapstructure:"drain_timeout"`
 	// Capture says what of the tasks is recorded. Plugins of attached clusters apply it in the observed processes; what
 	// other journals hold it is applied to when they are read. Secrets are always taken out.
 	Capture capture.Config `mapstructure:"capture"`
@@ -106,6 +109,9 @@ func (c *Config) Validate() error {
 	}
 	if n := c.Journal.DirectoryBytes; n != 0 && n < max(minSegment, c.Journal.SegmentBytes) {
 		errs = append(errs, fmt.Errorf("journal::directory_bytes: %d; want at least %d, or 0 for 1 GiB", n, max(minSegment, c.Journal.SegmentBytes)))
+	}
+	if c.DrainTimeout < 0 {
+		errs = append(errs, fmt.Errorf("drain_timeout: %s; want a time such as 10s, or 0 to read the rest at the next start", c.DrainTimeout))
 	}
 	errs = append(errs, c.Attach.validate())
 	return errors.Join(errs...)

@@ -216,6 +216,9 @@ func (r *daskReceiver) Shutdown(ctx context.Context) error {
 		detached, errs = r.detachAll(ctx)
 	}
 	if r.stopRead != nil {
+		if err := r.looks.AtEnd(ctx, r.cfg.DrainTimeout, held); err != nil {
+			r.logger.Warn("stopped before everything was read; the next start reads the rest", zap.Error(err))
+		}
 		r.stopRead()
 		r.reading.Wait()
 		if detached {

@@ -26,6 +26,9 @@ type Config struct {
 	Batch observer.Batch `mapstructure:"batch"`
 	// PollInterval is one pause instead of the two bounds of Batch, at least 10ms. Zero: none.
 	PollInterval time.Duration `mapstructure:"poll_interval"`
+	// DrainTimeout is how long a stop of the collector waits at most until everything that MLflow wrote before it was read and
+	// accepted. Zero: what was not yet read waits for the next start.
+	DrainTimeout time.Duration `mapstructure:"drain_timeout"`
 	// StorageID names the storage extension that keeps the position. Without one everything is read again after a
 	// restart, which is harmless but slower.
 	StorageID *component.ID `mapstructure:"storage"`
@@ -75,6 +78,9 @@ func (c *Config) Validate() error {
 	var errs []error
 	if _, err := c.source(); err != nil {
 		errs = append(errs, err)
+	}
+	if c.DrainTimeout < 0 {
+		errs = append(errs, fmt.Errorf("drain_timeout: %s; want a time such as 10s, or 0 to read the rest at the next start", c.DrainTimeout))
 	}
 	if c.PollInterval != 0 && c.PollInterval < 10*time.Millisecond {
 		errs = append(errs, fmt.Errorf("poll_interval: %v is too short; want at least 10ms, for example 1s, or none, so that it follows batch", c.PollInterval))

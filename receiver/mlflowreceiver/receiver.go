@@ -243,6 +243,9 @@ func (r *mlflowReceiver) Shutdown(ctx context.Context) error {
 	if r.cancel == nil {
 		return nil
 	}
+	if err := r.looks.AtEnd(ctx, r.cfg.DrainTimeout, 0); err != nil {
+		r.set.Logger.Warn("stopped before everything was read; the next start reads the rest", zap.Error(err))
+	}
 	r.cancel()
 	r.wg.Wait()
 	last, cancel := context.WithTimeout(ctx, lastWord)

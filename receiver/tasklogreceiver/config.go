@@ -30,6 +30,9 @@ type Config struct {
 	Batch observer.Batch `mapstructure:"batch"`
 	// PollInterval is one pause instead of the two bounds of Batch, at least 10ms. Zero: none.
 	PollInterval time.Duration `mapstructure:"poll_interval"`
+	// DrainTimeout is how long a stop of the collector waits at most until everything that was logged before it was read and
+	// accepted. Zero: what was not yet read waits for the next start.
+	DrainTimeout time.Duration `mapstructure:"drain_timeout"`
 	// SettleAfter is how long the last entry of a log that has several lines must be quiet before it is shown, though
 	// more lines of it may follow.
 	SettleAfter time.Duration `mapstructure:"settle_after"`
@@ -69,6 +72,9 @@ func (c *Config) Validate() error {
 	}
 	if c.PollInterval != 0 && c.PollInterval < minPollInterval {
 		errs = append(errs, fmt.Errorf("poll_interval: %s is too short; at least %s, or none, so that it follows batch", c.PollInterval, minPollInterval))
+	}
+	if c.DrainTimeout < 0 {
+		errs = append(errs, fmt.Errorf("drain_timeout: %s; want a time such as 10s, or 0 to read the rest at the next start", c.DrainTimeout))
 	}
 	if c.SettleAfter < 0 {
 		errs = append(errs, fmt.Errorf("settle_after: %s is negative", c.SettleAfter))

@@ -94,6 +94,7 @@ class Collector:
             "MIDA_QUERY_ENDPOINT": f"127.0.0.1:{self.query_port}",
             "MIDA_METRICS_PORT": str(self.metrics_port),
             "MIDA_CAMPAIGN": "microscopy",
+            "MIDA_RULES": str(EXAMPLE / "rules.yaml"),
             **(env or {}),
         }
 
