@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/copycmd"
+	"github.com/otelcol-mida/otelcol-mida/internal/doctorcmd"
+	"github.com/otelcol-mida/otelcol-mida/internal/initcmd"
 	"github.com/otelcol-mida/otelcol-mida/internal/rulescmd"
 	"github.com/otelcol-mida/otelcol-mida/internal/upcmd"
 )
@@ -19,6 +21,8 @@ import (
 var commands = map[string]func(args []string, stdout, stderr io.Writer) int{
 	"config": upcmd.Config,
 	"copy":   copycmd.Main,
+	"doctor": doctorcmd.Main,
+	"init":   initcmd.Main,
 	"rules":  rulescmd.Main,
 }
 

@@ -42,10 +42,13 @@ func (s *server) table() []route {
 		{method: http.MethodGet, path: "/api/v1/completeness", handle: s.completeness, parameters: []string{"campaign_id", "campaign", "time"}},
 		{method: http.MethodGet, path: "/api/v1/observers", handle: s.listObservers, parameters: []string{"time"}},
 		{method: http.MethodPost, path: "/api/v1/observers", handle: s.registerObserver, unbounded: true},
+		{method: http.MethodGet, path: "/api/v1/observers/discovered", handle: s.discovered},
 		{method: http.MethodGet, path: "/api/v1/observers/{id}", handle: s.observer, parameters: []string{"time"}},
 		{method: http.MethodPost, path: "/api/v1/observers/{id}/start", handle: s.startObserver, unbounded: true},
 		{method: http.MethodPost, path: "/api/v1/observers/{id}/stop", handle: s.stopObserver, unbounded: true, parameters: []string{"timeout"}},
 		{method: http.MethodDelete, path: "/api/v1/observers/{id}", handle: s.deleteObserver, unbounded: true, parameters: []string{"timeout", "force"}},
+		{method: http.MethodGet, path: "/api/v1/doctor", handle: s.doctor, parameters: []string{"campaign_id", "time"}},
+		{method: http.MethodGet, path: "/api/v1/doctor/link", handle: s.explain, parameters: []string{"from", "to", "time"}},
 		{method: http.MethodPost, path: "/api/v1/backup", handle: s.backup, unbounded: true},
 		{method: http.MethodGet, path: "/api/v1/openapi.json", handle: s.openAPI},
 	}
@@ -59,6 +62,9 @@ func (s *server) routes() http.Handler {
 		mux.Handle(rt.method+" "+rt.path, s.serve(rt))
 	}
 	for path, allowed := range methods {
+		if _, covered := methods[path[:strings.LastIndex(path, "/")+1]+"{id}"]; covered && !strings.HasSuffix(path, "}") {
+			continue // a name beside {id}, which takes the other methods
+		}
 		slices.Sort(allowed)
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", strings.Join(allowed, ", "))

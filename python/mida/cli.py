@@ -13,7 +13,7 @@ import sys
 import warnings
 from typing import Any, Dict, NoReturn, Optional, Sequence
 
-from . import __version__, embedded, expressions, observers_cli, program, run_cli, tables
+from . import __version__, doctor, embedded, expressions, observers_cli, program, run_cli, tables
 from .client import Client
 from .completeness_text import EXIT, HELP, open_text, write_completeness
 from .errors import MidaError, MidaWarning, QueryError, UnreachableError
@@ -144,10 +144,12 @@ def _parser() -> argparse.ArgumentParser:
 
     observers_cli.add_command(commands, common, forms_no_csv, _client)
     run_cli.add_command(commands)
+    doctor.add_command(commands, common, forms_no_csv, _client, find_collector)
 
     # Everything behind these, --help too, is for the collector's program.
     for name, text in (
         ("rules", "try the rules of the log observer: mida rules test LOG"),
+        ("init", "look at a directory and write mida.yaml, with rules for its logs: mida init [DIR]"),
         ("copy", "copy a view between SQLite and a cluster: mida copy --from VIEW --to VIEW"),
         ("up", "observe a campaign until Ctrl-C: mida up --campaign NAME --logs 'logs/*.log'"),
         ("config", "print the collector's configuration that mida up stands for: mida config show"),
@@ -272,6 +274,7 @@ def _status(args: argparse.Namespace) -> None:
         name = f"campaign {args.campaign!r}" if args.campaign else "view"
         others = ", ".join(sorted(c["campaign_id"] for c in known if c["campaign_id"]))
         print(f"The {name} at {client.endpoint} holds no tasks yet" + (f"; there is {others}." if others else "."))
+        print("`mida doctor` says what is observed, and what stands in the way.")
     for campaign in campaigns:
         name = campaign["campaign_id"] or "(no campaign)"
         print(f"{name}: {_count(campaign['tasks'], 'task')}, {_by_status(campaign['by_status'])}")
