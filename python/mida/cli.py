@@ -144,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
 
     observers_cli.add_command(commands, common, forms_no_csv, _client)
     run_cli.add_command(commands)
-    doctor.add_command(commands, common, forms_no_csv, _client, find_collector)
+    doctor.add_command(commands, common, forms_no_csv, _client, program.find)
 
     # Everything behind these, --help too, is for the collector's program.
     for name, text in (

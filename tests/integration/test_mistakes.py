@@ -59,7 +59,7 @@ def mida(*arguments: str, cwd: Path, code: int | None = None, env: dict | None =
     done = subprocess.run(
         [sys.executable, "-m", "mida", *arguments],
         cwd=cwd,
-        env={**kept, "MIDA_BIN": str(binary()), "MIDA_COLLECTOR": str(binary()), **(env or {})},
+        env={**kept, "MIDA_BIN": str(binary()), **(env or {})},
         capture_output=True,
         text=True,
         timeout=120,
