@@ -72,7 +72,8 @@ func (e *Event) appendCanonical(dst []byte) []byte {
 			refs.key(k)
 			refs.dst = appendString(refs.dst, e.Refs[k])
 		}
-		o.dst = append(refs.dst, '}')
+		refs.dst = append(refs.dst, '}')
+		o.dst = refs.dst
 	}
 	o.mapping("resource", e.Resource)
 	o.text("scope", e.Scope)
@@ -165,5 +166,6 @@ func (o *object) telemetry(e *Event) {
 	t.mapping("end", e.TelemetryEnd)
 	t.mapping("peak", e.TelemetryPeak)
 	t.mapping("start", e.TelemetryStart)
-	o.dst = append(t.dst, '}')
+	t.dst = append(t.dst, '}')
+	o.dst = t.dst
 }
