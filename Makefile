@@ -61,6 +61,16 @@ bin/otelcol-mida: $(GENERATION) $(SOURCES)
 	@cmp -s cmd/otelcol-mida/commands.go $(GENERATED)/commands.go || cp cmd/otelcol-mida/commands.go $(GENERATED)/commands.go
 	cd $(GENERATED) && $(LOCKED) env $(BUILD_ENV) $(GO) build $(BUILD_ARGS) -o $(CURDIR)/$@ .
 
+# NVIDIA's library is called through C, and loaded at run time: the binary starts without it, too. Its headers call
+# functions deprecated that older drivers need.
+GPU_ENV := CGO_ENABLED=1 CGO_CFLAGS="-O2 -Wno-deprecated-declarations"
+
+.PHONY: build-gpu
+build-gpu: $(GENERATION) ## build bin/otelcol-mida-gpu, which asks NVIDIA's driver itself; needs a C compiler
+	@mkdir -p bin $(MIDA_CACHE)
+	cp cmd/otelcol-mida/commands.go $(GENERATED)/commands.go
+	cd $(GENERATED) && $(LOCKED) env $(GPU_ENV) $(GO) build $(subst -tags distribution,-tags "distribution gpu",$(BUILD_ARGS)) -o $(CURDIR)/bin/otelcol-mida-gpu .
+
 .PHONY: cross
 cross: $(GENERATION) ## compile for every supported platform into dist/
 	@mkdir -p dist
@@ -105,7 +115,7 @@ BENCH_PACKAGES ?= ./exporter/taskstoreexporter ./processor/provenanceprocessor .
 .PHONY: test
 test: ## run every test: Go, Python, and both together
 	@failed=; \
-	for part in test-go test-python test-integration; do \
+	for part in test-go test-gpu test-python test-integration; do \
 	  echo "==> make $$part"; \
 	  $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; \
 	done; \
@@ -120,6 +130,11 @@ test-go: venv venv-old ## unit tests of the Go module, with the race detector wh
 	plain=$$($(GO) list ./... | grep -E '$(PLAIN)' || true); \
 	if [ -n "$$plain" ]; then $(BUILD_ENV) $(GO_TEST) -trimpath $$plain || failed=1; fi; \
 	exit $$failed
+
+.PHONY: test-gpu
+test-gpu: ## tests of what NVIDIA's library says, by its mock and on the GPUs that there are; needs a C compiler
+	@$(if $(RACE),env $(GPU_ENV) $(GO_TEST) -tags gpu ./internal/gpu ./processor/tasktelemetryprocessor,\
+	  echo "make test-gpu: no C compiler: NOT RUN" >&2)
 
 .PHONY: test-python
 test-python: venv venv-old ## unit tests of the Python package, on the newest and the oldest Dask

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// energy adds up what the processors of a host used, by their own count (RAPL).
+// energy adds up what the processors and the memory of a host used, by their own count (RAPL).
 type energy struct {
 	packages []domain
 	joules   float64
 }
 
-// domain is one processor package. Its counter begins again at wrap.
+// domain is one processor package, or its memory. Its counter begins again at wrap.
 type domain struct {
 	counter string // file, µJ
 	wrap    uint64
@@ -21,7 +21,7 @@ type domain struct {
 	known   bool
 }
 
-// openEnergy finds the packages; zones inside a package (cores, memory) are part of it.
+// openEnergy finds the packages and their memory, which a package does not count; its other zones (cores) it does.
 func openEnergy(sys string) *energy {
 	e := &energy{}
 	root := filepath.Join(sys, "class/powercap")
@@ -31,12 +31,16 @@ func openEnergy(sys string) *energy {
 	}
 	for _, entry := range entries {
 		control, zone, ok := strings.Cut(entry.Name(), ":")
-		if !ok || control != "intel-rapl" || strings.Contains(zone, ":") {
+		if !ok || control != "intel-rapl" {
 			continue
+		}
+		want := "package"
+		if strings.Contains(zone, ":") {
+			want = "dram"
 		}
 		dir := filepath.Join(root, entry.Name())
 		name, err := os.ReadFile(filepath.Join(dir, "name"))
-		if err != nil || !strings.HasPrefix(string(name), "package") {
+		if err != nil || !strings.HasPrefix(string(name), want) {
 			continue
 		}
 		b, err := os.ReadFile(filepath.Join(dir, "max_energy_range_uj"))

@@ -67,6 +67,15 @@ func (r *Reader) Attach(id Identity, tool int) (*Process, error) {
 // PID is the number of the process in this /proc.
 func (p *Process) PID() int { return p.pid }
 
+// PIDs are the numbers of the process and of its descendants that are known, in this /proc.
+func (p *Process) PIDs() []int {
+	out := []int{p.pid}
+	for pid := range p.tree {
+		out = append(out, pid)
+	}
+	return out
+}
+
 func (r *Reader) open(pid int) (o one, err error) {
 	if o.stat, err = os.Open(r.path(pid, "stat")); err != nil {
 		return o, err

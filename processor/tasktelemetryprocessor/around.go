@@ -14,11 +14,6 @@ const (
 	ofHost  = "host"
 )
 
-const (
-	hostEnergy = "hw.energy"
-	taskEnergy = "task.energy"
-)
-
 // around is what a task runs in: its host, or its cgroup. It is sampled once an interval, however many processes are.
 type around struct {
 	mu       sync.Mutex
@@ -141,21 +136,6 @@ func (m *measured) group(a *around, s span) {
 	// Between the samples around the task: a kill is an event, of which there is no half.
 	if n := last.After[procstat.GroupOOMKills] - first.Before[procstat.GroupOOMKills]; n > 0 {
 		m.delta[kills], m.coverage[kills] = int64(n), x.coverage
-	}
-}
-
-// energy adds what the host's processors used, and the task's part of it by a rule that its coverage names: as its CPU time is
-// to that of all that ran meanwhile, so is its energy to theirs. Where energy cannot be read there is none.
-func (m *measured) energy(x *stretch) {
-	used, _ := grown(procstat.HostEnergy, x.first, x.last)
-	if math.IsNaN(used) {
-		return
-	}
-	m.delta[hostEnergy], m.coverage[hostEnergy] = math.Round(used*1e3)/1e3, x.coverage
-	busy, _ := grown(procstat.HostBusy, x.first, x.last)
-	if cpu, ok := m.delta[cpuTime].(float64); ok && busy > 0 {
-		m.delta[taskEnergy] = math.Round(1e3*used*math.Min(1, cpu/busy)) / 1e3
-		m.coverage[taskEnergy] = "cpu_share"
 	}
 }
 

@@ -3,6 +3,7 @@ package tasktelemetryprocessor
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -25,9 +26,24 @@ type Config struct {
 	// Host adds the host's CPU, memory, disks and network to each task, under system.*, as what they are: the host's.
 	Host bool `mapstructure:"host"`
 
+	// GPU says how GPUs are read.
+	GPU GPUConfig `mapstructure:"gpu"`
+
+	// CarbonIntensity is how much CO2e a kilowatt-hour stands for here, in grams; 0 = not known.
+	CarbonIntensity float64 `mapstructure:"carbon_intensity"`
+
 	// ProcPath and SysPath are where the host's /proc and /sys are mounted.
 	ProcPath string `mapstructure:"proc_path"`
 	SysPath  string `mapstructure:"sys_path"`
+}
+
+// GPUConfig says how GPUs are read.
+type GPUConfig struct {
+	// Interval is the time between two samples; 0 switches them off.
+	Interval time.Duration `mapstructure:"interval"`
+
+	// NvidiaSMI is the program that is asked where the binary cannot ask the driver; empty for none.
+	NvidiaSMI string `mapstructure:"nvidia_smi"`
 }
 
 var _ component.Config = (*Config)(nil)
@@ -35,6 +51,7 @@ var _ component.Config = (*Config)(nil)
 func createDefaultConfig() component.Config {
 	return &Config{
 		MinInterval: 20 * time.Millisecond, MaxInterval: time.Second, MaxCPU: 0.005, History: 1024, Host: true,
+		GPU:      GPUConfig{Interval: time.Second, NvidiaSMI: "nvidia-smi"},
 		ProcPath: "/proc", SysPath: "/sys",
 	}
 }
@@ -53,6 +70,12 @@ func (c *Config) Validate() error {
 	}
 	if c.History < 16 || c.History > 1<<20 {
 		errs = append(errs, fmt.Errorf("history: %d; want between 16 and %d samples", c.History, 1<<20))
+	}
+	if c.GPU.Interval != 0 && (c.GPU.Interval < 100*time.Millisecond || c.GPU.Interval > time.Minute) {
+		errs = append(errs, fmt.Errorf("gpu::interval: %v; want between 100ms and 1m, or 0 for no GPUs", c.GPU.Interval))
+	}
+	if c.CarbonIntensity < 0 || c.CarbonIntensity > 5000 || math.IsNaN(c.CarbonIntensity) {
+		errs = append(errs, fmt.Errorf("carbon_intensity: %v; want grams of CO2e per kWh between 0 and 5000, such as 250", c.CarbonIntensity))
 	}
 	if c.ProcPath == "" {
 		errs = append(errs, errors.New(`proc_path: empty; want a directory such as "/proc"`))

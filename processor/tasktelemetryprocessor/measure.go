@@ -77,6 +77,8 @@ func exactIn(e *task.Event) map[string]float64 {
 // measured is what is known of a run.
 type measured struct {
 	start, end, peak, delta, coverage map[string]any
+	attributes                        map[string]any
+	sharing                           int // tasks in the process at the same time
 	samples                           int
 	outcome                           string
 }
@@ -109,6 +111,7 @@ func (p *process) measure(s span) *measured {
 		raise(&peak, open.peak)
 	}
 	m := newMeasured("joined")
+	m.sharing = sharing
 	m.samples = p.series.Max(&peak, s.started, s.ended)
 	words := coverage{sharing: sharing, partial: !first.Inside || !last.Inside}
 	if words.partial {
@@ -130,6 +133,7 @@ func reported(s span) *measured {
 		return nil
 	}
 	m := newMeasured("reported")
+	m.sharing = s.sharing
 	m.seconds(m.delta, cpu)
 	m.coverage[cpuTime] = ofThread
 	for _, c := range counters {
@@ -240,6 +244,7 @@ func (m *measured) event(of *task.Event) *task.Event {
 		Name: task.EventProgress, Time: of.EndedAt, Seq: int64(m.samples) + 1,
 		Kind: of.Kind, Scope: of.Scope, Key: of.Key, Execution: of.Execution, Attempt: of.Attempt,
 		Facet: facet, Campaign: of.Campaign,
+		Attributes:     m.attributes,
 		TelemetryStart: m.start, TelemetryEnd: m.end, TelemetryPeak: m.peak, TelemetryDelta: m.delta, TelemetryCoverage: m.coverage,
 	}
 }

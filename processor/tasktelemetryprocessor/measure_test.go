@@ -185,16 +185,24 @@ func TestEnergy(t *testing.T) {
 	}
 	s := span{key: "k", started: 102 * second, ended: 104 * second}
 	m := newMeasured("joined")
-	m.delta[cpuTime] = 1.0
+	m.delta[cpuTime], m.coverage[cpuTime] = 1.0, "shared_by=2, interpolated"
 	m.host(a, s)
+	m.total(360)
 	assert.InDelta(t, 100, m.delta["hw.energy"], 1e-9)
+	assert.InDelta(t, 25, m.delta["task.energy.cpu"], 1e-9)
 	assert.InDelta(t, 25, m.delta["task.energy"], 1e-9)
-	assert.Equal(t, []any{"host", "cpu_share"}, []any{m.coverage["hw.energy"], m.coverage["task.energy"]})
+	assert.InDelta(t, 0.0025, m.delta["task.co2e"], 1e-9)
+	for _, name := range []string{"task.energy.cpu", "task.energy", "task.co2e"} {
+		assert.Equal(t, "cpu_share, shared_by=2, interpolated", m.coverage[name], "what it rests on is not the task's alone")
+	}
+	assert.Equal(t, "host", m.coverage["hw.energy"])
 	assert.InDelta(t, 0.5, m.peak["system.cpu.utilization"], 1e-9)
 
 	m = newMeasured("joined")
 	m.delta[cpuTime] = 1.0
 	m.host(unknown, s)
+	m.total(360)
+	assert.NotContains(t, m.delta, "task.co2e")
 	assert.NotContains(t, m.delta, "hw.energy")
 	assert.NotContains(t, m.delta, "task.energy")
 	assert.NotContains(t, m.delta, "system.disk.io.read")

@@ -46,6 +46,7 @@ func (t *telemetry) start(context.Context, component.Host) error {
 	}
 	t.hostname, _ = os.Hostname()
 	t.sampler = newSampler(t.cfg, reader)
+	t.sampler.openCards()
 	t.sampler.start()
 	return t.observeMetrics()
 }
@@ -59,6 +60,17 @@ func (t *telemetry) shutdown(context.Context) error {
 }
 
 func (t *telemetry) observeMetrics() error {
+	if c := t.sampler.cards; c != nil {
+		err := t.tel.RegisterProcessorTasktelemetryGpuFailuresCallback(func(_ context.Context, o metric.Int64Observer) error {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			o.Observe(c.failed)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
 	err := t.tel.RegisterProcessorTasktelemetryProcessesCallback(func(_ context.Context, o metric.Int64Observer) error {
 		o.Observe(int64(t.sampler.facts().processes))
 		return nil
@@ -126,8 +138,14 @@ func (t *telemetry) process(ctx context.Context, logs plog.Logs) (plog.Logs, err
 			}
 		}
 	}
+	var newest int64
 	for p, at := range latest {
-		p.reaches(at)
+		if p.reaches(at) {
+			newest = max(newest, at)
+		}
+	}
+	if newest > 0 {
+		t.sampler.cards.reach(newest)
 	}
 	for _, end := range ends {
 		m, why := t.join(end)
@@ -153,11 +171,15 @@ func (t *telemetry) learn(logs plog.Logs) {
 	for _, rl := range logs.ResourceLogs().All() {
 		for _, sl := range rl.ScopeLogs().All() {
 			for _, r := range sl.LogRecords().All() {
-				if r.EventName() != task.EventCheckpoint {
-					continue
-				}
-				if observer, id, tool, ok := identityIn(r); ok {
-					t.sampler.watch(observer, id, tool, now)
+				switch r.EventName() {
+				case task.EventCheckpoint:
+					if observer, id, tool, ok := identityIn(r); ok {
+						t.sampler.watch(observer, id, tool, now)
+					}
+				case task.EventEnvironment:
+					if p := t.sampler.of(textOf(r.Attributes(), task.AttrObserverID)); p != nil && t.sampler.cards != nil {
+						p.sees(visibleIn(r))
+					}
 				}
 			}
 		}
@@ -176,6 +198,25 @@ func identityIn(r plog.LogRecord) (observer string, id procstat.Identity, tool i
 	id = procstat.Identity{BootID: boot, Namespace: uint64(namespace), PID: int(pid), Start: uint64(start)}
 	thread, _ := m["thread"].(int64)
 	return observer, id, int(thread), pid > 0 && start > 0 && boot != "" && observer != ""
+}
+
+// visibleIn reads which GPUs an environment record says that its process may use.
+func visibleIn(r plog.LogRecord) map[string]string {
+	record, _ := task.Normalize(r.Body().AsRaw()).(map[string]any)
+	variables, _ := record["visible_gpus"].(map[string]any)
+	out := map[string]string{}
+	for name, v := range variables {
+		if text, ok := v.(string); ok {
+			out[name] = text
+		}
+	}
+	return out
+}
+
+func (p *process) sees(variables map[string]string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.visible = variables
 }
 
 // textOf returns an attribute that is text, "" without one.
@@ -241,15 +282,19 @@ func (t *telemetry) join(end ended) (m *measured, why string) {
 	}
 	if end.process == nil {
 		m = reported(s) // its worker's checkpoint is not here yet
-	} else if m, why = end.process.join(s); m == nil || m.outcome == "reported" {
+	} else if m, why = end.process.join(s, t.sampler.cards); m == nil || m.outcome == "reported" {
 		return m, why
 	}
 	host := t.sampler.host
 	if host == nil {
+		if m != nil {
+			m.total(t.cfg.CarbonIntensity)
+		}
 		return m, why
 	}
 	if m != nil {
 		m.host(host, s)
+		m.total(t.cfg.CarbonIntensity)
 		return m, why
 	}
 	m = newMeasured(ofHost)
@@ -260,14 +305,15 @@ func (t *telemetry) join(end ended) (m *measured, why string) {
 	return m, why
 }
 
-// reaches takes a sample if there is none after t yet.
-func (p *process) reaches(t int64) {
+// reaches takes a sample if there is none after t yet. It says whether the process has a GPU.
+func (p *process) reaches(t int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.reach(t)
+	return len(p.held) > 0
 }
 
-func (p *process) join(s span) (m *measured, why string) {
+func (p *process) join(s span, c *cards) (m *measured, why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.active = time.Now()
@@ -282,6 +328,9 @@ func (p *process) join(s span) (m *measured, why string) {
 	}
 	if p.group != nil && m != nil && m.outcome != "reported" {
 		m.group(p.group, s)
+	}
+	if m != nil {
+		m.gpus(c, p, s)
 	}
 	return m, p.why()
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/gpu"
 	"github.com/otelcol-mida/otelcol-mida/internal/procstat"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
@@ -33,6 +34,7 @@ type sampler struct {
 	groups     map[string]*around // cgroups by their paths
 	writers    writers
 	host       *around // nil if it is not wanted
+	cards      *cards  // nil where there are no GPUs
 	cost       float64 // s of CPU a sample
 	stretch    float64 // by how much intervals are longer than tasks would have them
 	used       float64 // s of CPU in all
@@ -58,7 +60,33 @@ func newSampler(cfg *Config, reader *procstat.Reader) *sampler {
 	return s
 }
 
+// openCards finds the GPUs of this host.
+func (s *sampler) openCards() {
+	if s.cfg.GPU.Interval == 0 {
+		return
+	}
+	readers := gpu.Open(gpu.Roots{Proc: s.cfg.ProcPath, Sys: s.cfg.SysPath, SMI: s.cfg.GPU.NvidiaSMI})
+	if len(readers) > 0 {
+		s.cards = newCards(readers, s.cfg, s.living)
+	}
+}
+
+// living lists the processes that are sampled.
+func (s *sampler) living() (out []*process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.byIdentity {
+		if !p.gone.Load() {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
 func (s *sampler) start() {
+	if s.cards != nil {
+		s.cards.start()
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	go s.run(ctx)
@@ -70,6 +98,9 @@ func (s *sampler) shutdown() {
 	}
 	s.stop()
 	<-s.done
+	if s.cards != nil {
+		s.cards.shutdown()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true // a batch may still be under way
@@ -97,6 +128,9 @@ func (s *sampler) watch(observer string, id procstat.Identity, tool int, now tim
 	s.byObserver[observer] = p
 	p.attach(s.reader, tool)
 	s.enter(p)
+	if s.cards != nil {
+		s.cards.look()
+	}
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -248,12 +282,14 @@ type process struct {
 	tasks     running
 	open      map[string]*task.Event // what said that they run
 	gone      atomic.Bool
-	died      time.Time // when that was noticed
-	told      time.Time // when what ran then was told last
+	died      time.Time         // when that was noticed
+	told      time.Time         // when what ran then was told last
+	held      map[string]*held  // of GPUs, by their ids
+	visible   map[string]string // the variables that say which GPUs the process may use
 }
 
 func newProcess(id procstat.Identity, history int) *process {
-	return &process{id: id, series: procstat.NewSeries(history), tasks: newRunning(), active: time.Now(), open: map[string]*task.Event{}, forked: true}
+	return &process{id: id, series: procstat.NewSeries(history), tasks: newRunning(), active: time.Now(), open: map[string]*task.Event{}, forked: true, held: map[string]*held{}}
 }
 
 func (p *process) attach(r *procstat.Reader, tool int) {

@@ -25,13 +25,14 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                           metric.Meter
-	mu                              sync.Mutex
-	registrations                   []metric.Registration
-	ProcessorTasktelemetryCPUTime   metric.Float64ObservableCounter
-	ProcessorTasktelemetryInterval  metric.Float64ObservableGauge
-	ProcessorTasktelemetryProcesses metric.Int64ObservableGauge
-	ProcessorTasktelemetryTasks     metric.Int64Counter
+	meter                             metric.Meter
+	mu                                sync.Mutex
+	registrations                     []metric.Registration
+	ProcessorTasktelemetryCPUTime     metric.Float64ObservableCounter
+	ProcessorTasktelemetryGpuFailures metric.Int64ObservableCounter
+	ProcessorTasktelemetryInterval    metric.Float64ObservableGauge
+	ProcessorTasktelemetryProcesses   metric.Int64ObservableGauge
+	ProcessorTasktelemetryTasks       metric.Int64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -51,6 +52,21 @@ func (builder *TelemetryBuilder) RegisterProcessorTasktelemetryCPUTimeCallback(c
 		cb(ctx, &observerFloat64{inst: builder.ProcessorTasktelemetryCPUTime, obs: o})
 		return nil
 	}, builder.ProcessorTasktelemetryCPUTime)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorTasktelemetryGpuFailuresCallback sets callback for observable ProcessorTasktelemetryGpuFailures metric.
+func (builder *TelemetryBuilder) RegisterProcessorTasktelemetryGpuFailuresCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorTasktelemetryGpuFailures, obs: o})
+		return nil
+	}, builder.ProcessorTasktelemetryGpuFailures)
 	if err != nil {
 		return err
 	}
@@ -132,6 +148,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_processor_tasktelemetry_cpu_time",
 		metric.WithDescription("CPU time that the sampler used. [Alpha]"),
 		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorTasktelemetryGpuFailures, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_tasktelemetry_gpu_failures",
+		metric.WithDescription("Numbers of GPUs that should be there and could not be read. [Alpha]"),
+		metric.WithUnit("{number}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorTasktelemetryInterval, err = builder.meter.Float64ObservableGauge(

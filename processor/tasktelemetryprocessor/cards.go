@@ -1,0 +1,290 @@
+package tasktelemetryprocessor
+
+import (
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/gpu"
+	"github.com/otelcol-mida/otelcol-mida/internal/procstat"
+)
+
+// What a sample of a GPU holds beside what package gpu says of it.
+const (
+	cardUsers = 8 // processes that have it; one with its children counts once
+	cardBusy  = 9 // s, by all of them
+)
+
+// What a sample of a process on a GPU holds.
+const (
+	heldMemory = iota // bytes
+	heldBusy          // s
+)
+
+// reachFor is how long a batch may wait for a sample that is not older than the end of its tasks.
+const reachFor = 50 * time.Millisecond
+
+// cards samples the GPUs of this host, in a goroutine of its own: a driver may take its time, and the sampler does not wait.
+type cards struct {
+	readers  []gpu.Reader
+	interval time.Duration
+	history  int
+	proc     string
+	watched  func() []*process
+
+	wake chan struct{}
+	stop context.CancelFunc
+	done chan struct{}
+
+	mu      sync.Mutex
+	devices map[string]*card
+	failed  int64
+	news    chan struct{} // closed at each sample
+}
+
+// card is a GPU with its samples. Those of its energy are added up from its power where it does not count itself.
+type card struct {
+	gpu.Device
+	series    *procstat.Series
+	fromPower bool
+	joules    float64
+	complete  bool // all of its processes are known
+	blind     bool // some of its processes are not in this /proc
+}
+
+// held is what a process had of a GPU.
+type held struct {
+	series *procstat.Series
+	counts bool            // it is known how long it kept the GPU busy
+	busy   float64         // s, by those that ended, too
+	pids   map[int]float64 // pid → its own when last seen
+}
+
+func newCards(readers []gpu.Reader, cfg *Config, watched func() []*process) *cards {
+	return &cards{
+		readers: readers, interval: cfg.GPU.Interval, history: cfg.History, proc: cfg.ProcPath, watched: watched,
+		wake: make(chan struct{}, 1), done: make(chan struct{}), devices: map[string]*card{}, news: make(chan struct{}),
+	}
+}
+
+func (c *cards) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	c.stop = cancel
+	go c.run(ctx)
+}
+
+func (c *cards) shutdown() {
+	c.stop()
+	<-c.done
+	for _, r := range c.readers {
+		_ = r.Close()
+	}
+}
+
+func (c *cards) run(ctx context.Context) {
+	defer close(c.done)
+	tick := time.NewTicker(c.interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.wake:
+		case <-tick.C:
+		}
+		c.round()
+	}
+}
+
+func (c *cards) look() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// reach asks for a sample that is not older than t, and waits a moment for it.
+func (c *cards) reach(t int64) {
+	deadline := time.NewTimer(reachFor)
+	defer deadline.Stop()
+	for {
+		c.mu.Lock()
+		news, reached := c.news, true
+		for _, one := range c.devices {
+			last, _ := one.series.Last()
+			reached = reached && last.At >= t
+		}
+		c.mu.Unlock()
+		if reached {
+			return
+		}
+		c.look()
+		select {
+		case <-news:
+		case <-deadline.C:
+			return
+		}
+	}
+}
+
+// round reads all GPUs, if there is anybody to read them for.
+func (c *cards) round() {
+	list := c.watched()
+	if len(list) == 0 {
+		return
+	}
+	owner, pids := map[int]*process{}, []int(nil)
+	for _, p := range list {
+		for _, pid := range p.pids() {
+			owner[pid] = p
+			pids = append(pids, pid)
+		}
+	}
+	for _, r := range c.readers {
+		reading := r.Read(pids)
+		c.take(&reading, list, owner)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.news)
+	c.news = make(chan struct{})
+}
+
+// share is what one process of a tree has of a GPU.
+type share struct{ memory, busy float64 }
+
+// take notes what was read.
+func (c *cards) take(r *gpu.Reading, list []*process, owner map[int]*process) {
+	users := map[string]map[any]bool{} // device → watched processes, and pids of strangers
+	busy := map[string]float64{}
+	blind := map[string]bool{}
+	shares := map[*process]map[string]map[int]share{}
+	for _, u := range r.Uses {
+		if users[u.Device] == nil {
+			users[u.Device] = map[any]bool{}
+		}
+		busy[u.Device] += u.Busy // unknown if that of one is
+		p := owner[u.PID]
+		if p == nil {
+			users[u.Device][u.PID] = true
+			blind[u.Device] = blind[u.Device] || !c.exists(u.PID)
+			continue
+		}
+		users[u.Device][p] = true
+		if shares[p] == nil {
+			shares[p] = map[string]map[int]share{}
+		}
+		if shares[p][u.Device] == nil {
+			shares[p][u.Device] = map[int]share{}
+		}
+		shares[p][u.Device][u.PID] = share{u.Memory, u.Busy}
+	}
+	for i := range r.Devices {
+		id := r.Devices[i].ID
+		before := c.lastOf(id)
+		for _, p := range list {
+			p.holds(id, before, r.At, shares[p][id], c.history)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failed += int64(r.Failed)
+	for i := range r.Devices {
+		d := &r.Devices[i]
+		d.Values[cardUsers], d.Values[cardBusy] = float64(len(users[d.ID])), busy[d.ID]
+		c.device(d, r.At, r.Processes, blind[d.ID])
+	}
+}
+
+// lastOf is the time of the last sample of a GPU, 0 without one.
+func (c *cards) lastOf(device string) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if one := c.devices[device]; one != nil {
+		last, _ := one.series.Last()
+		return last.At
+	}
+	return 0
+}
+
+// holds notes what the process has of a GPU, also that it has nothing any more. At the sample before its first one it had none.
+func (p *process) holds(device string, before, at int64, shares map[int]share, history int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.held[device]
+	if h == nil {
+		if len(shares) == 0 {
+			return
+		}
+		h = &held{series: procstat.NewSeries(history), pids: map[int]float64{}}
+		p.held[device] = h
+		if before != 0 {
+			none := procstat.Unknown()
+			none[heldMemory] = 0
+			h.series.Add(procstat.Sample{At: before, Values: none})
+		}
+	}
+	v := procstat.Unknown()
+	if len(shares) == 0 {
+		v[heldMemory] = 0
+	}
+	for pid, s := range shares {
+		if s.memory == s.memory {
+			v[heldMemory] = s.memory + known(v[heldMemory])
+		} else if v[heldMemory] != v[heldMemory] {
+			v[heldMemory] = math.SmallestNonzeroFloat64 // it has the GPU; how much of it, nobody knows
+		}
+		if s.busy == s.busy {
+			h.counts = true
+			if s.busy > h.pids[pid] {
+				h.busy += s.busy - h.pids[pid] // what a child used stays used when it ends
+			}
+			h.pids[pid] = s.busy
+		}
+	}
+	if h.counts {
+		v[heldBusy] = h.busy
+	}
+	h.series.Add(procstat.Sample{At: at, Values: v})
+}
+
+func (c *cards) exists(pid int) bool {
+	_, err := os.Stat(filepath.Join(c.proc, strconv.Itoa(pid)))
+	return err == nil
+}
+
+// device adds a sample of a GPU; the lock is held.
+func (c *cards) device(d *gpu.Device, at int64, complete, blind bool) {
+	one := c.devices[d.ID]
+	if one == nil {
+		one = &card{series: procstat.NewSeries(c.history)}
+		c.devices[d.ID] = one
+	}
+	last, ok := one.series.Last()
+	if ok && at <= last.At {
+		return
+	}
+	if d.Values[gpu.Energy] != d.Values[gpu.Energy] && d.Values[gpu.Power] == d.Values[gpu.Power] {
+		one.fromPower = true
+		if ok && last.Values[gpu.Power] == last.Values[gpu.Power] {
+			one.joules += (last.Values[gpu.Power] + d.Values[gpu.Power]) / 2 * float64(at-last.At) / 1e9
+		}
+		d.Values[gpu.Energy] = one.joules
+	}
+	one.Device, one.complete, one.blind = *d, complete, blind
+	one.series.Add(procstat.Sample{At: at, Values: d.Values})
+}
+
+// pids are the numbers of the process and its descendants.
+func (p *process) pids() []int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.proc == nil {
+		return nil
+	}
+	return p.proc.PIDs()
+}
