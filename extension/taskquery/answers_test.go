@@ -35,6 +35,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{"GET", "/api/v1/tasks/nosuch", "", "", http.StatusNotFound},
 		{"GET", "/api/v1/lineage", "?id=train&direction=both", "", http.StatusOK},
 		{"GET", "/api/v1/lineage", "?id=train&time=iso", "", http.StatusOK},
+		{"GET", "/api/v1/lineage", "?id=train&cost=true", "", http.StatusOK},
 		{"GET", "/api/v1/campaigns", "?time=iso", "", http.StatusOK},
 		{"GET", "/api/v1/workflows", "", "", http.StatusOK},
 		{"GET", "/api/v1/completeness", "?time=iso", "", http.StatusOK},

@@ -16,6 +16,8 @@ import (
 const (
 	maxLineageTasks = 10_000
 	maxAmbiguous    = 10
+	// maxCostTasks bounds what is added up, which is far more than what is shown.
+	maxCostTasks = 200_000
 )
 
 // task answers GET /api/v1/tasks/{id}: the whole document, with the environment and the direct upstream.
@@ -110,6 +112,10 @@ func (s *server) lineage(ctx context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	withCost, err := flag(r, "cost")
+	if err != nil {
+		return nil, err
+	}
 	graph, err := lineage.Walk(ctx, st, ids, o)
 	if err != nil {
 		return nil, err
@@ -118,7 +124,15 @@ func (s *server) lineage(ctx context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return showGraph(graph, ids, o, form), nil
+	out := showGraph(graph, ids, o, form)
+	if withCost {
+		cost, err := lineage.CostOf(ctx, st, ids, maxCostTasks)
+		if err != nil {
+			return nil, err
+		}
+		out["cost"] = showCost(cost)
+	}
+	return out, nil
 }
 
 func lineageOptions(ctx context.Context, st store.Reader, r *http.Request) (o lineage.Options, ids []string, err error) {

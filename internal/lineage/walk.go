@@ -40,8 +40,9 @@ type Reader interface {
 // Options of a walk.
 type Options struct {
 	Direction Direction
-	Depth     int // steps from the start; 0 = no limit
-	MaxTasks  int // 0 = no limit; what is beyond makes the graph Truncated
+	Depth     int  // steps from the start; 0 = no limit
+	MaxTasks  int  // 0 = no limit; what is beyond makes the graph Truncated
+	TasksOnly bool // without entities
 }
 
 // Graph is what a walk found. Entities are those of the links and those that the visited tasks claim.
@@ -88,6 +89,9 @@ func Walk(ctx context.Context, r Reader, ids []string, o Options) (*Graph, error
 		w.graph.Links = append(w.graph.Links, l)
 	}
 	sortLinks(w.graph.Links)
+	if o.TasksOnly {
+		return w.graph, nil
+	}
 	return w.graph, w.entities(ctx)
 }
 

@@ -121,6 +121,9 @@ def _parser() -> argparse.ArgumentParser:
         help="default: upstream, what it came from",
     )
     sub.add_argument("--depth", type=int, help="steps from the task (default: all)")
+    sub.add_argument(
+        "--cost", action="store_true", help="energy, CO2e, CPU and GPU hours of all that it came from, and of trials"
+    )
 
     sub = command("delete", _delete, common, help="remove a campaign and all of its tasks")
     sub.add_argument("--campaign", required=True, help="name of the campaign")
@@ -302,11 +305,13 @@ def _task(args: argparse.Namespace) -> None:
 
 
 def _lineage(args: argparse.Namespace) -> None:
-    graph = _client(args).lineage(args.id, args.direction, args.depth)
+    graph = _client(args).lineage(args.id, args.direction, args.depth, args.cost)
     if args.format == "json":
         tables.write_json(sys.stdout, graph)
     else:
         tables.write_lineage(sys.stdout, graph)
+        if args.cost:
+            tables.write_cost(sys.stdout, graph["cost"])
 
 
 def _delete(args: argparse.Namespace) -> None:

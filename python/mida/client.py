@@ -170,12 +170,25 @@ class Client:
         """Return one task with its environment and its direct upstream; ``id`` may also be a unique ``task_id``."""
         return self._call("GET", "/api/v1/tasks/" + urllib.parse.quote(id, safe=""))
 
-    def lineage(self, id: Union[str, Iterable[str]], direction: str = "upstream", depth: Optional[int] = None) -> Row:
-        """Return the graph of tasks, entities and links that a task came from, or that came from it."""
+    def lineage(
+        self,
+        id: Union[str, Iterable[str]],
+        direction: str = "upstream",
+        depth: Optional[int] = None,
+        cost: bool = False,
+    ) -> Row:
+        """Return the graph of tasks, entities and links that a task came from, or that came from it.
+
+        With `cost` it also has ``cost``: energy, CO2e, CPU and GPU hours of
+        all tasks that it came from, however far, and of the trials that were
+        discarded on the way.
+        """
         params: List[Tuple[str, Any]] = [("id", i) for i in ([id] if isinstance(id, str) else id)]
         params.append(("direction", direction))
         if depth is not None:
             params.append(("depth", depth))
+        if cost:
+            params.append(("cost", "true"))
         return self._call("GET", "/api/v1/lineage", params=params)
 
     def campaigns(self) -> List[Row]:
@@ -363,9 +376,11 @@ def task(id: str) -> Row:
     return Client().task(id)
 
 
-def lineage(id: Union[str, Iterable[str]], direction: str = "upstream", depth: Optional[int] = None) -> Row:
+def lineage(
+    id: Union[str, Iterable[str]], direction: str = "upstream", depth: Optional[int] = None, cost: bool = False
+) -> Row:
     """Return the graph around a task; see `Client.lineage`."""
-    return Client().lineage(id, direction, depth)
+    return Client().lineage(id, direction, depth, cost)
 
 
 def campaigns() -> List[Row]:

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Optional, Sequence, TextIO
 
 from .frames import ALWAYS, columns, flatten, spread
 
-__all__ = ["when", "write", "write_json", "write_lineage", "write_table"]
+__all__ = ["when", "write", "write_cost", "write_json", "write_lineage", "write_table"]
 
 # What a table shows of whole tasks; json and csv show everything.
 OVERVIEW = ["id", "task_id", "workflow_name", "activity_id", "status", "started_at", "elapsed"]
@@ -128,6 +128,40 @@ def write_lineage(out: TextIO, graph: Dict[str, Any]) -> None:
             out.write(f"  (nothing that it {'came from' if far == 'from' else 'led to'} is known)\n")
     if graph["truncated"]:
         out.write("(the graph is larger than one answer holds; ask with --depth)\n")
+
+
+def write_cost(out: TextIO, cost: Dict[str, Any]) -> None:
+    """Write what tasks used; what nobody knows is said rather than shown as zero."""
+    total, trials = cost["total"], cost["discarded_trials"]
+    out.write(f"\nthis cost {_energy(total)}, {_grams(total)}, {_hours(total, 'cpu')}, {_hours(total, 'gpu')}\n")
+    told = f"{total['tasks']} tasks, of which {total['without_energy']} say nothing of their energy"
+    out.write(f"  {told} and {total['without_cpu_time']} nothing of their CPU time\n")
+    if trials["tasks"]:
+        of = ", ".join(f"{n} {activity}" for activity, n in sorted(trials.get("by_activity", {}).items()))
+        out.write(f"  discarded trials included: {of}, with {_energy(trials)}, {_hours(trials, 'cpu')}\n")
+    else:
+        out.write("  no discarded trials are known\n")
+    if total["shared"]:
+        out.write(f"  {total['shared']} shared a number with tasks of the same time: each counts an equal part\n")
+    if total["earlier_attempts"]:
+        out.write(f"  {total['earlier_attempts']} earlier attempts are not in it\n")
+    if cost["truncated"]:
+        out.write("  there are more tasks than were counted: this is the least it cost\n")
+
+
+def _energy(of: Dict[str, Any]) -> str:
+    return f"{of['energy_joules']:,.0f} J" if "energy_joules" in of else "unknown energy"
+
+
+def _grams(of: Dict[str, Any]) -> str:
+    return f"{of['co2e_grams']:,.3g} g CO2e" if "co2e_grams" in of else "unknown CO2e"
+
+
+def _hours(of: Dict[str, Any], unit: str) -> str:
+    name = unit.upper()
+    if f"{unit}_hours" in of:
+        return f"{of[f'{unit}_hours']:,.4g} {name}-hours"
+    return "no GPU" if unit == "gpu" else f"unknown {name} time"
 
 
 def _tree(

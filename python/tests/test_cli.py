@@ -184,6 +184,30 @@ def test_completeness(server, capsys, monkeypatch):
     assert cli.main(["completeness", "--endpoint", "http://127.0.0.1:9"]) == 3
 
 
+def test_what_a_result_cost(server, capsys, monkeypatch):
+    monkeypatch.chdir(server.directory)
+
+    def used(joules, **more):
+        energy = {"task.energy": joules, "task.energy.cpu": joules, "task.co2e": joules / 1e4}
+        delta = {"process.cpu.time": 3600.0, **energy}
+        return {"telemetry": {"delta": {**delta, **more}, "coverage": {"process.cpu.time": "exclusive"}}}
+
+    server.load(
+        task("acquire", activity="acquire"),
+        task("train", dependencies=["acquire"], generated={"loss": 0.1}, **used(9000.0, **{"task.gpu.time": 1800.0})),
+        task("worse", dependencies=["acquire"], generated={"loss": 0.4}, **used(1000.0)),
+        task("model", activity="export", dependencies=["train"], **used(500.0)),
+    )
+    out = ok(capsys, "lineage", "model", "--cost")
+    assert "this cost 10,500 J, 1.05 g CO2e, 3 CPU-hours, 0.5 GPU-hours\n" in out
+    assert "4 tasks, of which 1 say nothing of their energy and 1 nothing of their CPU time\n" in out
+    assert "discarded trials included: 1 train, with 1,000 J, 1 CPU-hours\n" in out
+    out = ok(capsys, "lineage", "acquire", "--cost")
+    assert "this cost unknown energy, unknown CO2e, unknown CPU time, no GPU\n" in out
+    assert "no discarded trials are known" in out
+    assert server.client().lineage("model", depth=1, cost=True)["cost"]["lineage"]["tasks"] == 3
+
+
 def test_lineage_and_task(server, capsys, monkeypatch):
     monkeypatch.chdir(server.directory)
     image = {"entity": "file:x/image.npz", "evidence": "path", "confidence": 0.95, "label": "image.npz"}
