@@ -28,6 +28,9 @@ const (
 // reachFor is how long a batch may wait for a sample that is not older than the end of its tasks.
 const reachFor = 50 * time.Millisecond
 
+// staleCard is how old a sample may be to count as that of now, and how long GPUs are read after metrics were asked for.
+const staleCard = 2 * time.Minute
+
 // cards samples the GPUs of this host, in a goroutine of its own: a driver may take its time, and the sampler does not wait.
 type cards struct {
 	readers  []gpu.Reader
@@ -44,6 +47,7 @@ type cards struct {
 	devices map[string]*card
 	failed  int64
 	news    chan struct{} // closed at each sample
+	wanted  time.Time     // when metrics were asked for last
 }
 
 // card is a GPU with its samples. Those of its energy are added up from its power where it does not count itself.
@@ -134,7 +138,10 @@ func (c *cards) reach(t int64) {
 // round reads all GPUs, if there is anybody to read them for.
 func (c *cards) round() {
 	list := c.watched()
-	if len(list) == 0 {
+	c.mu.Lock()
+	wanted := time.Since(c.wanted) < staleCard
+	c.mu.Unlock()
+	if len(list) == 0 && !wanted {
 		return
 	}
 	owner, pids := map[int]*process{}, []int(nil)

@@ -22,7 +22,7 @@ func createLogs(ctx context.Context, set processor.Settings, cfg component.Confi
 	if err != nil {
 		return nil, err
 	}
-	p := newTelemetry(cfg.(*Config), set.Logger, tel)
+	p := newTelemetry(set.ID, cfg.(*Config), set.Logger, tel, next)
 	return processorhelper.NewLogs(ctx, set, cfg, next, p.process,
 		processorhelper.WithCapabilities(consumer.Capabilities{MutatesData: true}),
 		processorhelper.WithStart(p.start), processorhelper.WithShutdown(p.shutdown))

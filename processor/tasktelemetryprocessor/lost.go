@@ -1,9 +1,11 @@
 package tasktelemetryprocessor
 
 import (
+	"context"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/plog"
+	"go.uber.org/zap"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/procstat"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
@@ -19,11 +21,42 @@ const (
 	killWindow = 3 * time.Second
 )
 
+// watchLost tells of lost tasks also when no record comes any more: what died may have been the last that ran.
+func (t *telemetry) watchLost() {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	t.stop = func() {
+		cancel()
+		<-done
+	}
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(lostEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case now := <-tick.C:
+				logs := plog.NewLogs()
+				n := t.lost(logs, now)
+				if n == 0 {
+					continue
+				}
+				t.count(ctx, map[string]int64{"lost": n})
+				if err := t.next.ConsumeLogs(ctx, logs); err != nil && ctx.Err() == nil {
+					t.logger.Warn("what is known of tasks whose process ended was refused; it is told again", zap.Error(err))
+				}
+			}
+		}
+	}()
+}
+
 // lost adds what is known of tasks whose process ended before they did: nobody else knows what it used, and why it died.
 func (t *telemetry) lost(logs plog.Logs, now time.Time) (n int64) {
 	var records plog.LogRecordSlice
 	for _, p := range t.sampler.ended() {
-		for _, e := range p.lost(now, t.sampler.host) {
+		for _, e := range p.lost(t, now) {
 			if n == 0 {
 				rl := logs.ResourceLogs().AppendEmpty()
 				rl.Resource().Attributes().PutStr("host.name", t.hostname)
@@ -51,16 +84,19 @@ func (s *sampler) ended() (out []*process) {
 }
 
 // lost makes the telemetry of the tasks that ran when the process ended.
-func (p *process) lost(now time.Time, host *around) (out []*task.Event) {
+func (p *process) lost(t *telemetry, now time.Time) (out []*task.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.home != t {
+		return nil
+	}
 	since := now.Sub(p.died)
 	last, ok := p.series.Last()
 	if !ok || len(p.open) == 0 || since < lostAfter || since > lostUntil || now.Sub(p.told) < lostEvery {
 		return nil
 	}
 	p.told = now
-	cause := p.killed(host)
+	cause := p.killed(t.sampler.host)
 	for key, of := range p.open {
 		s := span{key: key, started: of.StartedAt, ended: max(last.At, of.StartedAt+1)}
 		// Measured, not ended: its end may still come, and counts more.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/otel/attribute"
@@ -25,35 +26,41 @@ const facet = "telemetry"
 const attrTasks = "mida.process.tasks"
 
 type telemetry struct {
+	id      component.ID
 	cfg     *Config
 	logger  *zap.Logger
 	tel     *metadata.TelemetryBuilder
 	sampler *sampler // nil where there is no /proc
 
 	hostname string
+	next     consumer.Logs // of what nobody's record brings along
+	stop     func()
 }
 
-func newTelemetry(cfg *Config, logger *zap.Logger, tel *metadata.TelemetryBuilder) *telemetry {
-	return &telemetry{cfg: cfg, logger: logger, tel: tel}
+func newTelemetry(id component.ID, cfg *Config, logger *zap.Logger, tel *metadata.TelemetryBuilder, next consumer.Logs) *telemetry {
+	return &telemetry{id: id, cfg: cfg, logger: logger, tel: tel, next: next}
 }
 
 func (t *telemetry) start(context.Context, component.Host) error {
-	reader, err := procstat.Open(t.cfg.ProcPath)
+	sampler, first, err := acquire(t.id, t.cfg)
 	if err != nil {
 		t.logger.Warn("no telemetry is joined to tasks: the resource use of processes cannot be read here",
 			zap.String("proc_path", t.cfg.ProcPath), zap.Error(err))
 		return nil
 	}
 	t.hostname, _ = os.Hostname()
-	t.sampler = newSampler(t.cfg, reader)
-	t.sampler.openCards()
-	t.sampler.start()
+	t.sampler = sampler
+	t.watchLost()
+	if !first {
+		return nil
+	}
 	return t.observeMetrics()
 }
 
 func (t *telemetry) shutdown(context.Context) error {
 	if t.sampler != nil {
-		t.sampler.shutdown()
+		t.stop()
+		release(t.cfg)
 	}
 	t.tel.Shutdown()
 	return nil
@@ -159,10 +166,14 @@ func (t *telemetry) process(ctx context.Context, logs plog.Logs) (plog.Logs, err
 	if n := t.lost(logs, time.Now()); n > 0 {
 		outcomes["lost"] = n
 	}
+	t.count(ctx, outcomes)
+	return logs, nil
+}
+
+func (t *telemetry) count(ctx context.Context, outcomes map[string]int64) {
 	for outcome, n := range outcomes {
 		t.tel.ProcessorTasktelemetryTasks.Add(ctx, n, metric.WithAttributes(attribute.String("outcome", outcome)))
 	}
-	return logs, nil
 }
 
 // learn finds the checkpoints in which an observer says in which process its tasks run.
@@ -265,7 +276,7 @@ func (t *telemetry) begins(e *task.Event, p *process) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.active = time.Now()
+	p.active, p.home = time.Now(), t
 	p.reach(e.StartedAt)
 	p.tasks.begin(key, e.StartedAt, p.series)
 	if len(p.open) < maxOpen {

@@ -284,6 +284,7 @@ type process struct {
 	gone      atomic.Bool
 	died      time.Time         // when that was noticed
 	told      time.Time         // when what ran then was told last
+	home      *telemetry        // the pipeline of its tasks
 	held      map[string]*held  // of GPUs, by their ids
 	visible   map[string]string // the variables that say which GPUs the process may use
 }

@@ -21,6 +21,7 @@ VALID = [
     ["laptop", "logs"],
     ["laptop", "otlp"],
     ["laptop", "metrics"],
+    ["laptop", "samples"],
     ["laptop", "elasticsearch"],
     ["laptop", "logs", "otlp", "metrics", "elasticsearch"],
     ["agent-otlp"],

@@ -1,0 +1,4 @@
+//go:generate mdatagen metadata.yaml
+
+// Package tasktelemetryreceiver makes metrics of what the task telemetry processor samples.
+package tasktelemetryreceiver
