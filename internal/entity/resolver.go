@@ -78,6 +78,24 @@ func (r *Resolver) Resolve(path, dir string) (PathInfo, error) {
 	return info, nil
 }
 
+// OnNetwork says whether a path lies on a file system that other machines may
+// share. A path that cannot be read lies where it says.
+func (r *Resolver) OnNetwork(path string) bool {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	s := r.current()
+	if s.self == nil {
+		return false
+	}
+	m := s.self.find(filepath.Clean(path))
+	if m == nil {
+		return false
+	}
+	_, _, ok := network(m)
+	return ok
+}
+
 // Outer maps what a process in a container of this host knew only by device to
 // the host's own path. Other infos come back unchanged.
 func (r *Resolver) Outer(info PathInfo) PathInfo {

@@ -31,6 +31,31 @@ func TestHost(t *testing.T) {
 	}
 }
 
+// What goes through a bond or a bridge goes through a device as well, and counts once; in a container there is no device.
+func TestNetworksCountOnce(t *testing.T) {
+	proc, sys := newTree(t), newTree(t)
+	const head = "Inter-|   Receive |  Transmit\n face |bytes packets\n"
+	line := func(name, bytes string) string {
+		return name + ": " + bytes + " 1 0 0 0 0 0 0 " + bytes + " 1 0 0 0 0 0 0\n"
+	}
+	proc.write("net/dev", head+line("lo", "999")+line("eth0", "100")+line("eth1", "10")+line("bond0", "110")+line("br0", "110")+line("veth7", "50"))
+	for _, name := range []string{"lo", "bond0", "br0", "veth7", "eth0", "eth1"} {
+		sys.write("class/net/"+name+"/mtu", "1500\n")
+	}
+	sys.write("class/net/eth0/device/vendor", "0x8086\n")
+	sys.write("class/net/eth1/device/vendor", "0x8086\n")
+	h := OpenHost(proc.dir, sys.dir)
+	assert.InDelta(t, 110, h.Read().Values[HostReceived], 0)
+	sys.write("class/net/ib0/device/vendor", "0x15b3\n")
+	proc.write("net/dev", head+line("eth0", "100")+line("ib0", "1000")+line("bond0", "110"))
+	assert.InDelta(t, 1100, h.Read().Values[HostSent], 0, "one that came later")
+
+	container := newTree(t)
+	container.write("class/net/eth0/mtu", "1500\n")
+	proc.write("net/dev", head+line("lo", "999")+line("eth0", "7"))
+	assert.InDelta(t, 7, OpenHost(proc.dir, container.dir).Read().Values[HostReceived], 0)
+}
+
 // A counter of energy begins again now and then; what cannot be read is unknown, and never zero.
 func TestEnergy(t *testing.T) {
 	proc, sys := newTree(t), newTree(t)

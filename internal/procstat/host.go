@@ -14,7 +14,7 @@ const (
 	HostCPU               // s of CPU that there were, idle ones too
 	HostDiskRead          // bytes
 	HostDiskWrite         // bytes
-	HostReceived          // bytes, all networks but the host's own loop
+	HostReceived          // bytes, by all network devices
 	HostSent              // bytes
 	HostMemory            // bytes that are not available to programs
 	HostMemorySize        // bytes
@@ -30,12 +30,13 @@ type Host struct {
 	proc, sys string
 	buf       []byte
 	disks     map[string]bool
+	networks  *networks
 	energy    *energy
 }
 
 // OpenHost reads the host whose /proc and /sys these are.
 func OpenHost(proc, sys string) *Host {
-	return &Host{proc: proc, sys: sys, buf: make([]byte, 64<<10), disks: disks(sys), energy: openEnergy(sys)}
+	return &Host{proc: proc, sys: sys, buf: make([]byte, 64<<10), disks: disks(sys), networks: &networks{sys: sys}, energy: openEnergy(sys)}
 }
 
 // disks are the block devices that stand for themselves, not for a part of another one or for several.
@@ -89,7 +90,7 @@ func (h *Host) Read() Sample {
 		return true
 	})
 	h.each("net/dev", func(f [][]byte) bool {
-		if len(f) > 9 && bytes.HasSuffix(f[0], []byte{':'}) && string(f[0]) != "lo:" {
+		if len(f) > 9 && bytes.HasSuffix(f[0], []byte{':'}) && h.networks.counts(string(bytes.TrimSuffix(f[0], []byte{':'}))) {
 			sum(&x.Values, HostReceived, number(f[1]))
 			sum(&x.Values, HostSent, number(f[9]))
 		}

@@ -176,14 +176,14 @@ func TestSeries(t *testing.T) {
 			assert.Equal(t, int64((i-4)*100), left.At)
 		}
 	}
-	s.Add(Sample{At: 450}) // the clock was set back
+	s.Add(Sample{At: 450}) // out of turn
 	require.Equal(t, 4, s.Len())
 	p := s.At(325)
 	assert.True(t, p.Inside)
 	assert.InDelta(t, 3.25, p.Values[CPU], 1e-9)
 	assert.Equal(t, []float64{3, 4}, []float64{p.Before[CPU], p.After[CPU]})
 	assert.Equal(t, int64(25), p.Away)
-	assert.Equal(t, Point{Values: Values{CPU: 4, Memory: 1}, Before: Values{CPU: 4, Memory: 1}, After: Values{CPU: 4, Memory: 1}, Inside: true}, s.At(400))
+	assert.Equal(t, Point{Values: Values{CPU: 4, Memory: 1}, Before: Values{CPU: 4, Memory: 1}, After: Values{CPU: 4, Memory: 1}, BeforeAt: 400, AfterAt: 400, Inside: true}, s.At(400))
 	for at, want := range map[int64]float64{100: 2, 600: 5} {
 		p := s.At(at)
 		assert.False(t, p.Inside)
@@ -194,4 +194,20 @@ func TestSeries(t *testing.T) {
 	assert.Equal(t, 3, s.Max(&peak, 200, 400))
 	assert.InDelta(t, 2, peak[Memory], 0)
 	assert.InDelta(t, 4, peak[CPU], 0)
+}
+
+// After the clock was set back, sampling goes on, and what was before is not taken for what comes.
+func TestAClockThatIsSetBack(t *testing.T) {
+	s := NewSeries(4)
+	const hour = int64(3600e9)
+	for i := range int64(6) {
+		s.Add(Sample{At: 2*hour + i, Values: Values{CPU: 9}})
+	}
+	for i := range int64(6) {
+		s.Add(Sample{At: hour + i, Values: Values{CPU: float64(i)}})
+	}
+	assert.Equal(t, 4, s.Len())
+	assert.InDelta(t, 3, s.At(hour + 3).Values[CPU], 0)
+	assert.InDelta(t, 5, s.At(2 * hour).Values[CPU], 0)
+	assert.False(t, s.At(2*hour).Inside)
 }

@@ -23,11 +23,17 @@ func NewSeries(size int) *Series {
 	return &Series{ring: make([]Sample, 0, min(size, 64)), first: 0, n: size}
 }
 
-// Add appends a sample and returns the one that had to leave for it. A sample that is not later than the last, as when the
-// clock was set back, is left out.
+// setBack is by how much a sample may be older than the last one before that means that the clock was set back.
+const setBack = int64(1e9)
+
+// Add appends a sample and returns the one that had to leave for it. A sample that is not later than the last is left out. When
+// the clock was set back, all samples are forgotten: nobody knows any more when they were.
 func (s *Series) Add(x Sample) (left Sample, full bool) {
 	if last, ok := s.Last(); ok && x.At <= last.At {
-		return left, false
+		if x.At > last.At-setBack {
+			return left, false
+		}
+		s.ring, s.first = s.ring[:0], 0
 	}
 	if len(s.ring) < s.n {
 		s.ring = append(s.ring, x)
@@ -67,26 +73,29 @@ func (s *Series) From(t int64) int {
 
 // Point is what a series says of one time.
 type Point struct {
-	Values               // on the line between the samples around it
-	Before, After Values // these samples: between them a counter was, whatever it did
-	Away          int64  // how far the nearer one is, ns
-	Inside        bool   // there are samples on both sides; else the only one stands in for both
+	Values                   // on the line between the samples around it
+	Before, After     Values // these samples: between them a counter was, whatever it did
+	BeforeAt, AfterAt int64  // their times, unix ns
+	Away              int64  // how far the nearer one is, ns
+	Inside            bool   // there are samples on both sides; else the only one stands in for both
 }
 
 // At looks up a time. A series without samples knows nothing.
 func (s *Series) At(t int64) Point {
 	i := s.From(t)
-	alone := func(x *Sample, away int64) Point { return Point{x.Values, x.Values, x.Values, away, away == 0} }
+	alone := func(x *Sample, away int64) Point {
+		return Point{x.Values, x.Values, x.Values, x.At, x.At, away, away == 0}
+	}
 	switch {
 	case len(s.ring) == 0:
-		return Point{Unknown(), Unknown(), Unknown(), math.MaxInt64, false}
+		return Point{Unknown(), Unknown(), Unknown(), t, t, math.MaxInt64, false}
 	case i == len(s.ring):
 		return alone(s.Get(i-1), t-s.Get(i-1).At)
 	case i == 0 || s.Get(i).At == t:
 		return alone(s.Get(i), s.Get(i).At-t)
 	}
 	a, b := s.Get(i-1), s.Get(i)
-	p := Point{Before: a.Values, After: b.Values, Away: min(t-a.At, b.At-t), Inside: true}
+	p := Point{Before: a.Values, After: b.Values, BeforeAt: a.At, AfterAt: b.At, Away: min(t-a.At, b.At-t), Inside: true}
 	share := float64(t-a.At) / float64(b.At-a.At)
 	for k := range p.Values {
 		p.Values[k] = a.Values[k] + (b.Values[k]-a.Values[k])*share

@@ -32,7 +32,11 @@ func newAround(read func() procstat.Sample, cfg *Config) *around {
 func (a *around) turn(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if last, ok := a.series.Last(); !ok || now.UnixNano()-last.At > int64(a.interval)*9/10 {
+	since := int64(math.MaxInt64)
+	if last, ok := a.series.Last(); ok {
+		since = now.UnixNano() - last.At
+	}
+	if since > int64(a.interval)*9/10 || since < -int64(a.interval) { // or the clock was set back
 		a.sample()
 	}
 }

@@ -272,12 +272,12 @@ func (c *cards) device(d *gpu.Device, at int64, complete, blind bool) {
 		c.devices[d.ID] = one
 	}
 	last, ok := one.series.Last()
-	if ok && at <= last.At {
+	if ok && at == last.At {
 		return
 	}
 	if d.Values[gpu.Energy] != d.Values[gpu.Energy] && d.Values[gpu.Power] == d.Values[gpu.Power] {
 		one.fromPower = true
-		if ok && last.Values[gpu.Power] == last.Values[gpu.Power] {
+		if ok && at > last.At && last.Values[gpu.Power] == last.Values[gpu.Power] {
 			one.joules += (last.Values[gpu.Power] + d.Values[gpu.Power]) / 2 * float64(at-last.At) / 1e9
 		}
 		d.Values[gpu.Energy] = one.joules

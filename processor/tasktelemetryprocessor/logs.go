@@ -13,10 +13,30 @@ const (
 	lookAgain = 10 * time.Second
 )
 
-// writers remembers which process writes a log. Used by one goroutine at a time, under the sampler's lock.
+// writers remembers which process writes a log. Used under the sampler's lock.
 type writers struct {
-	looked map[string]time.Time
-	last   time.Time
+	looked  map[string]time.Time
+	last    time.Time
+	network map[string]bool // whether other machines may write it
+}
+
+// elsewhere says whether a log may be another machine's: it lies on a network file system, and nobody here has it open. Then
+// this host's numbers are not its tasks'.
+func (s *sampler) elsewhere(path string) bool {
+	s.mu.Lock()
+	on, known := s.writers.network[path]
+	s.mu.Unlock()
+	if known {
+		return on
+	}
+	on = s.onNetwork(path)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.writers.network) > maxOpen {
+		clear(s.writers.network)
+	}
+	s.writers.network[path] = on
+	return on
 }
 
 // writerOf is the process that writes the log of a resource, if one does and it may be seen; nil otherwise.

@@ -44,6 +44,9 @@ const (
 	foreign, foreignButTool = 0.05, 0.01
 )
 
+// withTool is added where what the tool did for itself is in a number: its event loop, what it moves between memory and disk.
+const withTool = ", with the tool"
+
 // ofThread covers what the task's own thread used, and whoever else worked for the task not.
 const ofThread = "thread"
 
@@ -52,6 +55,7 @@ type span struct {
 	key            string // task and attempt
 	started, ended int64
 	sharing        int                // tasks in the process at the same time, as its worker counted; 0 = it did not
+	inTool         bool               // it ran in the tool's own thread: a coroutine
 	exact          map[string]float64 // what its worker counted of the thread, by name
 }
 
@@ -105,24 +109,33 @@ func (p *process) measure(s span) *measured {
 	if newest, _ := p.series.Last(); !ok || oldest.At > s.ended || newest.At < s.started {
 		return nil
 	}
-	peak := first.Values
-	raise(&peak, last.Values)
+	m := newMeasured("joined")
+	m.sharing = sharing
+	peak := procstat.Unknown()
+	m.samples = p.series.Max(&peak, s.started, s.ended)
 	if open != nil {
 		raise(&peak, open.peak)
 	}
-	m := newMeasured("joined")
-	m.sharing = sharing
-	m.samples = p.series.Max(&peak, s.started, s.ended)
+	if peak[procstat.Memory] != peak[procstat.Memory] { // no sample in between: it is on the line
+		peak = first.Values
+		raise(&peak, last.Values)
+	}
 	words := coverage{sharing: sharing, partial: !first.Inside || !last.Inside}
 	if words.partial {
 		m.outcome = "partial"
 	}
 	words.interpolated = !words.partial && float64(max(first.Away, last.Away)) > near*float64(s.ended-s.started)
-	m.memory(s, first, last, peak, words)
-	for _, c := range counters {
-		m.counter(s, c.value, c.name, c.exact, first, last, words)
+	// What lies between the samples around the task is also of those that ran before and after it.
+	around := words
+	around.sharing = max(sharing, p.tasks.sharing(s.key, first.BeforeAt, last.AfterAt))
+	m.memory(s, first, last, peak, around)
+	if !words.interpolated {
+		around = words
 	}
-	m.cpu(s, first, last, words)
+	for _, c := range counters {
+		m.counter(s, c.value, c.name, c.exact, first, last, words, around)
+	}
+	m.cpu(s, first, last, words, around)
 	return m
 }
 
@@ -166,7 +179,7 @@ func (m *measured) memory(s span, first, last procstat.Point, peak procstat.Valu
 
 // counter adds the growth of a counter. What a worker counted of the task's thread wins, unless the samples prove that
 // others worked for the task: in a process that it had for itself.
-func (m *measured) counter(s span, value int, name, exact string, first, last procstat.Point, words coverage) {
+func (m *measured) counter(s span, value int, name, exact string, first, last procstat.Point, words, around coverage) {
 	grown := math.Max(0, last.Values[value]-first.Values[value])
 	if math.IsNaN(grown) {
 		grown = 0
@@ -175,29 +188,36 @@ func (m *measured) counter(s span, value int, name, exact string, first, last pr
 		}
 	}
 	least := last.Before[value] - first.After[value]
-	m.coverage[name] = words.String()
-	if v, ok := s.exact[exact]; ok && (words.sharing > 1 || !(least > v)) {
-		grown, m.coverage[name] = v, exactly(words)
+	m.coverage[name] = around.String()
+	if v, ok := s.exact[exact]; ok {
+		if words.sharing > 1 || !(least > v) {
+			grown, m.coverage[name] = v, exactly(words)
+		} else {
+			m.coverage[name] = around.String() + withTool
+		}
 	}
 	m.put(m.delta, name, grown)
 }
 
 // cpu adds the CPU time: of the task's thread as its worker counted it, with that of its children and, in a process that it
 // had for itself, of threads that helped it. Without a worker's count it is that of the process, less the tool's own thread.
-func (m *measured) cpu(s span, first, last procstat.Point, words coverage) {
+func (m *measured) cpu(s span, first, last procstat.Point, words, around coverage) {
 	m.seconds(m.start, first.Values[procstat.CPU]+first.Values[procstat.ChildCPU])
 	m.seconds(m.end, last.Values[procstat.CPU]+last.Values[procstat.ChildCPU])
 	own, ownLeast := grown(procstat.CPU, first, last)
 	tool, toolLeast := grown(procstat.ToolCPU, first, last)
 	others := foreign
-	if !math.IsNaN(tool) {
+	if !math.IsNaN(tool) && !s.inTool {
 		own, ownLeast, others = math.Max(0, own-tool), ownLeast-(tool+(tool-toolLeast)), foreignButTool
 	}
 	children, childrenLeast := grown(procstat.ChildCPU, first, last)
 	total, exact := s.exact[threadCPUTime]
 	if !exact {
 		m.seconds(m.delta, own+children)
-		m.coverage[cpuTime] = words.String()
+		m.coverage[cpuTime] = around.String()
+		if s.inTool {
+			m.coverage[cpuTime] = around.String() + withTool
+		}
 		return
 	}
 	m.coverage[cpuTime] = exactly(words)

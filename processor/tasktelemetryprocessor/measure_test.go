@@ -147,6 +147,44 @@ func TestALongTaskIsFollowed(t *testing.T) {
 	assert.Equal(t, "shared_by=2, partial", m.coverage[memoryUsage])
 }
 
+// A number that rests on samples of a time when other tasks ran is theirs, too, though none ran at the same time.
+func TestWhatOthersLeftBehind(t *testing.T) {
+	p := sampled(1000)
+	memoryOf := func(at int64, v float64) {
+		i := p.series.From(at)
+		p.series.Get(i).Values[procstat.Memory] = v
+	}
+	memoryOf(101*second, 700) // of one that ended right before
+	p.measure(span{key: "before", started: 100 * second, ended: 101*second + second/50})
+	m := p.measure(span{key: "k", started: 101*second + second/20, ended: 102*second + second/20, sharing: 1, exact: map[string]float64{threadCPUTime: 0.05, threadDiskWrite: 10}})
+	assert.Equal(t, int64(700), m.start[memoryUsage])
+	assert.Equal(t, int64(100), m.peak[memoryUsage], "what others had is not its peak")
+	assert.Equal(t, "shared_by=2, interpolated", m.coverage[memoryUsage])
+	assert.Equal(t, "exclusive", m.coverage[cpuTime], "that was counted of its thread")
+	assert.Equal(t, "shared_by=2, interpolated", m.coverage["process.io.write"])
+	assert.Equal(t, "shared_by=2, interpolated, with the tool", m.coverage["process.disk.io.write"], "the tool may have written for itself")
+
+	alone := p.measure(span{key: "later", started: 105 * second, ended: 106 * second, sharing: 1})
+	assert.Equal(t, "exclusive", alone.coverage[memoryUsage])
+	memoryOf(107*second+second/10, 5000) // of one that begins right after
+	alone = p.measure(span{key: "short", started: 107*second - second/2, ended: 107*second + second/20, sharing: 1})
+	assert.Equal(t, int64(100), alone.peak[memoryUsage])
+}
+
+// A coroutine runs in the thread of the tool's event loop: that thread's time is its time, and the tool's.
+func TestACoroutine(t *testing.T) {
+	p := newProcess(procstat.Identity{}, 1000)
+	p.observers = 1
+	for at := 100 * second; at <= 110*second; at += second / 10 {
+		x := sampleAt(at)
+		x.Values[procstat.ToolCPU] = x.Values[procstat.CPU]
+		p.series.Add(x)
+	}
+	m := p.measure(span{key: "k", started: 102 * second, ended: 103 * second, sharing: 1, inTool: true})
+	assert.InDelta(t, 1, m.delta[cpuTime], 1e-6)
+	assert.Equal(t, "exclusive, with the tool", m.coverage[cpuTime])
+}
+
 // Without a worker's count, tasks that are known to overlap are counted; a record that comes twice counts once.
 func TestTasksThatOverlapShareTheirProcess(t *testing.T) {
 	p := sampled(1000)

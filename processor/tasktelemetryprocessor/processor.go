@@ -25,6 +25,9 @@ const facet = "telemetry"
 // attrTasks is how many tasks ran in a worker's process at the same time, as the worker counted.
 const attrTasks = "mida.process.tasks"
 
+// attrInTool says that the task ran in the thread of the tool's event loop.
+const attrInTool = "mida.process.event_loop"
+
 type telemetry struct {
 	id      component.ID
 	cfg     *Config
@@ -102,7 +105,7 @@ func (t *telemetry) observeMetrics() error {
 var needed = map[string]bool{
 	task.AttrKind: true, task.AttrScope: true, task.AttrKey: true, task.AttrExecution: true, task.AttrAttempt: true, task.AttrFacet: true,
 	task.AttrStatus: true, task.AttrCampaign: true, task.AttrStartedAt: true, task.AttrEndedAt: true, task.AttrObserverID: true,
-	task.AttrTelemetryPeak: true, task.AttrTelemetryDelta: true, attrTasks: true,
+	task.AttrTelemetryPeak: true, task.AttrTelemetryDelta: true, attrTasks: true, attrInTool: true,
 }
 
 // ended is the end of a task in a process that is watched.
@@ -127,6 +130,10 @@ func (t *telemetry) process(ctx context.Context, logs plog.Logs) (plog.Logs, err
 		var writer *process
 		if here {
 			writer = t.sampler.writerOf(rl.Resource().Attributes(), time.Now())
+			if path := textOf(rl.Resource().Attributes(), attrLogPath); path != "" && writer == nil && t.sampler.elsewhere(path) {
+				here = false
+				outcomes["maybe another host"] += tasksIn(rl)
+			}
 		}
 		for _, sl := range rl.ScopeLogs().All() {
 			for _, r := range sl.LogRecords().All() {
@@ -168,6 +175,18 @@ func (t *telemetry) process(ctx context.Context, logs plog.Logs) (plog.Logs, err
 	}
 	t.count(ctx, outcomes)
 	return logs, nil
+}
+
+// tasksIn counts the ends of tasks in what one log tells.
+func tasksIn(rl plog.ResourceLogs) (n int64) {
+	for _, sl := range rl.ScopeLogs().All() {
+		for _, r := range sl.LogRecords().All() {
+			if _, ended := r.Attributes().Get(task.AttrEndedAt); ended {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func (t *telemetry) count(ctx context.Context, outcomes map[string]int64) {
@@ -291,6 +310,7 @@ func (t *telemetry) join(end ended) (m *measured, why string) {
 	if n, ok := end.event.Attributes[attrTasks].(int64); ok {
 		s.sharing = int(n)
 	}
+	s.inTool, _ = end.event.Attributes[attrInTool].(bool)
 	if end.process == nil {
 		m = reported(s) // its worker's checkpoint is not here yet
 	} else if m, why = end.process.join(s, t.sampler.cards); m == nil || m.outcome == "reported" {

@@ -13,12 +13,14 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/processor"
 	"go.opentelemetry.io/collector/processor/processortest"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/samples"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 	"github.com/otelcol-mida/otelcol-mida/processor/tasktelemetryprocessor/internal/metadata"
 )
@@ -298,6 +300,26 @@ func TestATaskThatIsLostWithItsProcess(t *testing.T) {
 	s.Apply(full[0])
 	s.Apply(e)
 	assert.Equal(t, full[0].TelemetryDelta, task.Project(&s).TelemetryDelta)
+}
+
+// A log on a file system that machines share may be another one's: without a writer here, this host's numbers are not its tasks'.
+func TestALogThatMayBeAnotherHosts(t *testing.T) {
+	p := startPipeline(t, func(c *Config) { c.MaxInterval = 50 * time.Millisecond })
+	source, ok := samples.Of(component.NewID(metadata.Type)).(*sampler)
+	require.True(t, ok)
+	source.onNetwork = func(path string) bool { return strings.HasPrefix(path, "/net/") }
+	host, err := os.Hostname()
+	require.NoError(t, err)
+	at := time.Now()
+	require.Eventually(t, func() bool { return time.Since(at) > 300*time.Millisecond }, patience, 10*time.Millisecond)
+	of := func(key, path string) *task.Event {
+		e := finished(key, at, time.Now())
+		e.Kind, e.Facet, e.Attempt, e.ObserverID = "log", "end", task.NoAttempt, "tasklog-1"
+		e.Resource = map[string]any{"host.name": host, "log.file.path": path}
+		return e
+	}
+	assert.Empty(t, p.send(of("a", "/net/run.log")))
+	assert.Len(t, p.send(of("b", "/scratch/run.log")), 1)
 }
 
 // The process of a task that a log tells of is the one that writes the log.

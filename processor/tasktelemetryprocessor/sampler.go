@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/entity"
 	"github.com/otelcol-mida/otelcol-mida/internal/gpu"
 	"github.com/otelcol-mida/otelcol-mida/internal/procstat"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
@@ -33,6 +34,7 @@ type sampler struct {
 	byIdentity map[procstat.Identity]*process
 	groups     map[string]*around // cgroups by their paths
 	writers    writers
+	onNetwork  func(path string) bool
 	host       *around // nil if it is not wanted
 	cards      *cards  // nil where there are no GPUs
 	cost       float64 // s of CPU a sample
@@ -51,8 +53,9 @@ type sampler struct {
 func newSampler(cfg *Config, reader *procstat.Reader) *sampler {
 	s := &sampler{
 		cfg: cfg, reader: reader, stretch: 1, cost: 20e-6,
-		byObserver: map[string]*process{}, byIdentity: map[procstat.Identity]*process{}, groups: map[string]*around{}, writers: writers{looked: map[string]time.Time{}},
-		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		byObserver: map[string]*process{}, byIdentity: map[procstat.Identity]*process{}, groups: map[string]*around{}, writers: writers{looked: map[string]time.Time{}, network: map[string]bool{}},
+		onNetwork: entity.NewResolver().OnNetwork,
+		wake:      make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	if cfg.Host {
 		s.host = newAround(procstat.OpenHost(cfg.ProcPath, cfg.SysPath).Read, cfg)
@@ -373,8 +376,8 @@ func (p *process) sample() {
 
 // reach takes a sample if there is none after t yet.
 func (p *process) reach(t int64) {
-	if last, ok := p.series.Last(); p.proc == nil || ok && last.At >= t {
-		return
+	if last, ok := p.series.Last(); p.proc == nil || ok && last.At >= t && last.At <= time.Now().UnixNano() {
+		return // a last one that is still to come is of a clock that was set back
 	}
 	p.sample()
 }
