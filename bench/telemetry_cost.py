@@ -12,7 +12,7 @@ import types
 
 import msgpack
 import psutil
-from mida.dask_measure import Meter, telemetry
+from mida.dask_measure import TOGETHER, Meter, telemetry
 
 TASKS, TURNS = 20_000, 5
 SNAPSHOTS = 500
@@ -47,14 +47,21 @@ def hooks() -> float:
     """Begin and end tasks with one: what the thread of a task and the event loop pay."""
     one = worker()
     meter = Meter(one, lambda *_: None)
-    active = one.active_threads
+    active, running = one.active_threads, {}
+    TOGETHER.join(running)
 
     def task(i):
+        running[i] = 1
+        begun = TOGETHER.begin()
         active[1] = i
         del active[1]
+        del running[i]
         meter.take(i)
+        TOGETHER.end(begun)
 
-    return each(TASKS, task)
+    result = each(TASKS, task)
+    TOGETHER.leave(running)
+    return result
 
 
 def recorder() -> float:

@@ -37,7 +37,7 @@ CASES = [
 ]
 LONGER = {"work": "burn", "amount": 3.0}
 LONGEST = {"work": "burn", "amount": 30.0}
-SHAPES = [(1, 1), (1, 2), (1, 4), (2, 1), (4, 1)]
+SHAPES = [(p, t) for p in (1, 2, 4) for t in (1, 2, 4)]
 NAMES = {
     "burn": "{:g} s of CPU",
     "idle": "nothing, for {:g} s, beside one that burns",
@@ -47,6 +47,12 @@ NAMES = {
     "spawn": "4 processes, {:g} s of CPU each",
     "helped": "2 more threads, {:g} s of CPU each",
 }
+
+
+def cases(tasks: int) -> list[dict]:
+    """Return what so many tasks do at a time; of eight and more, a quarter of the memory, which would be gigabytes."""
+    part = 4 if tasks >= 8 else 1
+    return [{**c, "amount": c["amount"] / part} if c["work"] in ("hold", "touch") else c for c in CASES]
 
 
 def rows(uses: list[Use]) -> tuple[list[str], list[str]]:
@@ -93,7 +99,7 @@ def main() -> int:
     with made as directory, demo_collector(Path(directory)) as collector:
         for shape in options.shapes.split():
             processes, _, threads = shape.partition("x")
-            uses += run_known(collector, int(processes), int(threads), CASES)
+            uses += run_known(collector, int(processes), int(threads), cases(int(processes) * int(threads)))
         uses += run_known(collector, 1, 1, [LONGER, *([LONGEST] if options.long else [])])
     lines, wrong = rows(uses)
     head = [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional, Tuple
+import sys
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 try:
     import resource
@@ -11,7 +12,7 @@ try:
 except (ImportError, AttributeError):  # elsewhere than on Linux
     _THREAD = None
 
-__all__ = ["Measured", "Meter", "telemetry"]
+__all__ = ["TOGETHER", "Measured", "Meter", "Together", "embedded", "telemetry"]
 
 # Counters at the end, those at the start, how many tasks of the worker ran in between, at any time, and how many ran at
 # one time at most, ever: tasks that secede run beside those that have the worker's threads.
@@ -20,6 +21,44 @@ Measured = Tuple[Any, Any, int, int]
 _MOST = 10_000
 _BLOCK = 512
 _KIB = 1024
+
+
+class Together:
+    """Counts which tasks of this process run at the same time: of all workers in it, in threads and in event loops."""
+
+    def __init__(self) -> None:
+        self._running: List[Dict[Any, Any]] = []
+        self._starts = 0
+        self._most = 0
+
+    def join(self, running: Dict[Any, Any]) -> None:
+        """Count what a worker notes to run."""
+        self._running.append(running)
+
+    def leave(self, running: Dict[Any, Any]) -> None:
+        """Count it no more."""
+        self._running[:] = [r for r in self._running if r is not running]
+
+    def begin(self) -> int:
+        """Return what `end` wants to know of a task that was noted just now."""
+        self._starts += 1
+        now = sum(map(len, self._running))
+        if now > self._most:
+            self._most = now
+        return now - self._starts
+
+    def end(self, begun: int) -> int:
+        """Return how many tasks ran at one time while one ran: those at its start, and those that began since."""
+        return max(1, min(begun + self._starts, self._most))
+
+
+TOGETHER = Together()  # one for this process: it has one copy of this module
+
+
+def embedded() -> bool:
+    """Whether this process is not a worker's own, but that of a program with a whole cluster in it."""
+    scheduler = getattr(sys.modules.get("distributed.scheduler"), "Scheduler", None)
+    return bool(getattr(scheduler, "_instances", ()))
 
 
 class _ActiveThreads(Dict[int, Any]):
@@ -59,6 +98,14 @@ class _ActiveThreads(Dict[int, Any]):
         super().__delitem__(ident)
 
 
+def _replaceable(active: Any) -> bool:
+    """Whether it is distributed's own dict, or one that an observer left behind that is gone."""
+    if type(active) is dict:
+        return True
+    meter = getattr(active, "_meter", None)
+    return type(active).__name__ == _ActiveThreads.__name__ and meter is not None and not meter.on
+
+
 class Meter:
     """Counts what the threads of a worker's tasks use.
 
@@ -73,7 +120,7 @@ class Meter:
 
     def __init__(self, worker: Any, failed: Callable[[BaseException, str], None]) -> None:
         self.measured: Dict[Any, Measured] = {}
-        self.on = _THREAD is not None and type(getattr(worker, "active_threads", None)) is dict
+        self.on = _THREAD is not None and _replaceable(getattr(worker, "active_threads", None))
         self._worker, self._failed = worker, failed
         self._waiting = self.on
         self._begin()
@@ -104,7 +151,7 @@ class Meter:
         self._failed(error, "measure")
 
 
-def telemetry(measured: Measured, threads: int) -> Tuple[Dict[str, Any], int]:
+def telemetry(measured: Measured, threads: int, together: int = 1) -> Tuple[Dict[str, Any], int]:
     """Return the telemetry of a task, and how many tasks at most ran in the worker at one time meanwhile.
 
     Parameters
@@ -113,6 +160,8 @@ def telemetry(measured: Measured, threads: int) -> Tuple[Dict[str, Any], int]:
         What the hook counted.
     threads : int
         The threads of the worker.
+    together : int
+        The tasks that ran in the process, as far as is known otherwise.
     """
     end, start, tasks, most = measured
     delta: Dict[str, Any] = {"thread.cpu.time": round(end.ru_utime - start.ru_utime + end.ru_stime - start.ru_stime, 6)}
@@ -122,7 +171,7 @@ def telemetry(measured: Measured, threads: int) -> Tuple[Dict[str, Any], int]:
         delta["thread.disk.io.write"] = (end.ru_oublock - start.ru_oublock) * _BLOCK
     coverage = dict.fromkeys(delta, "exclusive")
     out: Dict[str, Any] = {"delta": delta, "coverage": coverage}
-    tasks = max(1, min(tasks, max(threads, most)))
+    tasks = max(1, together, min(tasks, max(threads, most)))
     if end.ru_maxrss > start.ru_maxrss:
         # The process never had more memory before: its high-water mark is that of this time, to the byte.
         out["peak"] = {"process.memory.high_water": end.ru_maxrss * _KIB}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 import time
 from typing import Any, Callable, Dict, FrozenSet, Iterable, Optional, Tuple
 
@@ -12,7 +13,7 @@ from .call_arguments import Arguments
 from .calls import BARE_KEYS, Call, call_names, function_names, key_text, read_call
 from .capture import Policy
 from .dask_events import close, defaults, error_attributes, finish, in_memory, journal_directory, nanoseconds
-from .dask_measure import Meter, telemetry
+from .dask_measure import TOGETHER, Meter, embedded, telemetry
 from .dask_process import SIGTERM_SECONDS, at_sigterm, closing
 from .encoding import type_name
 from .observer import FLUSH_SECONDS, Event, Recorder
@@ -77,6 +78,8 @@ class Executing(WorkerPlugin):
         self._arguments = Arguments(self._summariser, self._result)
         self._tick_arguments = Arguments(Summariser(limits), self._result)
         self._running: Dict[Any, float] = {}
+        self._begun: Dict[Any, int] = {}
+        self._loop, self._others = threading.get_ident(), int(embedded())  # the program's own threads
         self._announced: Dict[Any, int] = {}
         self._cancelled: Dict[Any, Tuple[int, Optional[Dict[str, Any]]]] = {}
         attributes = {"dask.worker.name": str(worker.name), "dask.worker.address": str(worker.address)}
@@ -93,6 +96,7 @@ class Executing(WorkerPlugin):
             process=process_identity(),
         )
         self._meter = Meter(worker, self._recorder.failed)
+        TOGETHER.join(self._running)
         self._recorder.start()
         self._forget_sigterm = at_sigterm(self._sigterm)
         self.transition = self._hook()  # type: ignore[method-assign]
@@ -113,6 +117,7 @@ class Executing(WorkerPlugin):
     def _stop(self, lives: bool) -> None:
         self.transition = _nothing  # type: ignore[method-assign]
         self._meter.stop()
+        TOGETHER.leave(self._running)
         for key in () if lives else list(self._running):
             try:
                 self._end(key, "CANCELLED", reason="the worker closed while the task ran")
@@ -132,12 +137,13 @@ class Executing(WorkerPlugin):
     def _hook(self) -> Callable[..., None]:
         running, cancelled, recorder = self._running, self._cancelled, self._recorder
         now, end, odd = time.time, self._end, self._odd
-        measured = self._meter.measured
+        measured, begun, begin = self._meter.measured, self._begun, TOGETHER.begin
         assert recorder is not None
 
         def transition(key: Any, start: str, finish: str, **kwargs: Any) -> None:
             if finish == "executing":
                 running[key] = now()
+                begun[key] = begin()
                 if measured:
                     measured.pop(key, None)  # of an execution that was cancelled
                 return
@@ -180,6 +186,7 @@ class Executing(WorkerPlugin):
             elif finish in ("memory", "error", "released", "rescheduled"):
                 attempt, captured = self._cancelled.pop(key)
                 self._running.pop(key, None)
+                self._begun.pop(key, None)
                 self._announced.pop(key, None)
                 self._cancel(key, attempt, captured, "cancelled while it ran; its outcome was thrown away")
         except Exception as error:
@@ -247,6 +254,7 @@ class Executing(WorkerPlugin):
     def _end(self, key: Any, status: str, reason: str = "") -> None:
         at = time.time()
         self._running.pop(key, None)
+        together = self._begun.pop(key, None)
         if self._announced:
             self._announced.pop(key, None)
         task = self._tasks[key]
@@ -264,6 +272,8 @@ class Executing(WorkerPlugin):
         captured["start"], stop = self._times(task, at)
         captured["thread"] = self._threads.get(key)
         captured["measured"] = measured
+        if together is not None:
+            captured["together"] = TOGETHER.end(together) + self._others
         self._emit(key, task.run_id, status, stop, captured, {"reason": reason} if reason else None)
 
     def _outcome(self, key: Any, task: Any, captured: Dict[str, Any]) -> None:
@@ -362,9 +372,14 @@ class Executing(WorkerPlugin):
             event["refs"] = captured["refs"]
         if captured.get("thread") is not None:
             attributes["thread.id"] = captured["thread"]
+        together = captured.get("together", 1)
         if captured.get("measured") is not None:
             threads = self._worker.state.nthreads
-            event["telemetry"], attributes["mida.process.tasks"] = telemetry(captured["measured"], threads)
+            event["telemetry"], attributes["mida.process.tasks"] = telemetry(captured["measured"], threads, together)
+        elif "together" in captured:
+            attributes["mida.process.tasks"] = together
+            if captured.get("thread") in (None, self._loop):  # a coroutine
+                attributes["mida.process.event_loop"] = True
         if captured.get("nbytes") is not None:
             attributes["dask.task.nbytes"] = captured["nbytes"]
         if "error" in captured:

@@ -79,6 +79,13 @@ def seceding(x):
     return x
 
 
+async def coroutine_burn(cpu, nap_seconds=0.0):
+    import asyncio
+
+    await asyncio.sleep(nap_seconds)
+    return burn(cpu)
+
+
 async def coroutine(x):
     await asyncio.sleep(0.01)
     return x

@@ -247,7 +247,7 @@ def plugin(*tasks, policy=None, results=None):
     observer._summariser = Summariser(Limits())
     observer._arguments = Arguments(observer._summariser, observer._result)
     observer._tick_arguments = Arguments(Summariser(Limits()), observer._result)
-    observer._running, observer._announced, observer._cancelled = {}, {}, {}
+    observer._running, observer._announced, observer._cancelled, observer._begun = {}, {}, {}, {}
     observer._recorder = Recorded()
     observer._meter = Meter(observer._worker, observer._recorder.failed)
     return observer, observer._recorder

@@ -148,3 +148,72 @@ def test_at_most_as_many_tasks_as_threads():
     active[3] = "alone"
     del active[3]
     assert telemetry(meter.take("alone"), 2)[1] == 1
+
+
+def test_coroutines_count_and_say_that_they_are_in_the_event_loop(cluster):
+    """They run at the same time as others, and no thread of theirs is counted."""
+    both = [cluster.client.submit(t.coroutine_burn, 0.05, 0.5, pure=False) for _ in range(2)]
+    cluster.client.gather(both)
+    for future in both:
+        event = cluster.snapshot(future.key, "FINISHED")
+        assert event["attributes"]["mida.process.tasks"] == 2
+        assert event["attributes"]["mida.process.event_loop"] is True
+        assert "telemetry" not in event
+    beside = [
+        cluster.client.submit(t.coroutine_burn, 0.0, 0.6, pure=False),
+        cluster.client.submit(t.burn, 0.2, pure=False),
+    ]
+    cluster.client.gather(beside)
+    event = cluster.snapshot(beside[1].key, "FINISHED")
+    assert event["attributes"]["mida.process.tasks"] == 2
+    assert "mida.process.event_loop" not in event["attributes"]
+
+
+def test_workers_that_share_a_process(tmp_path):
+    """Of a cluster in one process, tasks of other workers count, and the program itself."""
+    with observed(tmp_path / "journal", processes=False, n_workers=2, threads_per_worker=1) as o:
+        both = [o.client.submit(t.meet, str(tmp_path), i, 2, pure=False) for i in range(2)]
+        assert o.client.gather(both) == [0, 1]
+        for future in both:
+            assert o.snapshot(future.key, "FINISHED")["attributes"]["mida.process.tasks"] == 3
+        alone = o.client.submit(t.nap, 0.01, pure=False)
+        alone.result()
+        assert o.snapshot(alone.key, "FINISHED")["attributes"]["mida.process.tasks"] == 2
+
+
+def test_a_second_observer_counts_where_the_first_is_gone():
+    worker = fake_worker()
+    first = Meter(worker, lambda *_: None)
+    assert not Meter(worker, lambda *_: None).on, "one is enough"
+    first.stop()
+    worker.active_threads[7] = "runs"
+    second = Meter(worker, lambda *_: None)
+    assert second.take("runs") is None
+    del worker.active_threads[7]
+    assert second.take("runs") is None, "what ran before is left alone"
+    worker.active_threads[7] = "counted"
+    del worker.active_threads[7]
+    assert second.take("counted") is not None
+
+
+def test_together():
+    """Those that ran at a task's start and those that began since, and never more than ran at one time."""
+    together, running = dask_measure.Together(), {}
+    together.join(running)
+
+    def begin(key):
+        running[key] = 1
+        return together.begin()
+
+    a = begin("a")
+    assert together.end(a) == 1
+    b = begin("b")
+    del running["b"]
+    assert together.end(b) == 2
+    for key in "cde":
+        begin(key)
+        del running[key]
+    del running["a"]
+    assert together.end(a) == 2
+    assert together.end(begin("f")) == 1
+    together.leave(running)
