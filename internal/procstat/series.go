@@ -44,6 +44,9 @@ func (s *Series) Add(x Sample) (left Sample, full bool) {
 	return left, true
 }
 
+// Size is how many samples it keeps.
+func (s *Series) Size() int { return s.n }
+
 // Len is the number of samples.
 func (s *Series) Len() int { return len(s.ring) }
 

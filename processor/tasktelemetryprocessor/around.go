@@ -144,7 +144,7 @@ func (m *measured) group(a *around, s span) {
 }
 
 // host adds what the whole host did meanwhile, under names that say so.
-func (m *measured) host(a *around, s span) (samples int, ok bool) {
+func (m *measured) host(a *around, j *joules, s span) (samples int, ok bool) {
 	x := a.over(s, ofHost)
 	if x == nil {
 		return 0, false
@@ -163,7 +163,7 @@ func (m *measured) host(a *around, s span) (samples int, ok bool) {
 			(*dst)[cpu], m.coverage[cpu] = u, x.coverage
 		}
 	}
-	m.energy(x)
+	m.energy(x, j, s)
 	for name, value := range map[string]int{
 		"system.disk.io.read": procstat.HostDiskRead, "system.disk.io.write": procstat.HostDiskWrite,
 		"system.network.io.receive": procstat.HostReceived, "system.network.io.transmit": procstat.HostSent,

@@ -29,6 +29,9 @@ type Config struct {
 	// GPU says how GPUs are read.
 	GPU GPUConfig `mapstructure:"gpu"`
 
+	// EnergyCommand is a program that prints how many joules this host used so far, for where its processors do not tell.
+	EnergyCommand []string `mapstructure:"energy_command"`
+
 	// CarbonIntensity is how much CO2e a kilowatt-hour stands for here, in grams; 0 = not known.
 	CarbonIntensity float64 `mapstructure:"carbon_intensity"`
 
@@ -73,6 +76,9 @@ func (c *Config) Validate() error {
 	}
 	if c.GPU.Interval != 0 && (c.GPU.Interval < 100*time.Millisecond || c.GPU.Interval > time.Minute) {
 		errs = append(errs, fmt.Errorf("gpu::interval: %v; want between 100ms and 1m, or 0 for no GPUs", c.GPU.Interval))
+	}
+	if len(c.EnergyCommand) > 0 && c.EnergyCommand[0] == "" {
+		errs = append(errs, errors.New("energy_command: the program has no name; want a list such as [/usr/local/bin/node-joules]"))
 	}
 	if c.CarbonIntensity < 0 || c.CarbonIntensity > 5000 || math.IsNaN(c.CarbonIntensity) {
 		errs = append(errs, fmt.Errorf("carbon_intensity: %v; want grams of CO2e per kWh between 0 and 5000, such as 250", c.CarbonIntensity))

@@ -2,6 +2,7 @@ package tasktelemetryprocessor
 
 import (
 	"math"
+	"strings"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/procstat"
 )
@@ -21,16 +22,23 @@ const joulesPerKWh = 3.6e6
 // energy adds what the host's processors used, and the task's part of it by a rule that its coverage names: as its CPU time is
 // to that of all that ran meanwhile, so is its energy to theirs. It is covered as the CPU time is. Where energy cannot be read
 // there is none.
-func (m *measured) energy(x *stretch) {
+func (m *measured) energy(x *stretch, j *joules, s span) {
 	used, _ := grown(procstat.HostEnergy, x.first, x.last)
+	words := x.coverage
 	if math.IsNaN(used) {
-		return
+		if j == nil {
+			return
+		}
+		var ok bool
+		if used, words, ok = j.over(s.started, s.ended); !ok {
+			return
+		}
 	}
-	m.delta[hostEnergy], m.coverage[hostEnergy] = math.Round(used*1e3)/1e3, x.coverage
+	m.delta[hostEnergy], m.coverage[hostEnergy] = math.Round(used*1e3)/1e3, words
 	busy, _ := grown(procstat.HostBusy, x.first, x.last)
 	if cpu, ok := m.delta[cpuTime].(float64); ok && busy > 0 {
 		m.delta[taskEnergyCPU] = math.Round(1e3*used*math.Min(1, cpu/busy)) / 1e3
-		m.coverage[taskEnergyCPU] = ruleCPUShare + ", " + m.coverage[cpuTime].(string)
+		m.coverage[taskEnergyCPU] = ruleCPUShare + ", " + m.coverage[cpuTime].(string) + strings.TrimPrefix(words, x.coverage)
 	}
 }
 

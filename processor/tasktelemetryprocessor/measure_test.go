@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/procstat"
 )
@@ -224,7 +226,7 @@ func TestEnergy(t *testing.T) {
 	s := span{key: "k", started: 102 * second, ended: 104 * second}
 	m := newMeasured("joined")
 	m.delta[cpuTime], m.coverage[cpuTime] = 1.0, "shared_by=2, interpolated"
-	m.host(a, s)
+	m.host(a, nil, s)
 	m.total(360)
 	assert.InDelta(t, 100, m.delta["hw.energy"], 1e-9)
 	assert.InDelta(t, 25, m.delta["task.energy.cpu"], 1e-9)
@@ -238,10 +240,61 @@ func TestEnergy(t *testing.T) {
 
 	m = newMeasured("joined")
 	m.delta[cpuTime] = 1.0
-	m.host(unknown, s)
+	m.host(unknown, nil, s)
 	m.total(360)
 	assert.NotContains(t, m.delta, "task.co2e")
 	assert.NotContains(t, m.delta, "hw.energy")
 	assert.NotContains(t, m.delta, "task.energy")
 	assert.NotContains(t, m.delta, "system.disk.io.read")
+
+	// A program may know it where the processors do not tell.
+	j := newJoules(createDefaultConfig().(*Config), nil, nil)
+	told := func(at int64, joules float64) {
+		x := procstat.Sample{At: at, Values: procstat.Unknown()}
+		x.Values[0] = joules
+		j.series.Add(x)
+	}
+	told(95*second, 1000)
+	told(105*second, 2000)
+	m = newMeasured("joined")
+	m.delta[cpuTime], m.coverage[cpuTime] = 1.0, "exclusive"
+	m.host(unknown, j, s)
+	assert.InDelta(t, 200, m.delta["hw.energy"], 1e-9)
+	assert.InDelta(t, 50, m.delta["task.energy.cpu"], 1e-9)
+	assert.Equal(t, "host, by command, interpolated", m.coverage["hw.energy"])
+	assert.Equal(t, "cpu_share, exclusive, by command, interpolated", m.coverage["task.energy.cpu"])
+	for _, c := range []struct {
+		from, to int64
+		used     float64
+		words    string
+	}{
+		{105, 109, 400, "host, by command, interpolated"}, {90, 100, 500, "host, by command, partial"}, {100, 200, 2500, "host, by command, partial"},
+	} {
+		used, words, ok := j.over(c.from*second, c.to*second)
+		assert.True(t, ok)
+		assert.InDelta(t, c.used, used, 1e-9)
+		assert.Equal(t, c.words, words)
+	}
+	_, _, ok := j.over(200*second, 210*second)
+	assert.False(t, ok)
+}
+
+// A program that cannot tell is no zero, and what it says of that is logged once.
+func TestTheProgramThatTellsTheEnergy(t *testing.T) {
+	core, logs := observer.New(zap.WarnLevel)
+	cfg := createDefaultConfig().(*Config)
+	j := newJoules(cfg, zap.New(core), nil)
+	for _, script := range []string{"echo 100", "echo unknown", "exit 3", "echo 150.5"} {
+		j.command = []string{"sh", "-c", script}
+		j.ask(t.Context())
+	}
+	assert.Equal(t, int64(2), j.failed)
+	require.Equal(t, 2, j.series.Len())
+	last, _ := j.series.Last()
+	assert.InDelta(t, 150.5, last.Values[0], 0)
+	require.Equal(t, 1, logs.Len())
+	assert.Equal(t, "unknown", logs.All()[0].ContextMap()["output"])
+	j.command = []string{"sh", "-c", "echo 3"}
+	j.ask(t.Context())
+	assert.Equal(t, 1, j.series.Len(), "its counter began again")
 }

@@ -45,7 +45,7 @@ func newTelemetry(id component.ID, cfg *Config, logger *zap.Logger, tel *metadat
 }
 
 func (t *telemetry) start(context.Context, component.Host) error {
-	sampler, first, err := acquire(t.id, t.cfg)
+	sampler, first, err := acquire(t.id, t.cfg, t.logger)
 	if err != nil {
 		t.logger.Warn("no telemetry is joined to tasks: the resource use of processes cannot be read here",
 			zap.String("proc_path", t.cfg.ProcPath), zap.Error(err))
@@ -70,6 +70,17 @@ func (t *telemetry) shutdown(context.Context) error {
 }
 
 func (t *telemetry) observeMetrics() error {
+	if j := t.sampler.joules; j != nil {
+		err := t.tel.RegisterProcessorTasktelemetryEnergyFailuresCallback(func(_ context.Context, o metric.Int64Observer) error {
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			o.Observe(j.failed)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
 	if c := t.sampler.cards; c != nil {
 		err := t.tel.RegisterProcessorTasktelemetryGpuFailuresCallback(func(_ context.Context, o metric.Int64Observer) error {
 			c.mu.Lock()
@@ -324,12 +335,12 @@ func (t *telemetry) join(end ended) (m *measured, why string) {
 		return m, why
 	}
 	if m != nil {
-		m.host(host, s)
+		m.host(host, t.sampler.joules, s)
 		m.total(t.cfg.CarbonIntensity)
 		return m, why
 	}
 	m = newMeasured(ofHost)
-	samples, ok := m.host(host, s)
+	samples, ok := m.host(host, t.sampler.joules, s)
 	if m.samples = samples; !ok {
 		return nil, "not sampled"
 	}

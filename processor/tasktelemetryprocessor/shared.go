@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"go.opentelemetry.io/collector/component"
+	"go.uber.org/zap"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/procstat"
 	"github.com/otelcol-mida/otelcol-mida/internal/samples"
@@ -23,7 +24,7 @@ type sharing struct {
 }
 
 // acquire returns the sampler of a configuration, and whether this is its first user.
-func acquire(id component.ID, cfg *Config) (s *sampler, first bool, err error) {
+func acquire(id component.ID, cfg *Config, logger *zap.Logger) (s *sampler, first bool, err error) {
 	shared.Lock()
 	defer shared.Unlock()
 	if one := shared.by[cfg]; one != nil {
@@ -36,6 +37,9 @@ func acquire(id component.ID, cfg *Config) (s *sampler, first bool, err error) {
 	}
 	s = newSampler(cfg, reader)
 	s.openCards()
+	if len(cfg.EnergyCommand) > 0 {
+		s.joules = newJoules(cfg, logger, func() bool { return len(s.living()) > 0 })
+	}
 	s.start()
 	shared.by[cfg] = &sharing{sampler: s, users: 1, withdraw: samples.Offer(id, s)}
 	return s, true, nil

@@ -25,14 +25,15 @@ func Tracer(settings component.TelemetrySettings) trace.Tracer {
 // TelemetryBuilder provides an interface for components to report telemetry
 // as defined in metadata and user config.
 type TelemetryBuilder struct {
-	meter                             metric.Meter
-	mu                                sync.Mutex
-	registrations                     []metric.Registration
-	ProcessorTasktelemetryCPUTime     metric.Float64ObservableCounter
-	ProcessorTasktelemetryGpuFailures metric.Int64ObservableCounter
-	ProcessorTasktelemetryInterval    metric.Float64ObservableGauge
-	ProcessorTasktelemetryProcesses   metric.Int64ObservableGauge
-	ProcessorTasktelemetryTasks       metric.Int64Counter
+	meter                                metric.Meter
+	mu                                   sync.Mutex
+	registrations                        []metric.Registration
+	ProcessorTasktelemetryCPUTime        metric.Float64ObservableCounter
+	ProcessorTasktelemetryEnergyFailures metric.Int64ObservableCounter
+	ProcessorTasktelemetryGpuFailures    metric.Int64ObservableCounter
+	ProcessorTasktelemetryInterval       metric.Float64ObservableGauge
+	ProcessorTasktelemetryProcesses      metric.Int64ObservableGauge
+	ProcessorTasktelemetryTasks          metric.Int64Counter
 }
 
 // TelemetryBuilderOption applies changes to default builder.
@@ -52,6 +53,21 @@ func (builder *TelemetryBuilder) RegisterProcessorTasktelemetryCPUTimeCallback(c
 		cb(ctx, &observerFloat64{inst: builder.ProcessorTasktelemetryCPUTime, obs: o})
 		return nil
 	}, builder.ProcessorTasktelemetryCPUTime)
+	if err != nil {
+		return err
+	}
+	builder.mu.Lock()
+	defer builder.mu.Unlock()
+	builder.registrations = append(builder.registrations, reg)
+	return nil
+}
+
+// RegisterProcessorTasktelemetryEnergyFailuresCallback sets callback for observable ProcessorTasktelemetryEnergyFailures metric.
+func (builder *TelemetryBuilder) RegisterProcessorTasktelemetryEnergyFailuresCallback(cb metric.Int64Callback) error {
+	reg, err := builder.meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		cb(ctx, &observerInt64{inst: builder.ProcessorTasktelemetryEnergyFailures, obs: o})
+		return nil
+	}, builder.ProcessorTasktelemetryEnergyFailures)
 	if err != nil {
 		return err
 	}
@@ -148,6 +164,12 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 		"otelcol_processor_tasktelemetry_cpu_time",
 		metric.WithDescription("CPU time that the sampler used. [Alpha]"),
 		metric.WithUnit("s"),
+	)
+	errs = errors.Join(errs, err)
+	builder.ProcessorTasktelemetryEnergyFailures, err = builder.meter.Int64ObservableCounter(
+		"otelcol_processor_tasktelemetry_energy_failures",
+		metric.WithDescription("How often energy_command did not tell the energy of this host. [Alpha]"),
+		metric.WithUnit("{call}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorTasktelemetryGpuFailures, err = builder.meter.Int64ObservableCounter(

@@ -24,6 +24,10 @@ func TestSetupTelemetry(t *testing.T) {
 		observer.Observe(1)
 		return nil
 	}))
+	require.NoError(t, tb.RegisterProcessorTasktelemetryEnergyFailuresCallback(func(_ context.Context, observer metric.Int64Observer) error {
+		observer.Observe(1)
+		return nil
+	}))
 	require.NoError(t, tb.RegisterProcessorTasktelemetryGpuFailuresCallback(func(_ context.Context, observer metric.Int64Observer) error {
 		observer.Observe(1)
 		return nil
@@ -39,6 +43,9 @@ func TestSetupTelemetry(t *testing.T) {
 	tb.ProcessorTasktelemetryTasks.Add(context.Background(), 1)
 	AssertEqualProcessorTasktelemetryCPUTime(t, testTel,
 		[]metricdata.DataPoint[float64]{{Value: 1}},
+		metricdatatest.IgnoreTimestamp())
+	AssertEqualProcessorTasktelemetryEnergyFailures(t, testTel,
+		[]metricdata.DataPoint[int64]{{Value: 1}},
 		metricdatatest.IgnoreTimestamp())
 	AssertEqualProcessorTasktelemetryGpuFailures(t, testTel,
 		[]metricdata.DataPoint[int64]{{Value: 1}},
