@@ -66,7 +66,7 @@ def rows(uses: list[Use]) -> tuple[list[str], list[str]]:
         thread = [u for u in group if u.coverage == "thread" and work in ("burn", "write")]
         own = own or thread  # nobody else works for those
         elapsed = statistics.median(u.elapsed for u in group)
-        words = ", ".join(sorted({u.coverage for u in group}))
+        words = " / ".join(sorted({u.coverage for u in group}))
         name = NAMES[work].format(amount)
         if work == "idle":
             most = max(u.recorded or 0 for u in group)
