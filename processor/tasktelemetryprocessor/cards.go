@@ -19,11 +19,17 @@ const (
 	cardBusy  = 9 // s, by all of them
 )
 
+// hangs is how long a driver may take at the end.
+const hangs = 5 * time.Second
+
 // What a sample of a process on a GPU holds.
 const (
 	heldMemory = iota // bytes
 	heldBusy          // s
 )
+
+// maxHolders bounds the processes of one tree whose use of a GPU is remembered when they do not use it any more.
+const maxHolders = 256
 
 // reachFor is how long a batch may wait for a sample that is not older than the end of its tasks.
 const reachFor = 50 * time.Millisecond
@@ -39,9 +45,10 @@ type cards struct {
 	proc     string
 	watched  func() []*process
 
-	wake chan struct{}
-	stop context.CancelFunc
-	done chan struct{}
+	wake     chan struct{}
+	stop     context.CancelFunc
+	done     chan struct{}
+	patience time.Duration
 
 	mu      sync.Mutex
 	devices map[string]*card
@@ -71,7 +78,7 @@ type held struct {
 func newCards(readers []gpu.Reader, cfg *Config, watched func() []*process) *cards {
 	return &cards{
 		readers: readers, interval: cfg.GPU.Interval, history: cfg.History, proc: cfg.ProcPath, watched: watched,
-		wake: make(chan struct{}, 1), done: make(chan struct{}), devices: map[string]*card{}, news: make(chan struct{}),
+		wake: make(chan struct{}, 1), patience: hangs, done: make(chan struct{}), devices: map[string]*card{}, news: make(chan struct{}),
 	}
 }
 
@@ -81,9 +88,16 @@ func (c *cards) start() {
 	go c.run(ctx)
 }
 
+// shutdown ends the sampling. A driver that hangs is left to itself: it may never answer.
 func (c *cards) shutdown() {
 	c.stop()
-	<-c.done
+	patience := time.NewTimer(c.patience)
+	defer patience.Stop()
+	select {
+	case <-c.done:
+	case <-patience.C:
+		return
+	}
 	for _, r := range c.readers {
 		_ = r.Close()
 	}
@@ -111,11 +125,12 @@ func (c *cards) look() {
 	}
 }
 
-// reach asks for a sample that is not older than t, and waits a moment for it.
+// reach asks for a sample that is not older than t, and waits a moment for it. The round that runs may have begun before; the
+// next one has not. Some readers have no newer one than the last that was printed.
 func (c *cards) reach(t int64) {
 	deadline := time.NewTimer(reachFor)
 	defer deadline.Stop()
-	for {
+	for range 2 {
 		c.mu.Lock()
 		news, reached := c.news, true
 		for _, one := range c.devices {
@@ -238,6 +253,11 @@ func (p *process) holds(device string, before, at int64, shares map[int]share, h
 	v := procstat.Unknown()
 	if len(shares) == 0 {
 		v[heldMemory] = 0
+	}
+	for pid := range h.pids {
+		if _, there := shares[pid]; !there && len(h.pids) > maxHolders {
+			delete(h.pids, pid)
+		}
 	}
 	for pid, s := range shares {
 		if s.memory == s.memory {

@@ -186,12 +186,44 @@ func TestASlowDriverKeepsNobodyWaiting(t *testing.T) {
 	c := newCards([]gpu.Reader{slow{release}}, cfg, func() []*process { return []*process{p} })
 	one := aGPU("a", 1, 1)
 	c.device(&one, 5, true, false)
+	c.patience = 10 * time.Millisecond
 	c.start()
 	before := time.Now()
 	c.reach(before.UnixNano())
+	c.shutdown() // nor does the end wait for one that hangs
 	assert.Less(t, time.Since(before), 10*time.Second)
 	close(release)
+	<-c.done
+}
+
+// Who asks for a newer sample than there is waits for two rounds at most, and does not make the driver work without end.
+func TestAReaderThatHasNothingNewer(t *testing.T) {
+	cfg := createDefaultConfig().(*Config)
+	cfg.GPU.Interval = time.Minute
+	r := &stale{at: time.Now().Add(-time.Second).UnixNano()}
+	p := newProcess(procstat.Identity{PID: 1}, 16)
+	c := newCards([]gpu.Reader{r}, cfg, func() []*process { return []*process{p} })
+	one := aGPU("a", 1, 1)
+	c.device(&one, 5, true, false)
+	c.start()
+	for range 10 {
+		c.reach(time.Now().UnixNano())
+	}
 	c.shutdown()
+	assert.LessOrEqual(t, r.reads, 20)
+	assert.Positive(t, r.reads)
+}
+
+type stale struct {
+	at    int64
+	reads int
+}
+
+func (*stale) Name() string { return "stale" }
+func (*stale) Close() error { return nil }
+func (s *stale) Read([]int) gpu.Reading {
+	s.reads++
+	return gpu.Reading{At: s.at, Devices: []gpu.Device{aGPU("a", 1, 1)}, Processes: true}
 }
 
 type slow struct{ release chan struct{} }

@@ -50,6 +50,16 @@ def test_one_task_at_a_time(collector):
     assert {u.coverage.partition(",")[0] for u in uses} == {"exclusive"}
 
 
+def test_what_a_result_cost(collector):
+    """The sum along lineage counts what the task itself used; energy that nobody could read is unknown, not zero."""
+    (use,) = run_known(collector, 1, 1, [{"work": "burn", "amount": 1.0}])
+    client = collector.client()
+    (task,) = client.query(filter={"task_id": use.key}, projection=["id"])
+    cost = client.lineage(task["id"], cost=True)["cost"]["lineage"]
+    assert cost["cpu_hours"] * 3600 == pytest.approx(use.true, rel=WITHIN)
+    assert ("energy_joules" in cost) == (cost["without_energy"] < cost["tasks"])
+
+
 def test_as_metrics(tmp_path):
     """The same samples leave through an exporter, under OpenTelemetry's names."""
     path = tmp_path / "samples.json"
