@@ -86,7 +86,7 @@ func (r *running) sharing(key string, started, ended int64) (n int) {
 		}
 	}
 	for _, t := range r.ended {
-		if t.key != key && t.started < ended && t.ended > started {
+		if t.ended > started && t.started < ended && t.key != key {
 			n++
 		}
 	}

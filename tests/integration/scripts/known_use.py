@@ -101,6 +101,9 @@ def main(target, plan):
         time.sleep(plan.get("settle", 2.0))
         notes = []
         for case in plan["cases"]:
+            time.sleep(
+                plan.get("settle", 2.0) / 2
+            )  # a sample between: what the last one left behind is not the next one's
             name = f"{case['work']}-{case['amount']:g}"
             futures = []
             works = [case["work"]] * (processes * threads)
