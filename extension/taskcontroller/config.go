@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/configoptional"
 )
 
 // Config of the controller.
@@ -20,6 +23,8 @@ type Config struct {
 	Allow Allow `mapstructure:"allow"`
 	// DrainTimeout is how long a stop waits, unless the request says otherwise, until everything before it is in the view.
 	DrainTimeout time.Duration `mapstructure:"drain_timeout"`
+	// Discover looks for what could be observed, within what is allowed. Without this key nothing is looked for.
+	Discover configoptional.Optional[Discover] `mapstructure:"discover"`
 	// prevent unkeyed literal initialization
 	_ struct{}
 }
@@ -37,11 +42,60 @@ type Allow struct {
 	_ struct{}
 }
 
+// Discover bounds the look for what could be observed.
+type Discover struct {
+	// Directories are looked into; empty: all that are allowed.
+	Directories []string `mapstructure:"directories"`
+	// MaxEntries of directories are looked at, MaxDepth levels deep, and MaxProcesses of the collector's user.
+	MaxEntries   int `mapstructure:"max_entries"`
+	MaxDepth     int `mapstructure:"max_depth"`
+	MaxProcesses int `mapstructure:"max_processes"`
+	// Timeout ends a look.
+	Timeout time.Duration `mapstructure:"timeout"`
+	// Start names kinds of which everything that is found is registered and started, every Interval, for Campaign. Empty:
+	// nothing is started unless somebody asks.
+	Start    []string      `mapstructure:"start"`
+	Interval time.Duration `mapstructure:"interval"`
+	Campaign string        `mapstructure:"campaign"`
+	// prevent unkeyed literal initialization
+	_ struct{}
+}
+
+func (d *Discover) validate(kinds []string) error {
+	var errs []error
+	for _, k := range []struct {
+		key   string
+		value int
+	}{{"max_entries", d.MaxEntries}, {"max_depth", d.MaxDepth}, {"max_processes", d.MaxProcesses}} {
+		if k.value < 0 {
+			errs = append(errs, fmt.Errorf("discover::%s: %d; want 0 or more", k.key, k.value))
+		}
+	}
+	if d.Timeout <= 0 {
+		errs = append(errs, fmt.Errorf("discover::timeout: %s; want a duration above 0, such as 3s", d.Timeout))
+	}
+	if d.Interval < time.Second {
+		errs = append(errs, fmt.Errorf("discover::interval: %s; want at least 1s, such as 30s", d.Interval))
+	}
+	for i, kind := range d.Start {
+		if !slices.Contains(kinds, kind) {
+			errs = append(errs, fmt.Errorf("discover::start[%d]: %q is not among the allow::kinds; want one of %s", i, kind, strings.Join(kinds, ", ")))
+		}
+	}
+	if len(d.Start) > 0 && d.Campaign == "" {
+		errs = append(errs, errors.New("discover::campaign: empty; what is started by itself belongs to one, such as my_campaign_1"))
+	}
+	return errors.Join(errs...)
+}
+
 func createDefaultConfig() component.Config {
 	return &Config{
 		Directory:    "./mida-data/observers",
 		Allow:        Allow{Kinds: []string{"dask", "mlflow", "tasklog"}, Directories: []string{"."}, Hosts: []string{"localhost"}},
 		DrainTimeout: time.Minute,
+		Discover: configoptional.Default(Discover{
+			MaxEntries: 20_000, MaxDepth: 6, MaxProcesses: 2000, Timeout: 3 * time.Second, Interval: 30 * time.Second,
+		}),
 	}
 }
 
@@ -53,6 +107,9 @@ func (c *Config) Validate() error {
 	}
 	if c.DrainTimeout <= 0 {
 		errs = append(errs, fmt.Errorf("drain_timeout: %s; want a duration above 0, such as 1m", c.DrainTimeout))
+	}
+	if c.Discover.HasValue() {
+		errs = append(errs, c.Discover.Get().validate(c.Allow.Kinds))
 	}
 	for i, kind := range c.Allow.Kinds {
 		if _, err := component.NewType(kind); err != nil {

@@ -43,6 +43,7 @@ type controller struct {
 	alive     context.Context // of the pipeline
 	release   context.CancelFunc
 	saving    sync.Mutex // one write of the registrations at a time, in the order of the changes
+	finder    finder
 }
 
 var (
@@ -72,6 +73,10 @@ func (c *controller) Start(ctx context.Context, host component.Host) error {
 		return err
 	}
 	c.shelf = &shelf{client: client}
+	c.finder.roster = control.RosterOf(host)
+	if err := c.checkDiscovery(); err != nil {
+		return errors.Join(err, client.Close(ctx))
+	}
 	if err := c.load(ctx); err != nil {
 		return errors.Join(err, client.Close(ctx))
 	}
@@ -237,7 +242,7 @@ func (c *controller) register(ctx context.Context, r control.Registration) (o *o
 		_, _ = rand.Read(b[:]) // never fails
 		r.ID = r.Kind + "-" + hex.EncodeToString(b[:])
 	}
-	if !validID.MatchString(r.ID) {
+	if !validID.MatchString(r.ID) || r.ID == "discovered" { // which is a path of the API
 		return nil, false, &control.Refusal{Field: "id", Problem: fmt.Sprintf("%q is not possible; want 1 to 64 letters, digits, _ . or -, such as search-runs", r.ID)}
 	}
 	if _, err := c.configure(p, r.ID, r.Kind, r.Config); err != nil {
@@ -435,6 +440,7 @@ func (c *controller) Attach(ctx context.Context, p control.Pipeline) error {
 		}
 		o.changing.Unlock()
 	}
+	c.findByItself()
 	return nil
 }
 
@@ -448,6 +454,7 @@ func (c *controller) Detach(ctx context.Context) error {
 	c.pipeline = nil
 	c.release() // who still drains gives up; the position stays
 	c.mu.Unlock()
+	c.finder.running.Wait()
 	var wg sync.WaitGroup
 	for _, o := range c.list() {
 		wg.Go(func() {

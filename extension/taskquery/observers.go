@@ -39,6 +39,33 @@ func (s *server) listObservers(_ context.Context, r *http.Request) (any, error) 
 	return map[string]any{"observers": rows}, nil
 }
 
+// discovered answers GET /api/v1/observers/discovered.
+func (s *server) discovered(ctx context.Context, _ *http.Request) (any, error) {
+	c, err := s.controller()
+	if err != nil {
+		return nil, err
+	}
+	d, err := c.Discovered(ctx)
+	if err != nil {
+		return nil, controlError(c, err)
+	}
+	offers := []any{}
+	for _, o := range d.Offers {
+		m := map[string]any{"id": o.ID, "kind": o.Kind, "config": o.Config, "evidence": o.Evidence, "observed": o.Observed != ""}
+		for key, v := range map[string]string{"note": o.Note, "observed_by": o.Observed} {
+			if v != "" {
+				m[key] = v
+			}
+		}
+		offers = append(offers, m)
+	}
+	notes := []any{}
+	for _, n := range d.Notes {
+		notes = append(notes, n)
+	}
+	return map[string]any{"discovered": offers, "notes": notes}, nil
+}
+
 // observer answers GET /api/v1/observers/{id}.
 func (s *server) observer(_ context.Context, r *http.Request) (any, error) {
 	c, err := s.controller()
@@ -186,6 +213,8 @@ func controlError(c control.Service, err error) error {
 		return e
 	case errors.Is(err, control.ErrConflict):
 		return &apiError{status: http.StatusConflict, Field: "id", Message: err.Error()}
+	case errors.Is(err, control.ErrNoDiscovery):
+		return &apiError{status: http.StatusNotFound, Message: err.Error()}
 	case errors.Is(err, control.ErrDetached):
 		return &apiError{status: http.StatusServiceUnavailable, Message: err.Error()}
 	}

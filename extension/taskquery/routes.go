@@ -42,6 +42,7 @@ func (s *server) table() []route {
 		{method: http.MethodGet, path: "/api/v1/completeness", handle: s.completeness, parameters: []string{"campaign_id", "campaign", "time"}},
 		{method: http.MethodGet, path: "/api/v1/observers", handle: s.listObservers, parameters: []string{"time"}},
 		{method: http.MethodPost, path: "/api/v1/observers", handle: s.registerObserver, unbounded: true},
+		{method: http.MethodGet, path: "/api/v1/observers/discovered", handle: s.discovered},
 		{method: http.MethodGet, path: "/api/v1/observers/{id}", handle: s.observer, parameters: []string{"time"}},
 		{method: http.MethodPost, path: "/api/v1/observers/{id}/start", handle: s.startObserver, unbounded: true},
 		{method: http.MethodPost, path: "/api/v1/observers/{id}/stop", handle: s.stopObserver, unbounded: true, parameters: []string{"timeout"}},
@@ -59,6 +60,9 @@ func (s *server) routes() http.Handler {
 		mux.Handle(rt.method+" "+rt.path, s.serve(rt))
 	}
 	for path, allowed := range methods {
+		if _, covered := methods[path[:strings.LastIndex(path, "/")+1]+"{id}"]; covered && !strings.HasSuffix(path, "}") {
+			continue // a name beside {id}, which takes the other methods
+		}
 		slices.Sort(allowed)
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", strings.Join(allowed, ", "))

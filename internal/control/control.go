@@ -67,6 +67,23 @@ type Service interface {
 	// DeleteObserver drains and forgets an observer, with its position. One that could not be drained is stopped and kept,
 	// unless it is forced.
 	DeleteObserver(ctx context.Context, id string, force bool) (Drained, error)
+	// Discovered looks for what could be observed; ErrNoDiscovery where the operator does not want that.
+	Discovered(ctx context.Context) (Discovery, error)
+}
+
+// Offer is something that was found and could be observed: register its Kind and Config.
+type Offer struct {
+	ID, Kind string // the id is the same at each look
+	Config   map[string]any
+	Evidence string // how it was found
+	Note     string // what to know before it is started
+	Observed string // the id of the observer that observes it already
+}
+
+// Discovery is what a look found, and what it could not offer or did not look at.
+type Discovery struct {
+	Offers []Offer
+	Notes  []string
 }
 
 // Pipeline is what a managed receiver lends to the controller.
@@ -109,6 +126,9 @@ var ErrConflict = errors.New("another observer has this id")
 // ErrDetached says that no pipeline takes events of observers.
 var ErrDetached = errors.New("no pipeline takes the observers' events; list the managed receiver in a logs pipeline, and ask once the " +
 	"collector has started")
+
+// ErrNoDiscovery says that this collector looks for nothing by itself.
+var ErrNoDiscovery = errors.New("this collector does not look for what could be observed; set discover: {} in its taskcontroller extension")
 
 // Refusal is a registration that cannot be taken, with the key that is to blame.
 type Refusal struct {

@@ -17,6 +17,8 @@ examples:
   mida observers add mlflow tracking_uri=sqlite:///mlflow.db campaign=search --id search-runs
   mida observers add dask 'schedulers=["tcp://127.0.0.1:8786"]'
   mida observers stop search-runs
+  mida observers discovered
+  mida observers add --discovered mlflow-1f3a09c2 campaign=search
 
 A value is JSON, or else text. docs/observers.md says more.
 """
@@ -44,9 +46,14 @@ def add_command(
         return sub
 
     sub = action("add", _add, "register an observer and start it")
-    sub.add_argument("kind", help="dask, mlflow or tasklog")
+    sub.add_argument("kind", nargs="?", help="dask, mlflow or tasklog")
     sub.add_argument("config", nargs="*", metavar="KEY=VALUE", help="keys of that receiver's configuration")
     sub.add_argument("--id", help="a name for it (default: one is made)")
+    sub.add_argument("--discovered", metavar="OFFER", help="in place of a kind, what `mida observers discovered` lists")
+    sub = actions.add_parser(
+        "discovered", parents=[common, forms], help="what could be observed", description="what could be observed"
+    )
+    sub.set_defaults(run=lambda args: _discovered(client(args), args), failed=None)
     sub = action("start", _start, "start an observer")
     sub.add_argument("id")
     for name, run, text in (
@@ -79,8 +86,42 @@ def _list(client: Client, args: argparse.Namespace) -> None:
             print(f"{o['id']}: {o['problem']}")
 
 
+def _discovered(client: Client, args: argparse.Namespace) -> None:
+    found = Observers(client).discovered()
+    if args.format == "json":
+        tables.write_json(sys.stdout, found)
+        return
+    for offer in found["discovered"]:
+        observed = f" (observed by {offer['observed_by']})" if offer["observed"] else ""
+        print(f"{offer['id']}{observed}")
+        print(f"  {_shown(offer['config'])}\n  {offer['evidence']}")
+        if offer.get("note"):
+            print(f"  {offer['note']}")
+    for note in found["notes"]:
+        print(f"note: {note}")
+    if any(not offer["observed"] for offer in found["discovered"]):
+        print("`mida observers add --discovered OFFER campaign=NAME` observes one of them")
+    elif not found["discovered"]:
+        print("Nothing was found that could be observed.")
+
+
+def _shown(config: Dict[str, Any]) -> str:
+    parts = []
+    for key, value in config.items():
+        if key in ("rules", "ignore"):
+            value = f"({len(value)})"
+        parts.append(f"{key}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+    return " ".join(parts)
+
+
 def _add(client: Client, args: argparse.Namespace) -> None:
-    added = Observers(client).add(Observer(args.kind, _config(args.config), id=args.id))
+    if args.discovered:  # the first KEY=VALUE stands where a kind would
+        pairs = ([args.kind] if args.kind else []) + args.config
+        added = Observers(client).add_discovered(args.discovered, name=args.id, **_config(pairs))
+    elif not args.kind:
+        raise QueryError("add: nothing to observe; want dask, mlflow or tasklog, or --discovered OFFER")
+    else:
+        added = Observers(client).add(Observer(args.kind, _config(args.config), id=args.id))
     if added["state"] == "failed":
         raise MidaError(f"{added['id']} is registered, but does not start: {added.get('problem', '')}")
     print(f"{added['id']} is {added['state']}")

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Dict, Iterable, List, Optional, Type, Union
 
 from .client import Client
-from .errors import MidaError, MidaWarning, QueryError
+from .errors import MidaError, MidaWarning, NotFoundError, QueryError
 
 __all__ = ["Dask", "Logs", "MLflow", "Observer", "Observers", "campaign"]
 
@@ -141,6 +141,25 @@ class Observers:
         if observer.id is not None:
             body["id"] = observer.id
         return self._client._call("POST", "/api/v1/observers", body)
+
+    def discovered(self) -> Dict[str, Any]:
+        """Return what the collector found that could be observed.
+
+        ``discovered`` has offers with ``id``, ``kind``, ``config``, ``evidence`` and ``observed``; ``notes`` say what
+        was found and cannot be offered.
+        """
+        return self._client._call("GET", "/api/v1/observers/discovered")
+
+    def add_discovered(
+        self, id: str, *, name: Optional[str] = None, start: bool = True, **config: Any
+    ) -> Dict[str, Any]:
+        """Register what `discovered` offers, as the observer `name`; `config` adds keys, such as ``campaign``."""
+        offers = {offer["id"]: offer for offer in self.discovered()["discovered"]}
+        if id not in offers:
+            there = ", ".join(offers) or "nothing was found"
+            raise NotFoundError(f"{id!r} was not found; there is: {there}", field="id", valid=list(offers))
+        offer = offers[id]
+        return self.add(Observer(offer["kind"], {**offer["config"], **config}, id=name or id), start=start)
 
     def start(self, id: str) -> Dict[str, Any]:
         """Start an observer."""

@@ -166,3 +166,76 @@ def test_command_line(collector, tmp_path):
     assert "there is no such observer" in run("observers", "stop", "runs", code=1)
     unknown = run("observers", "add", "spark", code=2)
     assert "kind" in unknown and "dask, mlflow, tasklog" in unknown
+
+
+DISCOVER = {"extensions": {"taskcontroller": {"discover": {}}}}
+LOCAL_CLUSTER = """
+import sys
+from distributed import Client, LocalCluster
+if __name__ == "__main__":
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.readline()
+        print(client.submit(sum, [1, 2], pure=False).result(), flush=True)
+        sys.stdin.readline()
+"""
+
+
+def test_discovered(tmp_path):
+    """What is found is offered, and observed when somebody asks: a cluster on any port, a database, logs."""
+    overlay = {"receivers": {"dask": {"schedulers": []}, "mlflow": {"tracking_uri": "sqlite:///other.db"}}}
+    mlflow_runs(f"sqlite:///{tmp_path}/search.db", 2)
+    log_lines(tmp_path / "logs" / "a.log", range(20))
+    (tmp_path / "mlruns" / "0").mkdir(parents=True)
+    (tmp_path / "mlruns" / "0" / "meta.yaml").write_text("experiment_id: '0'\n")
+    script = tmp_path / "cluster_of_mine.py"
+    script.write_text(LOCAL_CLUSTER)
+    with (
+        Collector(tmp_path, [LAPTOP, overlay, DISCOVER]) as collector,
+        subprocess.Popen(
+            [sys.executable, script], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as job,
+    ):
+        try:
+            address = job.stdout.readline().strip()
+            client = collector.client()
+            observers = mida.Observers(client)
+
+            def offers() -> dict:
+                found = observers.discovered()
+                assert any("file store" in note and "migrate-filestore" in note for note in found["notes"]), found
+                return {o["id"]: o for o in found["discovered"] if str(tmp_path) in str(o) or address in str(o)}
+
+            until(lambda: len(offers()) == 3, 60, "a cluster, a database, logs")
+            assert {o["kind"] for o in offers().values()} == {"dask", "mlflow", "tasklog"}
+            assert not any(o["observed"] for o in offers().values())
+            shown = subprocess.run(
+                [sys.executable, "-m", "mida", "observers", "discovered", "--state-directory", str(collector.data)],
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=True,
+            ).stdout
+            assert address in shown and "cluster_of_mine.py" in shown and "search.db" in shown
+            for id in offers():
+                assert observers.add_discovered(id, campaign="found")["state"] == "running"
+            assert all(o["observed"] and o["observed_by"] == id for id, o in offers().items())
+            until(
+                lambda: client.query(filter={"campaign_id": "found", "kind": "log"}, projection=["task_id"]),
+                60,
+                "the log's tasks",
+            )
+            until(lambda: len(client.query(filter={"campaign_id": "found", "kind": "mlflow"})) == 2, 60, "the runs")
+            until(lambda: "attached to a running Dask cluster" in collector.log, 60, "the cluster is attached to")
+            job.stdin.write("\n")
+            job.stdin.flush()
+            assert job.stdout.readline() == "3\n"
+            until(lambda: client.query(filter={"campaign_id": "found", "kind": "dask"}), 60, "the cluster's task")
+        finally:
+            job.kill()
+
+
+def test_nothing_is_discovered_unasked(collector):
+    """laptop.yaml does not look for anything, and says how to change that."""
+    with pytest.raises(mida.NotFoundError, match=r"discover: \{\}"):
+        mida.Observers(collector.client()).discovered()
