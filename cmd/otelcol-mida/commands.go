@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/copycmd"
+	"github.com/otelcol-mida/otelcol-mida/internal/initcmd"
 	"github.com/otelcol-mida/otelcol-mida/internal/rulescmd"
 )
 
@@ -17,6 +18,7 @@ import (
 // arguments handed over are those behind it.
 var commands = map[string]func(args []string, stdout, stderr io.Writer) int{
 	"copy":  copycmd.Main,
+	"init":  initcmd.Main,
 	"rules": rulescmd.Main,
 }
 

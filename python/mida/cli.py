@@ -144,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     # Everything behind these, --help too, is for the collector's program.
     for name, text in (
         ("rules", "try the rules of the log observer: mida rules test LOG"),
+        ("init", "look at a directory and write mida.yaml, with rules for its logs: mida init [DIR]"),
         ("copy", "copy a view between SQLite and a cluster: mida copy --from VIEW --to VIEW"),
     ):
         sub = command(name, _collector, help=text, prefix_chars="\0", add_help=False)
