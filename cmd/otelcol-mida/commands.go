@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/copycmd"
+	"github.com/otelcol-mida/otelcol-mida/internal/doctorcmd"
 	"github.com/otelcol-mida/otelcol-mida/internal/initcmd"
 	"github.com/otelcol-mida/otelcol-mida/internal/rulescmd"
 )
@@ -17,9 +18,10 @@ import (
 // commands maps the first argument to what runs in the collector's place. The
 // arguments handed over are those behind it.
 var commands = map[string]func(args []string, stdout, stderr io.Writer) int{
-	"copy":  copycmd.Main,
-	"init":  initcmd.Main,
-	"rules": rulescmd.Main,
+	"copy":   copycmd.Main,
+	"doctor": doctorcmd.Main,
+	"init":   initcmd.Main,
+	"rules":  rulescmd.Main,
 }
 
 // init runs before the generated main reads the arguments: the collector's own

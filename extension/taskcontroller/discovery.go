@@ -95,7 +95,14 @@ func (c *controller) look(ctx context.Context) discover.Found {
 			real = append(real, r)
 		}
 	}
+	var open []string
+	for _, k := range c.places() {
+		if path, ok := strings.CutPrefix(k.place, "sqlite:///"); ok {
+			open = append(open, path)
+		}
+	}
 	c.finder.found = discover.Look(ctx, discover.Options{
+		Known:       open,
 		Directories: real, MaxEntries: cfg.MaxEntries, MaxDepth: cfg.MaxDepth, MaxProcesses: cfg.MaxProcesses, Time: cfg.Timeout, Host: c.cfg.Allow.host,
 		Allowed: func(path string) bool { return c.cfg.Allow.checkPath(control.Place{Path: path}) == nil },
 	})

@@ -19,11 +19,14 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otelcol-mida/otelcol-mida/extension/taskquery/internal/metadata"
+	"github.com/otelcol-mida/otelcol-mida/internal/control"
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
 )
 
 // server is the extension: an HTTP server over one named store.
 type server struct {
+	control.Book // the observers of this collector, which join by themselves
+
 	config    *Config
 	set       extension.Settings
 	telemetry *metadata.TelemetryBuilder

@@ -47,6 +47,8 @@ func (s *server) table() []route {
 		{method: http.MethodPost, path: "/api/v1/observers/{id}/start", handle: s.startObserver, unbounded: true},
 		{method: http.MethodPost, path: "/api/v1/observers/{id}/stop", handle: s.stopObserver, unbounded: true, parameters: []string{"timeout"}},
 		{method: http.MethodDelete, path: "/api/v1/observers/{id}", handle: s.deleteObserver, unbounded: true, parameters: []string{"timeout", "force"}},
+		{method: http.MethodGet, path: "/api/v1/doctor", handle: s.doctor, parameters: []string{"campaign_id", "time"}},
+		{method: http.MethodGet, path: "/api/v1/doctor/link", handle: s.explain, parameters: []string{"from", "to", "time"}},
 		{method: http.MethodPost, path: "/api/v1/backup", handle: s.backup, unbounded: true},
 		{method: http.MethodGet, path: "/api/v1/openapi.json", handle: s.openAPI},
 	}

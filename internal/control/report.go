@@ -63,6 +63,10 @@ type Error struct {
 // Reporter is an observer that says how it is doing. Report may be called at any time from its start to its shutdown.
 type Reporter interface{ Report() Report }
 
+// Checker is the configuration of an observer that can be looked at without running it: what is missing, or cannot be
+// reached, with what to do about it. It changes nothing.
+type Checker interface{ Check() []Part }
+
 // Roster knows the observers of this collector: those of its configuration, and those that were registered.
 type Roster interface {
 	// Join adds an observer until leave is called.

@@ -107,7 +107,7 @@ func (l *looker) file(path string) {
 	case strings.HasSuffix(name, ".scheduler.json") || name == "scheduler.json":
 		l.schedulerFile(path)
 	case isDatabase(name):
-		if IsMLflow(path) {
+		if slices.Contains(l.Known, path) || IsMLflow(path) {
 			l.database(path, "it has MLflow's tables")
 		}
 	case isLog(name):

@@ -21,6 +21,8 @@ type Options struct {
 	Allowed func(path string) bool
 	// Host says whether a server may be offered; nil allows all.
 	Host func(host string) bool
+	// Known are databases that this process has open, which are offered unread: to close a file ends its locks.
+	Known []string
 	// MaxEntries of directories are looked at, MaxDepth levels deep; MaxProcesses of this user are.
 	MaxEntries, MaxDepth, MaxProcesses int
 	// Time ends a look.

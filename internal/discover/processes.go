@@ -2,6 +2,7 @@ package discover
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -248,7 +249,7 @@ func MLflowServers(proc string) []Server {
 	if proc == "" {
 		proc = "/proc"
 	}
-	l := &looker{Options: Options{Proc: proc, MaxProcesses: Default().MaxProcesses}, ctx: contextWithoutEnd, ended: map[string]bool{}}
+	l := &looker{Options: Options{Proc: proc, MaxProcesses: Default().MaxProcesses}, ctx: context.Background(), ended: map[string]bool{}}
 	var out []Server
 	for _, p := range l.ownProcesses() {
 		uri, server := mlflowServer(p)

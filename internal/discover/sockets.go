@@ -14,8 +14,6 @@ import (
 	"strings"
 )
 
-var contextWithoutEnd = context.Background()
-
 // listener is a socket that waits for connections.
 type listener struct {
 	address netip.AddrPort
@@ -194,4 +192,27 @@ func withoutPassword(uri string) (shown, note string) {
 	}
 	u.Scheme, _, _ = strings.Cut(u.Scheme, "+") // SQLAlchemy's driver
 	return u.String(), note
+}
+
+// ListenerOn names this user's process that listens on a port, "" where it is none of theirs.
+func ListenerOn(port uint16) string {
+	const proc = "/proc"
+	l := &looker{Options: Options{Proc: proc, MaxProcesses: Default().MaxProcesses}, ctx: context.Background(), ended: map[string]bool{}}
+	all := readSockets(proc)
+	for _, p := range l.ownProcesses() {
+		fds := filepath.Join(proc, strconv.Itoa(p.pid), "fd")
+		names, err := readNames(fds)
+		if err != nil {
+			continue
+		}
+		for _, fd := range names {
+			to, _ := os.Readlink(filepath.Join(fds, fd))
+			if inode, ok := strings.CutPrefix(to, "socket:["); ok {
+				if s, ok := all.listening[strings.TrimSuffix(inode, "]")]; ok && s.address.Port() == port {
+					return p.String()
+				}
+			}
+		}
+	}
+	return ""
 }

@@ -13,7 +13,7 @@ import sys
 import warnings
 from typing import Any, Dict, NoReturn, Optional, Sequence
 
-from . import __version__, expressions, observers_cli, tables
+from . import __version__, doctor, expressions, observers_cli, tables
 from .client import Client
 from .completeness_text import EXIT, HELP, open_text, write_completeness
 from .errors import MidaError, MidaWarning, QueryError
@@ -140,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--filter", action="append", metavar="F", help=expressions.HELP)
 
     observers_cli.add_command(commands, common, forms_no_csv, _client)
+    doctor.add_command(commands, common, forms_no_csv, _client, find_collector)
 
     # Everything behind these, --help too, is for the collector's program.
     for name, text in (

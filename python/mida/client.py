@@ -191,6 +191,15 @@ class Client:
         params = [] if campaign is None else [("campaign_id", campaign)]
         return self._call("GET", "/api/v1/completeness", params=params)
 
+    def doctor(self, campaign: Optional[str] = None) -> Row:
+        """Return how the collector's observers are doing: reached or not, what they saw, what they dropped and why."""
+        params = [] if campaign is None else [("campaign_id", campaign)]
+        return self._call("GET", "/api/v1/doctor", params=params)
+
+    def explain_link(self, first: str, second: str) -> Row:
+        """Return how the second task comes from the first one, or the reasons why it does not."""
+        return self._call("GET", "/api/v1/doctor/link", params=[("from", first), ("to", second)])
+
     def delete_campaign(self, campaign: str) -> int:
         """Remove a campaign; return the number of tasks."""
         return self._call("DELETE", "/api/v1/campaigns/" + urllib.parse.quote(campaign, safe=""))["deleted"]

@@ -41,6 +41,7 @@ type target struct {
 	attached   atomic.Bool
 	seen       atomic.Bool // it was attached once
 	wanted     atomic.Bool // false once its scheduler file is gone
+	problem    atomic.Pointer[error]
 
 	mu    sync.Mutex
 	id    string // of the scheduler that carries our plugin
@@ -54,6 +55,7 @@ func (a *attacher) run(ctx context.Context, t *target) {
 	said := ""
 	for {
 		err := a.visit(ctx, t, logger)
+		t.problem.Store(&err)
 		var wait time.Duration
 		switch {
 		case ctx.Err() != nil:
@@ -71,14 +73,14 @@ func (a *attacher) run(ctx context.Context, t *target) {
 			a.failed(reasonUnreachable)
 			if said == "" {
 				said = "waiting"
-				logger.Info("no scheduler there yet; it is observed as soon as it appears", zap.Error(err))
+				logger.Info("no scheduler there yet; it is observed as soon as it appears", zap.Error(err), zap.String("problem", problemOf(t, err)))
 			}
 			wait = a.cfg.RetryInterval
 		default:
 			a.failed(reason(err))
 			if said != err.Error() {
 				said = err.Error()
-				logger.Warn("cannot attach to the scheduler; it is tried again", zap.Error(err), zap.Duration("in", backoff))
+				logger.Warn("cannot attach to the scheduler; it is tried again", zap.Error(err), zap.String("problem", problemOf(t, err)), zap.Duration("in", backoff))
 			}
 			wait, backoff = backoff, min(2*backoff, maxBackoff)
 		}
@@ -90,6 +92,11 @@ func (a *attacher) run(ctx context.Context, t *target) {
 		case <-timer.C:
 		}
 	}
+}
+
+func problemOf(t *target, err error) string {
+	_, problem := explain(t.address.url, err)
+	return problem
 }
 
 // visit attaches if the scheduler there is not the one that was attached last.

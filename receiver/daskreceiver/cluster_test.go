@@ -225,6 +225,8 @@ func startReceiverTo(t *testing.T, next consumer.Logs, change func(*Config)) *ru
 
 type nopHost struct{ component.Host }
 
+func (nopHost) GetExtensions() map[component.ID]component.Component { return nil }
+
 func (r *running) shutdown() {
 	r.stop.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)

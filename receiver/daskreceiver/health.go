@@ -2,13 +2,17 @@ package daskreceiver
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/control"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 	"github.com/otelcol-mida/otelcol-mida/receiver/daskreceiver/internal/metadata"
 )
@@ -21,13 +25,16 @@ const (
 
 // health counts and explains what observers in Dask processes say about themselves in their checkpoints: faults that they
 // kept from the job, and events that they lost. Each checkpoint holds totals since its observer began, so only what rose
-// is news. It is used by one goroutine.
+// is news. It is used by one goroutine, but losses.
 type health struct {
 	logger  *zap.Logger
 	tel     *metadata.TelemetryBuilder
 	known   *lru.Cache[string, totals] // by observer id
 	where   labels
 	reasons labels
+
+	mu   sync.Mutex
+	lost map[string]int64 // by the metric's reason, for whoever asks meanwhile
 }
 
 // totals of one observer, by the kind of fault and by the reason of a loss.
@@ -38,7 +45,7 @@ func newHealth(logger *zap.Logger, tel *metadata.TelemetryBuilder) (*health, err
 	if err != nil {
 		return nil, err
 	}
-	return &health{logger: logger, tel: tel, known: known, where: labels{}, reasons: labels{}}, nil
+	return &health{logger: logger, tel: tel, known: known, where: labels{}, reasons: labels{}, lost: map[string]int64{}}, nil
 }
 
 // checkpoint takes one in.
@@ -69,6 +76,9 @@ func (h *health) checkpoint(e *task.Event) {
 		if news == 0 {
 			continue
 		}
+		h.mu.Lock()
+		h.lost["lost in a Dask process: "+h.reasons.of(reason)] += news
+		h.mu.Unlock()
 		h.tel.ReceiverDaskPluginDropped.Add(ctx, news, metric.WithAttributes(attribute.String("reason", h.reasons.of(reason))))
 		if first {
 			h.logger.Warn("an observer in a Dask process lost events before they were in its journal",
@@ -81,6 +91,17 @@ func (h *health) checkpoint(e *task.Event) {
 	case len(before.faults)+len(before.lost) > 0:
 		h.known.Add(e.ObserverID, before)
 	}
+}
+
+// losses are what observers in Dask processes lost, by reason.
+func (h *health) losses() []control.Count {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var list []control.Count
+	for _, reason := range slices.Sorted(maps.Keys(h.lost)) {
+		list = append(list, control.Count{What: reason, N: h.lost[reason]})
+	}
+	return list
 }
 
 // rise notes a total. It returns by how much it rose, and whether it is the first of its name.

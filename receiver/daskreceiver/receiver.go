@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -17,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/control"
 	"github.com/otelcol-mida/otelcol-mida/internal/journal"
 	"github.com/otelcol-mida/otelcol-mida/internal/observer"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
@@ -34,6 +36,10 @@ type daskReceiver struct {
 	looks  *observer.Looks
 	health *health
 	guard  *guard
+	recent control.Recent
+	leave  func() // the roster
+
+	events, dropped, faults atomic.Int64
 
 	reader    *journal.Reader
 	targets   *targets
@@ -57,13 +63,17 @@ func newReceiver(set receiver.Settings, cfg *Config, next consumer.Logs) (*daskR
 	}
 	r.sender = observer.NewSender(observer.Settings{
 		ID: observer.NewID(set.ID.String()), Campaign: cfg.Campaign, Next: next, Logger: set.Logger, Numbered: true, MaxEvents: cfg.Batch.MaxEvents,
-		Dropped: func(events int, _ error) { tel.ReceiverDaskEventsDropped.Add(context.Background(), int64(events)) },
+		Dropped: func(events int, err error) {
+			r.dropped.Add(int64(events))
+			r.recent.Add(err.Error())
+			tel.ReceiverDaskEventsDropped.Add(context.Background(), int64(events))
+		},
 	})
 	return r, nil
 }
 
 // Start begins to read and to visit. Nothing that an observed cluster or its journals do makes it fail.
-func (r *daskReceiver) Start(ctx context.Context, _ component.Host) error {
+func (r *daskReceiver) Start(ctx context.Context, host component.Host) error {
 	directory, err := filepath.Abs(r.cfg.Journal.Directory)
 	if err != nil {
 		return fmt.Errorf("journal::directory: %q: %w", r.cfg.Journal.Directory, err)
@@ -79,6 +89,7 @@ func (r *daskReceiver) Start(ctx context.Context, _ component.Host) error {
 	if err := r.startTargets(ctx, directory); err != nil {
 		return errors.Join(err, r.Shutdown(ctx))
 	}
+	r.leave = control.Join(host, r)
 	return r.observeMetrics()
 }
 
@@ -87,9 +98,11 @@ func (r *daskReceiver) startReader(directory string) error {
 		Directory: directory, AllowForeignOwner: r.cfg.AllowForeignOwner, Logger: r.logger, Pace: r.pace, Looks: r.looks,
 		Read: func(records, events int64) {
 			r.tel.ReceiverDaskJournalRecords.Add(context.Background(), records)
+			r.events.Add(events)
 			r.tel.ReceiverDaskJournalEvents.Add(context.Background(), events)
 		},
 		Fault: func(f journal.Fault, n int64) {
+			r.faults.Add(n)
 			r.tel.ReceiverDaskJournalFaults.Add(context.Background(), n, metric.WithAttributes(attribute.String("fault", string(f))))
 		},
 	})
@@ -208,6 +221,9 @@ func (r *daskReceiver) Trouble() error { return r.looks.Err() }
 // Shutdown takes the plugins away, reads what they wrote last, and stops. What cannot be read in time stays in the
 // journal.
 func (r *daskReceiver) Shutdown(ctx context.Context) error {
+	if r.leave != nil {
+		r.leave()
+	}
 	var errs []error
 	detached := false
 	if r.stopVisit != nil {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/collector/component"
@@ -18,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/control"
 	"github.com/otelcol-mida/otelcol-mida/internal/entity"
 	"github.com/otelcol-mida/otelcol-mida/internal/observer"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
@@ -43,6 +45,10 @@ type mlflowReceiver struct {
 	sender  *observer.Sender
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
+
+	doctor            doctor
+	refused, unusable atomic.Int64
+	leave             func() // the roster
 }
 
 func newReceiver(set receiver.Settings, cfg *Config, next consumer.Logs) (*mlflowReceiver, error) {
@@ -83,6 +89,7 @@ func (r *mlflowReceiver) Start(ctx context.Context, host component.Host) error {
 		ID: r.keeper.cursor.Observer, Campaign: r.cfg.Campaign, Next: r.next, Logger: r.set.Logger, LastSeq: r.keeper.cursor.Seq,
 		MaxEvents: r.cfg.Batch.MaxEvents, Witness: r.witness.get,
 		Dropped: func(n int, _ error) {
+			r.refused.Add(int64(n))
 			r.tel.ReceiverMlflowDropped.Add(context.Background(), int64(n), metric.WithAttributes(reasonAttr("refused")))
 		},
 	})
@@ -90,6 +97,7 @@ func (r *mlflowReceiver) Start(ctx context.Context, host component.Host) error {
 	if err := r.observeBatches(w.pace); err != nil {
 		return errors.Join(err, r.keeper.close(ctx))
 	}
+	r.leave = control.Join(host, r)
 	ctx, r.cancel = context.WithCancel(context.Background())
 	r.wg.Add(1)
 	go func() {
@@ -155,7 +163,7 @@ func (r *mlflowReceiver) parts(source dialect, baseDir string) (*watcher, *mappe
 	m := &mapper{cfg: r.cfg, baseDir: baseDir, files: &files{resolver: resolver}, limiter: newLimiter(r.cfg.Capture)}
 	w := &watcher{
 		cfg: r.cfg, pace: observer.NewPace(r.cfg.bounds()), looks: r.looks, source: source, log: r.set.Logger, tel: r.tel, keeper: r.keeper, touched: map[string]struct{}{}, seq: r.sender.LastSeq,
-		counted: -1, witness: &r.witness,
+		doctor: &r.doctor, counted: -1, witness: &r.witness,
 		opened: func() { m.host = hostOf(resolver, source.local()) },
 	}
 	w.reader = &reader{histories: histories{}, registry: newRegistry(), choice: r.cfg.Experiments, withHistory: r.cfg.Capture.History, count: w.count}
@@ -227,6 +235,8 @@ func (r *mlflowReceiver) countWithheld(out withheld) {
 }
 
 func (r *mlflowReceiver) drop(x *run, err error) {
+	r.unusable.Add(1)
+	r.doctor.recent.Add(redactText(err.Error()))
 	r.tel.ReceiverMlflowDropped.Add(context.Background(), 1, metric.WithAttributes(reasonAttr("unusable")))
 	r.set.Logger.Error("a run cannot become a task event", zap.String("run", x.id), zap.Error(err))
 }
@@ -243,6 +253,7 @@ func (r *mlflowReceiver) Shutdown(ctx context.Context) error {
 	if r.cancel == nil {
 		return nil
 	}
+	r.leave()
 	r.cancel()
 	r.wg.Wait()
 	last, cancel := context.WithTimeout(ctx, lastWord)

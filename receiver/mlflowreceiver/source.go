@@ -18,6 +18,8 @@ func (c *Config) source() (dialect, error) {
 		return nil, errors.New("tracking_uri: empty; " + wantURI)
 	case ok && (scheme == "postgresql" || scheme == "postgres"):
 		return newPostgres(c, rest)
+	case ok && (scheme == "http" || scheme == "https"):
+		return nil, fmt.Errorf("tracking_uri: %q: %s", redactText(c.TrackingURI), serverHint(c.TrackingURI))
 	case ok && scheme != "sqlite" && len(scheme) > 1:
 		return nil, fmt.Errorf("tracking_uri: scheme %q of %q is not supported: SQLite and PostgreSQL databases are; %s", scheme, redactText(c.TrackingURI), wantURI)
 	case !ok || scheme != "sqlite":

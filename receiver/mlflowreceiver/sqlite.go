@@ -39,6 +39,9 @@ func (s *sqliteFile) open(context.Context) (*sql.DB, error) {
 	if file.IsDir() {
 		return nil, fmt.Errorf("%s is a directory; want the file of an SQLite database", s.path)
 	}
+	if err := mayRead(s.path); err != nil {
+		return nil, err
+	}
 	s.file = file
 	return sql.Open("sqlite", dsn(s.path, s.busy))
 }

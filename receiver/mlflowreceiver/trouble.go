@@ -55,13 +55,18 @@ func (w *watcher) report(ctx context.Context, err error) {
 	}
 	t.times++
 	db := w.named()
+	what := zap.Skip()
+	if t.times == 1 && reason != "" {
+		_, problem := w.cfg.explain(err)
+		what = zap.String("problem", problem)
+	}
 	switch {
 	case reason == "":
 		t.times = 0
 	case reason == "absent" && t.times == 1:
-		w.log.Info("the MLflow database does not exist yet; waiting for it (tracking_uri names it; a relative file starts at the working directory)", db)
+		w.log.Info("the MLflow database does not exist yet; waiting for it (tracking_uri names it; a relative file starts at the working directory)", db, what)
 	case reason == "not_mlflow" && t.times == 1:
-		w.log.Info("this is no MLflow tracking database yet; waiting until it is", db, zap.Error(err))
+		w.log.Warn("this is no MLflow tracking database yet; waiting until it is", db, what)
 	case reason == "locked" && t.times == patience:
 		w.log.Warn("the MLflow database stays locked; trying on, nothing is lost", db, zap.Error(err))
 	case reason == "unreachable" && t.times == 1:
@@ -69,7 +74,7 @@ func (w *watcher) report(ctx context.Context, err error) {
 	case reason == "denied" && t.times == 1 && w.source.local() == "":
 		w.log.Error("the MLflow database cannot be read; trying on (the user needs the right password, and GRANT SELECT on MLflow's tables)", db, zap.Error(err))
 	case (reason == "read" || reason == "denied") && t.times == 1:
-		w.log.Error("the MLflow database cannot be read; trying on", db, zap.Error(err))
+		w.log.Error("the MLflow database cannot be read; trying on", db, what)
 	}
 }
 

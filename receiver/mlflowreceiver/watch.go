@@ -43,6 +43,7 @@ type watcher struct {
 	models         sweep // of logged models and model versions
 	counted        int64 // runs in the database, when the last pass of the sweep had ended
 	witness        *witness
+	doctor         *doctor
 	swept          time.Time
 	listed         time.Time
 	lookedAtModels time.Time
@@ -71,6 +72,7 @@ func (w *watcher) Observe(ctx context.Context, emit func(context.Context, []*run
 			return ctx.Err()
 		}
 		w.tellLooked(err)
+		w.doctor.polled(err, w.keeper)
 		w.tel.ReceiverMlflowPolls.Add(ctx, 1)
 		w.tel.ReceiverMlflowPollDuration.Record(ctx, time.Since(start).Seconds())
 		w.report(ctx, err)

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/capture"
+	"github.com/otelcol-mida/otelcol-mida/internal/control"
 	"github.com/otelcol-mida/otelcol-mida/internal/entity"
 	"github.com/otelcol-mida/otelcol-mida/internal/observer"
 	"github.com/otelcol-mida/otelcol-mida/internal/rules"
@@ -36,6 +37,8 @@ type logReceiver struct {
 	store  *stateStore
 	looks  *observer.Looks
 	sender *observer.Sender
+	tail   *tail
+	leave  func() // the roster
 }
 
 func newReceiver(set receiver.Settings, cfg *Config, next consumer.Logs) (*logReceiver, error) {
@@ -63,11 +66,12 @@ func (r *logReceiver) Start(ctx context.Context, host component.Host) error {
 	if err != nil {
 		return errors.Join(err, r.store.close(ctx))
 	}
-	rep := newReport(r.tb, r.set.Logger)
 	t := &tail{
 		cfg: r.cfg, pace: observer.NewPace(r.cfg.Batch.Fixed(r.cfg.PollInterval)), looks: r.looks, rules: r.rules, matcher: match, store: r.store,
-		report: rep, resolver: entity.NewResolver(), host: hostName(), logger: r.set.Logger, files: files, refused: refused,
+		resolver: entity.NewResolver(), host: hostName(), logger: r.set.Logger, files: files, refused: refused,
 	}
+	rep := newReport(r.tb, r.set.Logger, &t.doctor)
+	t.report, r.tail = rep, t
 	r.sender = observer.NewSender(observer.Settings{
 		ID: r.store.observer.ID, Campaign: r.cfg.Campaign, Next: r.next, Logger: r.set.Logger, LastSeq: r.store.observer.Seq,
 		MaxEvents: r.cfg.Batch.MaxEvents, Witness: t.witness.record,
@@ -78,8 +82,16 @@ func (r *logReceiver) Start(ctx context.Context, host component.Host) error {
 		return errors.Join(err, r.store.close(ctx))
 	}
 	p := &paths{resolver: t.resolver, policy: capture.New(r.cfg.Capture)}
+	for _, part := range r.cfg.Check() {
+		if part.State == control.Trouble {
+			r.set.Logger.Warn("logs cannot be read", zap.String("problem", part.Problem))
+		} else {
+			r.set.Logger.Info("no log is there yet", zap.String("problem", part.Problem))
+		}
+	}
 	run, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
+	r.leave = control.Join(host, r)
 	r.wg.Add(1)
 	go func() {
 		defer r.wg.Done()
@@ -118,6 +130,7 @@ func (r *logReceiver) Shutdown(ctx context.Context) error {
 	if r.cancel == nil {
 		return nil
 	}
+	r.leave()
 	r.cancel()
 	r.wg.Wait()
 	last, cancel := context.WithTimeout(ctx, lastWord)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -36,13 +37,14 @@ type report struct {
 	looks  int64
 	lasts  map[lasting]int64 // faults, and the look that found them last
 	broken error             // a fault that the present look found
+	doctor *doctor
 }
 
 // lasting is a fault that every look finds until it is mended.
 type lasting struct{ path, reason string }
 
-func newReport(tb *metadata.TelemetryBuilder, logger *zap.Logger) *report {
-	return &report{tb: tb, logger: logger, lasts: map[lasting]int64{}}
+func newReport(tb *metadata.TelemetryBuilder, logger *zap.Logger, d *doctor) *report {
+	return &report{tb: tb, logger: logger, lasts: map[lasting]int64{}, doctor: d}
 }
 
 // fileReport is what was shown of one log.
@@ -85,15 +87,32 @@ func (r *report) accepted(ctx context.Context, f *file, batch []*change, bytes i
 				if f.report.unmatched == showUnmatched {
 					more = "; more of this log are only counted"
 				}
+				why, _ := capture.Text(f.engine.Nearest(c.rec))
+				r.doctor.line(f.path, c.rec.Offset, c.rec.Text, why)
 				r.logger.Info("no rule is for this line"+more, zap.String("path", f.path),
-					zap.Int64("offset", c.rec.Offset), withoutSecrets("line", c.rec.Text))
+					zap.Int64("offset", c.rec.Offset), withoutSecrets("line", c.rec.Text), zap.String("nearest rule", why))
 			}
 		}
 	}
+	r.compareClocks(f, batch)
 	r.tb.ReceiverTasklogBytes.Add(ctx, bytes, attrs)
 	r.tb.ReceiverTasklogRecords.Add(ctx, int64(len(batch)), attrs)
 	r.tb.ReceiverTasklogMatched.Add(ctx, matched, attrs)
 	r.tb.ReceiverTasklogUnmatched.Add(ctx, unmatched, attrs)
+}
+
+// compareClocks says once when the times in a log cannot be those of this machine's clock.
+func (r *report) compareClocks(f *file, batch []*change) {
+	for i := len(batch) - 1; i >= 0; i-- {
+		events := batch[i].res.Events
+		if len(events) == 0 || events[len(events)-1].When() == 0 {
+			continue
+		}
+		if said := r.doctor.compare(f.path, time.Unix(0, events[len(events)-1].When()), f.mtime, time.Now()); said != "" {
+			r.logger.Warn("the clock of a log: "+said, zap.String("path", f.path))
+		}
+		return
+	}
 }
 
 func (r *report) problem(ctx context.Context, f *file, offset int64, reason string, fields ...zap.Field) {
@@ -123,6 +142,7 @@ func (r *report) lasting(ctx context.Context, path, reason, what string, err err
 	_, known := r.lasts[key]
 	r.lasts[key] = r.looks
 	if !known {
+		r.doctor.recent.Add(r.broken.Error())
 		r.fault(ctx, path, reason)
 		r.logger.Warn(what, zap.String("path", path), zap.Error(err))
 	}

@@ -42,6 +42,7 @@ type tail struct {
 	host     string
 	logger   *zap.Logger
 	witness  witness
+	doctor   doctor
 
 	files   []*file
 	refused []refusedLog

@@ -126,7 +126,7 @@ func (r *rig) session() *session {
 	resolver := entity.NewResolver()
 	s := &session{r: r, p: &paths{resolver: resolver, policy: capture.New(capture.NewDefaultConfig())}}
 	s.tail = &tail{
-		cfg: r.cfg, rules: set, matcher: match, store: st, report: newReport(tb, r.logger), resolver: resolver,
+		cfg: r.cfg, rules: set, matcher: match, store: st, report: newReport(tb, r.logger, &doctor{}), resolver: resolver,
 		host: "node", logger: r.logger, files: files, refused: refused, buf: make([]byte, 300),
 	}
 	return s

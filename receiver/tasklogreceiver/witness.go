@@ -94,6 +94,15 @@ func (w *witness) looked(files []*file) {
 	}
 }
 
+// list are the logs of the last look, those that are not as they should be first.
+func (w *witness) list() []witnessed {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := slices.Clone(w.logs)
+	slices.SortStableFunc(out, func(a, b witnessed) int { return cmp.Compare(min(1, b.odd()), min(1, a.odd())) })
+	return out
+}
+
 // record is the witness of a checkpoint: the logs, and the sum of those that are not listed.
 func (w *witness) record() map[string]any {
 	w.mu.Lock()

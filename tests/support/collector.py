@@ -98,6 +98,16 @@ class Collector:
         }
 
     @property
+    def configuration(self) -> list[str]:
+        """The arguments that name its configuration."""
+        return list(self._files)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its configuration reads from the environment."""
+        return {k: v for k, v in self._env.items() if k.startswith("MIDA_")}
+
+    @property
     def pid(self) -> int:
         """The process, also when it has ended."""
         assert self._process is not None
