@@ -68,7 +68,7 @@ func (c *controller) Discovered(ctx context.Context) (control.Discovery, error) 
 		offer := control.Offer{ID: o.ID, Kind: o.Kind, Config: o.Config, Evidence: o.Evidence, Note: o.Note}
 		for _, place := range placesOf(o.Kind, o.Config) {
 			for _, k := range known {
-				if k.kind == o.Kind && same(k.place, place) {
+				if offer.Observed == "" && k.kind == o.Kind && same(k.place, place) {
 					offer.Observed = k.id
 				}
 			}

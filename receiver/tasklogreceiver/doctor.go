@@ -199,7 +199,7 @@ func checkGlob(glob string) *control.Part {
 	}
 	found, err := doublestar.FilepathGlob(abs, doublestar.WithFilesOnly(), doublestar.WithFailOnIOErrors())
 	if len(found) > 0 {
-		for _, f := range found {
+		for _, f := range found[:min(len(found), maxTold)] {
 			if h, err := os.Open(f); errors.Is(err, fs.ErrPermission) {
 				return &control.Part{What: f, State: control.Trouble, Problem: explain(err)}
 			} else if err == nil {
