@@ -322,7 +322,7 @@ func TestRefusals(t *testing.T) {
 		"not built in":       {kind: "other", field: "kind", says: `built without a receiver "other"`},
 		"id":                 {id: "a/b", kind: "tasklog", config: rulesOf(c.log("*.log")), field: "id", says: `"a/b" is not possible`},
 		"unknown key":        {kind: "mlflow", config: map[string]any{"tracking": "x"}, field: "config", says: "tracking"},
-		"invalid":            {kind: "mlflow", config: map[string]any{"tracking_uri": "http://h"}, field: "config", says: `scheme "http"`},
+		"invalid":            {kind: "mlflow", config: map[string]any{"tracking_uri": "http://h"}, field: "config", says: "a server's address is no database"},
 		"storage":            {kind: "tasklog", config: map[string]any{"storage": "file_storage"}, field: "config::storage", says: "leave it out"},
 		"outside":            {kind: "tasklog", config: rulesOf(filepath.Join(secret, "*.log")), field: "include", says: "lies outside"},
 		"a prefix is not in": {kind: "tasklog", config: rulesOf(c.dir + "/logs2/*.log"), field: "include", says: "lies outside"},

@@ -213,9 +213,14 @@ func (d *draft) rules(o options, groups []group) {
 		taken[g.rules] = true
 		sample, p := newest(filepath.Join(o.dir, g.include))
 		n := p.Trial
-		d.add(g.rules, propose.YAML(p.Spec,
-			"What the lines of "+g.include+" mean (docs/log-rules.md). Made of the lines of "+filepath.Base(sample)+": a guess, which you",
-			"should read. Try changes with: mida rules test --config "+g.rules+" "+relative(o.dir, sample)))
+		comment := []string{
+			"What the lines of " + g.include + " mean (docs/log-rules.md). Made of the lines of " + filepath.Base(sample) + ": a guess, which you",
+			"should read. Try changes with: mida rules test --config " + g.rules + " " + relative(o.dir, sample),
+		}
+		if strings.Contains(p.Spec.Line, "{time}") {
+			comment = append(comment, "Times without a zone are taken for this machine's; else add timezone: Europe/Berlin, say.")
+		}
+		d.add(g.rules, propose.YAML(p.Spec, comment...))
 		shown, _ := capture.Text(fmt.Sprintf("%s: %d of %d entries of %s are matched by a rule, %d are ignored, %d are not matched; %d tasks come out",
 			g.rules, n.Matched, n.Entries, relative(o.dir, sample), n.Ignored, n.Unmatched+n.Unusable, n.Tasks))
 		d.say("%s", shown)
