@@ -254,6 +254,7 @@ def _status(args: argparse.Namespace) -> None:
         name = f"campaign {args.campaign!r}" if args.campaign else "view"
         others = ", ".join(sorted(c["campaign_id"] for c in known if c["campaign_id"]))
         print(f"The {name} at {client.endpoint} holds no tasks yet" + (f"; there is {others}." if others else "."))
+        print("`mida doctor` says what is observed, and what stands in the way.")
     for campaign in campaigns:
         name = campaign["campaign_id"] or "(no campaign)"
         print(f"{name}: {_count(campaign['tasks'], 'task')}, {_by_status(campaign['by_status'])}")

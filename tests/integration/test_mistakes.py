@@ -97,6 +97,16 @@ def log(path: Path, *messages: str, at: datetime.datetime | None = None) -> Path
     return path
 
 
+def test_nothing_is_wrong(tmp_path):
+    """What is as it should be is said to be: reached, with what was seen there."""
+    path = log(tmp_path / "logs" / "a.log", "image 1 saved", "image 2 saved", "image 3 saved")
+    with collector(tmp_path, tasklog={"include": ["logs/*.log"]}) as running:
+        text = says(running, "tasklog, campaign c: reached", f"+ {path}: 3 entries", "3 matched by a rule")
+        assert "nothing looks wrong" in text
+        mida("doctor", "--state-directory", str(running.data), cwd=tmp_path, code=0)
+    offline(running, "tasklog: nothing looks wrong", "collector: nothing looks wrong", code=0)
+
+
 def test_wrong_path(tmp_path):
     """A directory that does not exist: the one that was meant is named."""
     log(tmp_path / "logs" / "a.log", "image 1 saved")
