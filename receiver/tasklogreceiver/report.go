@@ -17,6 +17,7 @@ import (
 const (
 	showUnmatched = 3 // lines of each log
 	showProblems  = 5 // of each log
+	uselessFrom   = 3 // entries without a rule, and none with one
 )
 
 // Reasons of receiver_tasklog_file_faults: metadata.yaml says what they mean.
@@ -51,6 +52,7 @@ func newReport(tb *metadata.TelemetryBuilder, logger *zap.Logger, d *doctor) *re
 type fileReport struct {
 	unmatched, problems int
 	redacted            bool // it was said that there are secrets
+	useless             bool // it was said that no rule fits
 	attrs               metric.MeasurementOption
 }
 
@@ -167,6 +169,11 @@ func (r *report) looked(ctx context.Context, files []*file) {
 	for _, f := range files {
 		if !f.gone {
 			there++
+		}
+		if n := f.tally; !f.report.useless && n.Unmatched >= uselessFrom && n.Matched+n.Unusable == 0 {
+			f.report.useless = true
+			r.logger.Warn("no rule fits any entry of this log so far: correct the rules; `mida rules test` shows for each line how far a rule fits",
+				zap.String("path", f.path), zap.Int64("entries", n.Entries))
 		}
 	}
 	r.tb.ReceiverTasklogFiles.Record(ctx, there)

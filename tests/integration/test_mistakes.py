@@ -140,6 +140,7 @@ def test_rules_without_match(tmp_path):
         )
         assert "trouble" in text
         assert "image 0 written" in running.log
+        until(lambda: "no rule fits any entry of this log so far: correct the rules" in running.log, 60, "it is logged")
         mida("doctor", "--state-directory", str(running.data), cwd=tmp_path, code=1)
 
 
@@ -341,6 +342,7 @@ def test_two_collectors_on_one_directory(tmp_path):
         second = Collector(tmp_path, [LAPTOP, observing()], data=first.data).spawn()
         assert second.wait(30) != 0
         assert str(first.pid) in second.log and socket.gethostname() in second.log, second.tail()
+        assert "stop that collector, or give this one another path" in second.log
         offline(second, f"a collector (process {first.pid}) runs with this state directory", "MIDA_DATA", code=0)
 
 
