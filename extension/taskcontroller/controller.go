@@ -116,6 +116,10 @@ func (c *controller) storage(ctx context.Context, host component.Host) (storage.
 		return nil, fmt.Errorf("storage: the extension %q keeps no state; use file_storage", id)
 	}
 	client, err := st.GetClient(ctx, component.KindExtension, c.set.ID, "")
+	if err != nil && strings.HasSuffix(err.Error(), "timeout") { // of a lock; extensions start in any order, and the store may say more later
+		return nil, fmt.Errorf("storage: another collector has the files of the extension %q open (%w); stop that collector, or give this one another "+
+			"directory (MIDA_DATA); `mida doctor` says which collector it is", id, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("storage: extension %q: %w", id, err)
 	}

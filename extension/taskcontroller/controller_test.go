@@ -453,3 +453,20 @@ func TestStorageMustBeOne(t *testing.T) {
 		require.NoError(t, ext.Shutdown(t.Context()))
 	}
 }
+
+// Two collectors on one directory: which of their extensions finds out first is chance, and each says what to do.
+func TestStorageOfAnotherCollector(t *testing.T) {
+	c := newCollector(t, t.TempDir())
+	defer func() { require.NoError(t, c.Shutdown(t.Context())) }()
+	second := &controller{set: c.set, cfg: c.cfg, shelfID: c.shelfID}
+	files := filestorage.NewFactory()
+	fc := files.CreateDefaultConfig().(*filestorage.Config)
+	fc.Directory = filepath.Join(c.dir, "state")
+	fc.Timeout = 50 * time.Millisecond
+	ext, err := files.Create(t.Context(), extensiontest.NewNopSettings(files.Type()), fc)
+	require.NoError(t, err)
+	require.NoError(t, ext.Start(t.Context(), c))
+	other := &collector{extensions: map[component.ID]component.Component{component.NewID(files.Type()): ext}}
+	_, err = second.storage(t.Context(), other)
+	require.ErrorContains(t, err, "stop that collector, or give this one another directory")
+}

@@ -220,6 +220,9 @@ func (d *draft) rules(o options, groups []group) {
 		if strings.Contains(p.Spec.Line, "{time}") {
 			comment = append(comment, "Times without a zone are taken for this machine's; else add timezone: Europe/Berlin, say.")
 		}
+		if strings.Contains(p.Spec.Line, "{clock}") {
+			comment = append(comment, "Its times have no date, so tasks have no times: let the script log dates, too (%Y-%m-%d %H:%M:%S).")
+		}
 		d.add(g.rules, propose.YAML(p.Spec, comment...))
 		shown, _ := capture.Text(fmt.Sprintf("%s: %d of %d entries of %s are matched by a rule, %d are ignored, %d are not matched; %d tasks come out",
 			g.rules, n.Matched, n.Entries, relative(o.dir, sample), n.Ignored, n.Unmatched+n.Unusable, n.Tasks))

@@ -61,6 +61,7 @@ func (o *options) show() (string, error) {
 			"taskcontroller": object{
 				"storage": keeper, "directory": filepath.Join(s.Data, "observers"),
 				"allow": object{"directories": s.AllowDirectories, "hosts": s.AllowHosts},
+				"discover": object{}, // one's own collector may look around
 			},
 			"taskquery": object{"store": "main", "endpoint": s.Endpoint, "state_directory": s.Data},
 		},

@@ -1,16 +1,91 @@
 package tasklogreceiver
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/receiver/receivertest"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/control"
+	"github.com/otelcol-mida/otelcol-mida/internal/rules"
+	"github.com/otelcol-mida/otelcol-mida/receiver/tasklogreceiver/internal/metadata"
 )
+
+// roster is an extension that knows the observers.
+type roster struct {
+	component.StartFunc
+	component.ShutdownFunc
+	control.Book
+}
+
+// A receiver tells what it saw while it reads, and nothing once it has ended.
+func TestReport(t *testing.T) {
+	dir := t.TempDir()
+	cfg := testConfig(dir)
+	cfg.RulesFile, cfg.Campaign = "", "c"
+	cfg.Spec = rules.Spec{Rules: []rules.Rule{{Name: "an image", Match: "image {n:int} saved", WholeTask: "image", Task: "{n}"}}}
+	cfg.Include = append(cfg.Include, filepath.Join(dir, "none", "*.log"))
+	h := withStorage(t, t.TempDir())
+	known := &roster{}
+	h.extensions[component.MustNewID("taskquery")] = known
+	r, err := NewFactory().CreateLogs(t.Context(), receivertest.NewNopSettings(metadata.Type), cfg, new(consumertest.LogsSink))
+	require.NoError(t, err)
+	require.NoError(t, r.Start(t.Context(), h))
+
+	const lines = 2000
+	path := filepath.Join(dir, "a.log")
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if !assert.NoError(t, err) {
+			return
+		}
+		defer f.Close()
+		for i := range lines {
+			fmt.Fprintf(f, "image %d saved\n", i)
+			if i%500 == 0 {
+				fmt.Fprintf(f, "image %d saved with password=hunter2222\n", i)
+			}
+		}
+	})
+	saw := func() (p control.Part, n int64) {
+		for _, part := range known.Reports()[0].Parts {
+			for _, c := range part.Saw {
+				if part.What == path && c.What == "entries" {
+					return part, c.N
+				}
+			}
+		}
+		return p, 0
+	}
+	require.Eventually(t, func() bool { _, n := saw(); return n == lines+4 }, patience, time.Millisecond)
+	writing.Wait()
+	rep := known.Reports()[0]
+	assert.Equal(t, "c", rep.Campaign)
+	assert.Contains(t, rep.Places, filepath.Join(dir, "*.log"))
+	part, _ := saw()
+	assert.Equal(t, control.Reached, part.State)
+	assert.Equal(t, []control.Count{{What: "no rule is for them", N: 4}}, part.Dropped)
+	assert.Contains(t, part.Problem, "no rule is for 4 of its 2004 entries")
+	require.Len(t, part.Lines, 3)
+	assert.Contains(t, part.Lines[0].Text, "image 0 saved with")
+	assert.NotContains(t, part.Lines[0].Text, "hunter2222")
+	assert.Contains(t, part.Lines[0].Why, `"an image" fits up to`)
+	last := rep.Parts[len(rep.Parts)-1]
+	assert.Equal(t, control.Waiting, last.State)
+	assert.Contains(t, last.Problem, "the directory "+dir+"/none does not exist")
+	require.NoError(t, r.Shutdown(context.Background()))
+	assert.Empty(t, known.Reports())
+}
 
 func TestWhyAPatternLeadsNowhere(t *testing.T) {
 	dir := t.TempDir()

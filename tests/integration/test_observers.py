@@ -231,6 +231,11 @@ def test_discovered(tmp_path):
             job.stdin.flush()
             assert job.stdout.readline() == "3\n"
             until(lambda: client.query(filter={"campaign_id": "found", "kind": "dask"}), 60, "the cluster's task")
+            parts = {p["what"]: p for o in client.doctor("found")["observers"] for p in o["parts"]}
+            assert parts[address]["state"] == "reached", parts
+            assert parts[f"sqlite:///{tmp_path}/search.db"]["saw"]["runs"] == 2, parts
+            journal = next(p for what, p in parts.items() if what.startswith("journals in "))
+            assert journal["saw"]["events"] > 0 and "dropped" not in journal, parts
         finally:
             job.kill()
 

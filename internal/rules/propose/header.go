@@ -28,12 +28,16 @@ var headers = []string{
 	"{time}: {message}", "{time} - {message}", "{time} | {message}", "{time} {message}",
 }
 
-// timeless are forms of entries without a time.
-var timeless = []string{"{level}:{logger}:{message}", "[{level}] {message}", "{level}: {message}", "{level} {message}"}
+// timeless are forms of entries without a time, or with one that has no date and so is none.
+var timeless = []string{
+	"{clock} {level} {logger}: {message}", "{clock} {level}: {message}", "{clock} [{level}] {message}", "{clock} {level} {message}",
+	"[{clock}] {level} {message}", "[{clock}] {message}", "{clock} {message}", "{level}:{logger}:{message}", "[{level}] {message}", "{level}: {message}", "{level} {message}",
+}
 
 var (
-	levelForm  = regexp.MustCompile(`(?i)^(trace|debug|info|notice|warn|warning|error|err|critical|crit|fatal|severe)$`)
-	loggerForm = regexp.MustCompile(`^[A-Za-z_][\w./-]*$`)
+	clockForm  = regexp.MustCompile(`^\d{1,2}:\d\d:\d\d(?:[.,]\d+)?:?$`)
+	levelForm  = regexp.MustCompile(`(?i)^(trace|debug|info|success|notice|warn|warning|error|err|critical|crit|fatal|severe)$`)
+	loggerForm = regexp.MustCompile(`^[A-Za-z_][\w./:<>-]*$`)
 )
 
 const (
@@ -129,6 +133,9 @@ func fits(lines []string, line, format string) float64 {
 			continue
 		}
 		if level, ok := r.Fields["level"].(string); ok && !levelForm.MatchString(level) {
+			continue
+		}
+		if clock, ok := r.Fields["clock"].(string); ok && !clockForm.MatchString(clock) {
 			continue
 		}
 		if logger, ok := r.Fields["logger"].(string); ok {

@@ -337,7 +337,7 @@ func (t *template) ownKey() *slot {
 	for i := range t.slots {
 		s := &t.slots[i]
 		whole := s.typ == "int" || s.typ == "word" || s.fromJS && !strings.Contains(s.values[0], ".")
-		if whole && t.count > 1 && 10*len(s.distinct()) >= 9*t.count {
+		if whole && !strings.HasPrefix(s.name, "value") && t.count > 1 && 10*len(s.distinct()) >= 9*t.count {
 			return s
 		}
 	}

@@ -186,7 +186,7 @@ func typeOf(k kind, values []string) string {
 }
 
 // reserved captures are in every entry.
-var reserved = map[string]bool{"time": true, "level": true, "logger": true, "message": true, "more": true, "file": true, "log_dir": true}
+var reserved = map[string]bool{"time": true, "clock": true, "level": true, "logger": true, "message": true, "more": true, "file": true, "log_dir": true}
 
 var badName = regexp.MustCompile(`[^\p{L}\p{N}_]+`)
 

@@ -105,11 +105,22 @@ func (t *template) isRun() bool {
 	return false
 }
 
+// onlyVerbs name nothing, whatever stands beside them.
+var onlyVerbs = []string{"starting", "beginning", "running", "launching", "entering", "finishing"}
+
 // subject is what the template is about: its words without verbs and without those that name nothing.
 func (t *template) subject() []string {
+	verbs := 0
+	for _, w := range t.words {
+		if isVerb(w) {
+			verbs++
+		}
+	}
 	var out []string
 	for _, w := range t.words {
-		if len(w) > 1 && !isVerb(w) && !stop[w] && !slices.Contains(out, w) && t.slotNamed(w) == nil {
+		// "training finished" is about the training, "training on 3 files" about nothing.
+		named := !isVerb(w) || verbs > 1 && strings.HasSuffix(w, "ing") && !slices.Contains(onlyVerbs, w)
+		if len(w) > 1 && named && !stop[w] && !slices.Contains(out, w) && t.slotNamed(w) == nil {
 			out = append(out, w)
 		}
 	}
