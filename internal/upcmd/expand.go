@@ -60,7 +60,7 @@ func (o *options) show() (string, error) {
 			"taskstore": object{"stores": object{"main": object{"sqlite": object{"path": filepath.Join(s.Data, "mida.db")}}}},
 			"taskcontroller": object{
 				"storage": keeper, "directory": filepath.Join(s.Data, "observers"),
-				"allow": object{"directories": s.AllowDirectories, "hosts": s.AllowHosts},
+				"allow":    object{"directories": s.AllowDirectories, "hosts": s.AllowHosts},
 				"discover": object{}, // one's own collector may look around
 			},
 			"taskquery": object{"store": "main", "endpoint": s.Endpoint, "state_directory": s.Data},
