@@ -13,7 +13,7 @@ import sys
 import warnings
 from typing import Any, Dict, NoReturn, Optional, Sequence
 
-from . import __version__, expressions, observers_cli, tables
+from . import __version__, correlation_cli, expressions, observers_cli, tables
 from .client import Client
 from .completeness_text import EXIT, HELP, open_text, write_completeness
 from .errors import MidaError, MidaWarning, QueryError
@@ -121,6 +121,8 @@ def _parser() -> argparse.ArgumentParser:
         help="default: upstream, what it came from",
     )
     sub.add_argument("--depth", type=int, help="steps from the task (default: all)")
+
+    correlation_cli.add_command(commands, common, forms, _client)
 
     sub = command("delete", _delete, common, help="remove a campaign and all of its tasks")
     sub.add_argument("--campaign", required=True, help="name of the campaign")

@@ -191,6 +191,10 @@ class Client:
         params = [] if campaign is None else [("campaign_id", campaign)]
         return self._call("GET", "/api/v1/completeness", params=params)
 
+    def get(self, path: str, params: Optional[List[Tuple[str, Any]]] = None) -> Any:
+        """Return the answer of a route that only reads, as it is."""
+        return self._call("GET", path, params=params)
+
     def delete_campaign(self, campaign: str) -> int:
         """Remove a campaign; return the number of tasks."""
         return self._call("DELETE", "/api/v1/campaigns/" + urllib.parse.quote(campaign, safe=""))["deleted"]

@@ -43,7 +43,7 @@ func (c *column) describe(rows int64) Field {
 			d.Kind = Boolean
 		}
 		d.Constant = c.numbers.constant()
-		d.Low, d.High, d.Mean = c.numbers.low, c.numbers.high, c.numbers.mean
+		d.Low, d.High, d.Mean = c.numbers.min, c.numbers.max, c.numbers.mean
 		if d.N > 1 {
 			d.Stddev = c.numbers.stddev()
 		}

@@ -3,27 +3,40 @@ package correlation
 import "math"
 
 // The sums of one pass, as Welford (1962) updates them: means and squared distances from them, never sums of squares,
-// whose difference would lose every digit where values are large and close to each other.
+// whose difference would lose every digit where values are large and close to each other. For such values (seconds since
+// 1970, bytes) a float has too few digits for the mean, too: it is kept as a sum of two.
 
 // moments are of one sample.
 type moments struct {
 	n         int64
-	mean, m2  float64
-	low, high float64
+	mean, low float64 // low is what mean lacks
+	m2        float64
+	min, max  float64
 }
+
+// distance of a value from the mean.
+func (m *moments) distance(v float64) float64 { return v - m.mean - m.low }
 
 func (m *moments) add(v float64) {
 	if m.n == 0 {
-		m.low, m.high = v, v
+		m.mean, m.min, m.max = v, v, v
 	}
 	m.n++
-	d := v - m.mean
-	m.mean += d / float64(m.n)
-	m.m2 += d * (v - m.mean)
-	m.low, m.high = min(m.low, v), max(m.high, v)
+	d := m.distance(v)
+	m.shift(d / float64(m.n))
+	m.m2 += d * m.distance(v)
+	m.min, m.max = min(m.min, v), max(m.max, v)
 }
 
-func (m *moments) constant() bool { return m.low == m.high }
+// shift adds to the mean: Dekker's sum of two, without an error.
+func (m *moments) shift(by float64) {
+	by += m.low
+	sum := m.mean + by
+	rest := sum - m.mean
+	m.mean, m.low = sum, (m.mean-(sum-rest))+(by-rest)
+}
+
+func (m *moments) constant() bool { return m.min == m.max }
 
 func (m *moments) stddev() float64 { return math.Sqrt(m.m2 / float64(m.n-1)) }
 
@@ -34,10 +47,13 @@ type comoments struct {
 }
 
 func (c *comoments) add(x, y float64) {
-	d := y - c.y.mean
+	d := c.y.distance(y)
+	if c.y.n == 0 {
+		d = 0 // the first value is the mean
+	}
 	c.x.add(x)
 	c.y.add(y)
-	c.xy += (x - c.x.mean) * d
+	c.xy += c.x.distance(x) * d
 }
 
 // leastSum is a sum of squares with all of its digits: smaller ones are near the end of a float's range.
@@ -80,7 +96,7 @@ func (l *levels) eta() (eta, within float64, categories int64) {
 			continue
 		}
 		categories++
-		d := m.mean - l.all.mean
+		d := l.all.distance(m.mean) + m.low
 		between += float64(m.n) * d * d
 		inside += m.m2
 	}
