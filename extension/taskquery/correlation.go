@@ -22,6 +22,10 @@ const (
 	defaultY = "generated.*,elapsed"
 )
 
+// correlations is how many matrices are made at a time: ranks of many tasks take some hundred megabytes. Others wait, no
+// longer than query_timeout.
+const correlations = 2
+
 // correlation answers GET /api/v1/correlation.
 func (s *server) correlation(ctx context.Context, r *http.Request) (any, error) {
 	asCSV, err := wantsCSV(r)
@@ -35,6 +39,12 @@ func (s *server) correlation(ctx context.Context, r *http.Request) (any, error) 
 	st, err := s.store()
 	if err != nil {
 		return nil, err
+	}
+	select {
+	case s.correlations <- struct{}{}:
+		defer func() { <-s.correlations }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 	res, err := correlation.Correlate(ctx, st, req)
 	if err != nil {

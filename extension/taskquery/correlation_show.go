@@ -59,12 +59,6 @@ func fieldsShown(fields []correlation.Field) []any {
 	return out
 }
 
-// document is an answer that is not JSON.
-type document struct {
-	contentType string
-	body        []byte
-}
-
 // matrixCSV is one line a cell; what a cell does not have is empty.
 func matrixCSV(res *correlation.Result) document {
 	var b bytes.Buffer

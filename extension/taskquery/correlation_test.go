@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -211,4 +212,17 @@ func TestScatter(t *testing.T) {
 		a.ok("GET", "/api/v1/correlation/scatter?x=used.layers&y=elapsed", "")["sampled"],
 		a.ok("GET", "/api/v1/correlation/scatter?x=used.layers&y=elapsed", "")["total"],
 	})
+}
+
+// A third matrix waits for one of the two before it, no longer than the deadline.
+func TestCorrelationsAtATime(t *testing.T) {
+	a := start(t, func(c *Config) { c.QueryTimeout = 500 * time.Millisecond })
+	for range correlations {
+		a.server.correlations <- struct{}{}
+	}
+	assert.Contains(t, a.refused(http.StatusGatewayTimeout, "GET", "/api/v1/correlation", "")["message"], "query_timeout")
+	<-a.server.correlations
+	a.server.config.QueryTimeout = 0
+	a.ok("GET", "/api/v1/correlation", "")
+	assert.Len(t, a.server.correlations, correlations-1, "it gives its place back")
 }

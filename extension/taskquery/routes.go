@@ -97,9 +97,7 @@ func (s *server) serve(rt route) http.Handler {
 			return
 		}
 		if d, ok := answer.(document); ok {
-			w.Header().Set("Content-Type", d.contentType)
-			w.WriteHeader(http.StatusOK)
-			_, _ = w.Write(d.body) // a client that has gone is no fault
+			d.write(w)
 			return
 		}
 		write(w, http.StatusOK, task.AppendJSON(nil, answer))
