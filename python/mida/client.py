@@ -195,6 +195,18 @@ class Client:
         """Return the answer of a route that only reads, as it is."""
         return self._call("GET", path, params=params)
 
+    def correlation(self, x: Any = None, y: Any = None, **options: Any) -> Any:
+        """Return how each field of x goes together with each of y; see `mida.correlation`."""
+        from .correlations import correlation
+
+        return correlation(x, y, client=self, **options)
+
+    def scatter(self, x: str, y: str, **options: Any) -> Row:
+        """Return the tasks that have both fields, as points; see `mida.scatter`."""
+        from .correlations import scatter
+
+        return scatter(x, y, client=self, **options)
+
     def delete_campaign(self, campaign: str) -> int:
         """Remove a campaign; return the number of tasks."""
         return self._call("DELETE", "/api/v1/campaigns/" + urllib.parse.quote(campaign, safe=""))["deleted"]

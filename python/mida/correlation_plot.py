@@ -6,6 +6,8 @@ from typing import Any, Optional
 
 __all__ = ["plot_correlation"]
 
+WIDEST = 40.0  # inches of a figure
+
 
 def plot_correlation(
     correlation: Any, *, ax: Any = None, title: Optional[str] = None, alpha: float = 0.05, everything: bool = False
@@ -39,7 +41,8 @@ def plot_correlation(
     if not rows:
         raise ValueError("nothing to draw: no pair of fields has a coefficient; see the reasons attribute")
     if ax is None:
-        _, ax = plt.subplots(figsize=(2.6 + 0.62 * len(columns), 1.9 + 0.36 * len(rows)), layout="constrained")
+        size = (min(2.6 + 0.62 * len(columns), WIDEST), min(1.9 + 0.36 * len(rows), WIDEST))
+        _, ax = plt.subplots(figsize=size, layout="constrained")
     signed, unsigned = plt.get_cmap("RdBu_r"), plt.get_cmap("Greens")
     scale, half = Normalize(-1, 1), Normalize(0, 1.4)  # the darkest green would hide its number
     for i, row in enumerate(rows):

@@ -205,6 +205,8 @@ def test_a_frame_like_others(trained):
     assert mida.plot_correlation(got, everything=True).get_xlim() == (-0.5, 1.5)
     with pytest.raises(ValueError, match="nothing to draw"):
         mida.correlation(y="elapsed").plot()
+    assert mida.Client().correlation("used.layers", "elapsed").shape == (1, 1)
+    assert mida.Client().scatter("used.layers", "elapsed")["total"] == 6
     points = mida.scatter("used.layers", "generated.loss", limit=4)
     assert (points["total"], points["sampled"], len(points["points"])) == (6, True, 4)
     with pytest.warns(mida.MidaWarning, match='did you mean "used.layers"'):

@@ -8,7 +8,6 @@ import re
 
 import pytest
 
-import mida
 from support import correlations
 from support.campaign import Running, start_campaign
 from support.collector import Collector
@@ -108,14 +107,14 @@ def test_correlations_equal_those_of_pandas(observed, method):
     """Hyperparameters with metrics as the lab book has them, and with telemetry and time as the view shows them."""
     client = observed.collector.client()
     book = correlations.lab_book(observed.truth)
-    metrics = mida.correlation(filter=TRAININGS, method=method, client=client)
+    metrics = client.correlation(filter=TRAININGS, method=method)
     assert correlations.compare(metrics, book, method) >= 18, metrics
     for field in ("used.optimizer", "used.dataset.dataset_path"):
         assert set(metrics.statistics.loc[field, ["generated.loss", "elapsed"]]) == {"eta"}
     assert "constant" in metrics.reasons.loc["used.seed", "generated.loss"]
     parameters = [name for name in correlations.numbers(book) if name.startswith("used.")]
     view = client.query_df([*parameters, *TELEMETRY], filter=TRAININGS)
-    resources = mida.correlation(parameters, TELEMETRY, filter=TRAININGS, method=method, client=client)
+    resources = client.correlation(parameters, TELEMETRY, filter=TRAININGS, method=method)
     assert correlations.compare(resources, view, method) >= 18, resources
 
 
