@@ -88,21 +88,25 @@ func TestRanksAreBounded(t *testing.T) {
 	assert.False(t, correlated(t, r, request(t, "used.a", "elapsed", Spearman)).Sampled)
 }
 
-// The sums lose nothing where values are large beside their spread.
+// The sums lose nothing where values are large beside their spread: such as seconds since 1970. Both shifts are exact here.
 func TestLargeOffsets(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
+	whole := func() float64 { return math.Round(random.NormFloat64() * 1024) }
 	plain, shifted := make([]map[string]any, 1_000), make([]map[string]any, 1_000)
 	for i := range plain {
-		x := random.NormFloat64()
-		y := x + random.NormFloat64()
-		plain[i] = map[string]any{"used.a": x, "elapsed": y}
-		shifted[i] = map[string]any{"used.a": x + 1e6, "elapsed": y*1e-140 - 3e-134}
+		x, opt := whole()/1024, []any{"a", "b", "c"}[i%3]
+		y := x + whole()/1024
+		plain[i] = map[string]any{"used.a": x, "used.b": opt, "elapsed": y}
+		shifted[i] = map[string]any{"used.a": x + 1.7e9, "used.b": opt, "elapsed": math.Ldexp(y-1.7e9, -400)}
 	}
 	for _, m := range Methods {
-		req := request(t, "used.a", "elapsed", m)
-		a := correlated(t, &rows{n: 1_000, row: func(i int) map[string]any { return plain[i] }}, req).Cells[0]
-		b := correlated(t, &rows{n: 1_000, row: func(i int) map[string]any { return shifted[i] }}, req).Cells[0]
-		assert.InDelta(t, *a.Value, *b.Value, 1e-8, m)
+		req := request(t, "used.a,used.b", "elapsed", m)
+		a := correlated(t, &rows{n: 1_000, row: func(i int) map[string]any { return plain[i] }}, req)
+		b := correlated(t, &rows{n: 1_000, row: func(i int) map[string]any { return shifted[i] }}, req)
+		for i := range a.Cells {
+			assert.InEpsilon(t, *a.Cells[i].Value, *b.Cells[i].Value, 1e-12, "%s %s", m, a.Cells[i].X)
+			assert.InEpsilon(t, *a.Cells[i].P, *b.Cells[i].P, 1e-10, "%s %s", m, a.Cells[i].X)
+		}
 	}
 }
 
@@ -179,18 +183,25 @@ func TestPairwise(t *testing.T) {
 	}
 }
 
-// The examples are those of R's p.adjust.
+// The examples are those of R's p.adjust. In the second, a smaller p may not end with a greater q.
 func TestCorrections(t *testing.T) {
-	p := []float64{0.01, 0.04, 0.03, 0.005, 0.9}
-	for c, want := range map[Correction][]float64{
-		BenjaminiHochberg: {0.025, 0.05, 0.05, 0.025, 0.9},
-		Holm:              {0.04, 0.09, 0.09, 0.025, 0.9},
-		Bonferroni:        {0.05, 0.2, 0.15, 0.025, 1},
-		Uncorrected:       p,
+	first, second := []float64{0.01, 0.04, 0.03, 0.005, 0.9}, []float64{0.021, 0.01, 0.02}
+	for c, want := range map[Correction][2][]float64{
+		BenjaminiHochberg: {{0.025, 0.05, 0.05, 0.025, 0.9}, {0.021, 0.021, 0.021}},
+		Holm:              {{0.04, 0.09, 0.09, 0.025, 0.9}, {0.04, 0.03, 0.04}},
+		Bonferroni:        {{0.05, 0.2, 0.15, 0.025, 1}, {0.063, 0.03, 0.06}},
+		Uncorrected:       {first, second},
 	} {
-		assert.InDeltaSlice(t, want, correct(p, c), 1e-15, c)
+		assert.InDeltaSlice(t, want[0], correct(first, c), 1e-15, c)
+		assert.InDeltaSlice(t, want[1], correct(second, c), 1e-15, c)
 	}
 	assert.Empty(t, correct(nil, Holm))
+}
+
+func TestTiesShareTheirRank(t *testing.T) {
+	x := []int64{1, 2, 2, 3}
+	r := &rows{n: 4, row: func(i int) map[string]any { return map[string]any{"used.a": x[i], "elapsed": float64(i)} }}
+	assert.InDelta(t, 3/math.Sqrt(10), *correlated(t, r, request(t, "used.a", "elapsed", Spearman)).Cells[0].Value, 1e-15)
 }
 
 func TestDeadline(t *testing.T) {
