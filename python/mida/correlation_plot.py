@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, List, Optional
 
 __all__ = ["plot_correlation"]
 
@@ -10,7 +10,13 @@ WIDEST = 40.0  # inches of a figure
 
 
 def plot_correlation(
-    correlation: Any, *, ax: Any = None, title: Optional[str] = None, alpha: float = 0.05, everything: bool = False
+    correlation: Any,
+    *,
+    ax: Any = None,
+    title: Optional[str] = None,
+    alpha: float = 0.05,
+    everything: bool = False,
+    cluster: bool = False,
 ) -> Any:
     """Draw coefficients as colours and numbers; return the matplotlib Axes.
 
@@ -29,6 +35,8 @@ def plot_correlation(
         Corrected p-values below it make a number bold.
     everything
         Show also fields without any coefficient; else they are named below the map.
+    cluster
+        Put fields that behave alike beside each other (needs scipy); else they stand as they were asked for.
     """
     try:
         import matplotlib.pyplot as plt
@@ -37,6 +45,8 @@ def plot_correlation(
     except ImportError:
         raise ImportError("a heat map needs matplotlib: pip install matplotlib") from None
     values = correlation if everything else correlation.dropna(how="all").dropna(axis="columns", how="all")
+    if cluster:
+        values = values.loc[_clustered(values), _clustered(values.T)]
     rows, columns = list(values.index), list(values.columns)
     if not rows:
         raise ValueError("nothing to draw: no pair of fields has a coefficient; see the reasons attribute")
@@ -86,3 +96,15 @@ def plot_correlation(
         note += f"\nwithout a coefficient: {', '.join(dict.fromkeys(left))}"
     ax.set_xlabel(note, fontsize=7, color="#555555", loc="left", wrap=True)
     return ax
+
+
+def _clustered(values: Any) -> List[str]:
+    """Return the row names in the order of the leaves of a hierarchical clustering by average distance."""
+    try:
+        from scipy.cluster.hierarchy import leaves_list, linkage
+    except ImportError:
+        raise ImportError("cluster=True needs scipy: pip install scipy") from None
+    if len(values) < 3:
+        return list(values.index)
+    tree = linkage(values.fillna(0).to_numpy(), method="average", optimal_ordering=True)
+    return [values.index[i] for i in leaves_list(tree)]

@@ -216,6 +216,28 @@ def test_a_frame_like_others(trained):
             mida.correlation(**wrong)
 
 
+def test_clustering_puts_alike_beside_each_other(server, monkeypatch):
+    """Two families of fields, given in turn, stand apart; every number stays with its fields."""
+    monkeypatch.chdir(server.directory)
+    rng = random.Random(3)
+    tasks = []
+    for _ in range(60):
+        a, b = rng.gauss(0, 1), rng.gauss(0, 1)
+        used = {f"{'ab'[i % 2]}{i}": (a, b)[i % 2] + rng.gauss(0, 0.1) for i in range(6)}
+        tasks.append({"used": used, "generated": {"p": a, "q": b, "r": -a}})
+    load(server, {"c": tasks})
+    found = mida.correlation(y="generated.*")
+    ax = found.plot(cluster=True)
+    rows = [label.get_text() for label in ax.get_yticklabels()]
+    families = "".join(name[len("used.")] for name in rows)
+    assert families in ("aaabbb", "bbbaaa"), rows
+    assert sorted(rows) == sorted(found.index) != rows
+    columns = [label.get_text() for label in ax.get_xticklabels()]
+    for text in ax.texts:
+        x, y = text.get_position()
+        assert text.get_text() == f"{found.loc[rows[y], columns[x]]:.2f}".replace("0.", ".")
+
+
 def test_command(trained, capsys, tmp_path):
     def run(*args):
         code = cli.main(["correlation", *args])
@@ -237,6 +259,8 @@ def test_command(trained, capsys, tmp_path):
     code, out, _ = run("--plot", str(tmp_path / "heat.png"))
     assert code == 0
     assert (tmp_path / "heat.png").read_bytes().startswith(b"\x89PNG")
+    code, out, _ = run("--plot", str(tmp_path / "heat.svg"))
+    assert "<svg" in (tmp_path / "heat.svg").read_text()
     code, _, err = run("--method", "kendall")
     assert code == 2
     assert "valid: pearson, spearman" in err
