@@ -38,6 +38,8 @@ type server struct {
 	token bool // whether clients need the token
 	ready atomic.Bool
 	done  sync.WaitGroup
+
+	correlations chan struct{} // one for each matrix that is made
 }
 
 // What the collector's service calls once all receivers have started, and before they stop

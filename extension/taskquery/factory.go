@@ -19,5 +19,7 @@ func create(_ context.Context, set extension.Settings, cfg component.Config) (ex
 	if err != nil {
 		return nil, err
 	}
-	return &server{config: cfg.(*Config), set: set, telemetry: telemetry}, nil
+	s := &server{config: cfg.(*Config), set: set, telemetry: telemetry}
+	s.correlations = make(chan struct{}, correlations)
+	return s, nil
 }

@@ -18,7 +18,7 @@ import (
 
 const healthPath = "/healthz"
 
-// handler answers a request with a value of package task's set, or with an error.
+// handler answers a request with a value of package task's set, with a document, or with an error.
 type handler func(ctx context.Context, r *http.Request) (any, error)
 
 // route is one way to ask. Unbounded routes may take longer than query_timeout.
@@ -40,6 +40,8 @@ func (s *server) table() []route {
 		{method: http.MethodPost, path: "/api/v1/campaigns/{id}/assign", handle: s.assign, unbounded: true},
 		{method: http.MethodGet, path: "/api/v1/workflows", handle: s.workflows, parameters: []string{"campaign", "time"}},
 		{method: http.MethodGet, path: "/api/v1/completeness", handle: s.completeness, parameters: []string{"campaign_id", "campaign", "time"}},
+		{method: http.MethodGet, path: "/api/v1/correlation", handle: s.correlation, parameters: correlationParameters},
+		{method: http.MethodGet, path: "/api/v1/correlation/scatter", handle: s.scatter, parameters: scatterParameters},
 		{method: http.MethodGet, path: "/api/v1/observers", handle: s.listObservers, parameters: []string{"time"}},
 		{method: http.MethodPost, path: "/api/v1/observers", handle: s.registerObserver, unbounded: true},
 		{method: http.MethodGet, path: "/api/v1/observers/discovered", handle: s.discovered},
@@ -98,6 +100,10 @@ func (s *server) serve(rt route) http.Handler {
 		answer, err := s.call(ctx, rt, r)
 		if err != nil {
 			s.fail(ctx, w, rt, err)
+			return
+		}
+		if d, ok := answer.(document); ok {
+			d.write(w)
 			return
 		}
 		write(w, http.StatusOK, task.AppendJSON(nil, answer))

@@ -156,7 +156,7 @@ func TestMistakes(t *testing.T) {
 		"rules without logs":     {args: []string{"--rules", "no.yaml"}, want: []string{`--rules: "no.yaml"`, "want --logs"}},
 		"wrong rule":             {file: "logs: {include: a, rules: [{name: x, match: '{n:integer}', whole_task: t}]}", want: []string{"logs: ", "integer"}},
 		"wrong key of a rule":    {file: "logs: {include: a, rules: [{name: x, matches: y}]}", want: []string{"logs: ", "matches"}},
-		"a server for MLflow":    {args: []string{"--mlflow", "http://localhost:5000"}, want: []string{`mlflow: tracking_uri: scheme "http"`, "a server's address is no database"}},
+		"a server for MLflow":    {args: []string{"--mlflow", "http://localhost:5000"}, want: []string{`mlflow: tracking_uri: "http://localhost:5000"`, "a server's address is no database"}},
 		"a directory for MLflow": {file: "mlflow: ./mlruns", want: []string{`mlflow: tracking_uri: "./mlruns" is a directory or a file name`}},
 		"mlflow: true":           {file: "mlflow: true", want: []string{`mlflow: "true" cannot stand here; want a database such as sqlite:///mlflow.db`}},
 		"wrong port of Dask":     {args: []string{"--dask", "tcp://localhost:99999"}, want: []string{"dask: schedulers[0]", "99999", "1 to 65535"}},

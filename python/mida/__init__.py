@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         task,
         workflows,
     )
+    from .correlations import correlation, plot_correlation, scatter
     from .observing import Dask, Logs, MLflow, Observer, Observers, campaign
 
 __all__ = [
@@ -65,9 +66,12 @@ __all__ = [
     "campaign",
     "campaigns",
     "completeness",
+    "correlation",
     "lineage",
+    "plot_correlation",
     "query",
     "query_df",
+    "scatter",
     "task",
     "workflows",
 ]
@@ -75,9 +79,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from . import client, observing
+        from . import client, correlations, observing
 
-        value = getattr(observing if name in observing.__all__ else client, name)
+        modules = (m for m in (observing, correlations) if name in m.__all__)
+        value = getattr(next(modules, client), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

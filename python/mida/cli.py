@@ -13,7 +13,7 @@ import sys
 import warnings
 from typing import Any, Dict, NoReturn, Optional, Sequence
 
-from . import __version__, doctor, embedded, expressions, observers_cli, program, run_cli, tables
+from . import __version__, correlation_cli, doctor, embedded, expressions, observers_cli, program, run_cli, tables
 from .client import Client
 from .completeness_text import EXIT, HELP, open_text, write_completeness
 from .errors import MidaError, MidaWarning, QueryError, UnreachableError
@@ -124,6 +124,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--cost", action="store_true", help="energy, CO2e, CPU and GPU hours of all that it came from, and of trials"
     )
+
+    correlation_cli.add_command(commands, common, forms, _client)
 
     sub = command("delete", _delete, common, help="remove a campaign and all of its tasks")
     sub.add_argument("--campaign", required=True, help="name of the campaign")

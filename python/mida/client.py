@@ -223,6 +223,22 @@ class Client:
         """Return how the second task comes from the first one, or the reasons why it does not."""
         return self._call("GET", "/api/v1/doctor/link", params=[("from", first), ("to", second)])
 
+    def get(self, path: str, params: Optional[List[Tuple[str, Any]]] = None) -> Any:
+        """Return the answer of a route that only reads, as it is."""
+        return self._call("GET", path, params=params)
+
+    def correlation(self, x: Any = None, y: Any = None, **options: Any) -> Any:
+        """Return how each field of x goes together with each of y; see `mida.correlation`."""
+        from .correlations import correlation
+
+        return correlation(x, y, client=self, **options)
+
+    def scatter(self, x: str, y: str, **options: Any) -> Row:
+        """Return the tasks that have both fields, as points; see `mida.scatter`."""
+        from .correlations import scatter
+
+        return scatter(x, y, client=self, **options)
+
     def delete_campaign(self, campaign: str) -> int:
         """Remove a campaign; return the number of tasks."""
         return self._call("DELETE", "/api/v1/campaigns/" + urllib.parse.quote(campaign, safe=""))["deleted"]

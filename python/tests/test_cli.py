@@ -313,6 +313,7 @@ def test_help(capsys):
         ["status"],
         ["task"],
         ["lineage"],
+        ["correlation"],
         ["delete"],
         ["backup"],
         ["campaign"],

@@ -8,10 +8,12 @@ import re
 
 import pytest
 
+from support import correlations
 from support.campaign import Running, start_campaign
 from support.collector import Collector
 from support.ids import span_id, task_id, trace_id
 from support.links import expected_links, show, upstream_of
+from support.notebooks import execute, pictures_of, text_of
 from support.observed import demo_collector, readable, settle, snapshot
 from support.poll import until
 from support.spans import SpanSink, attributes
@@ -93,6 +95,40 @@ def test_least_loss_per_layers(observed):
     assert got == {layers: (min(losses), len(losses)) for layers, losses in want.items()}
     losses = [r["min(generated.loss)"] for r in rows]
     assert losses == sorted(losses)
+
+
+TRAININGS = {"activity_id": "train", "status": "FINISHED"}
+TELEMETRY = ["telemetry_peak.process.memory.usage", "telemetry_delta.process.cpu.time", "elapsed"]
+
+
+@pytest.mark.parametrize("method", ["pearson", "spearman"])
+@pytest.mark.filterwarnings("ignore::scipy.stats.ConstantInputWarning")
+def test_correlations_equal_those_of_pandas(observed, method):
+    """Hyperparameters with metrics as the lab book has them, and with telemetry and time as the view shows them."""
+    client = observed.collector.client()
+    book = correlations.lab_book(observed.truth)
+    metrics = client.correlation(filter=TRAININGS, method=method)
+    assert correlations.compare(metrics, book, method) >= 18, metrics
+    for field in ("used.optimizer", "used.dataset.dataset_path"):
+        assert set(metrics.statistics.loc[field, ["generated.loss", "elapsed"]]) == {"eta"}
+    assert "constant" in metrics.reasons.loc["used.seed", "generated.loss"]
+    parameters = [name for name in correlations.numbers(book) if name.startswith("used.")]
+    view = client.query_df([*parameters, *TELEMETRY], filter=TRAININGS)
+    resources = client.correlation(parameters, TELEMETRY, filter=TRAININGS, method=method)
+    assert correlations.compare(resources, view, method) >= 18, resources
+
+
+def test_notebook(observed):
+    """The notebook runs in the campaign's directory without a change, and shows what the lab book says."""
+    cells = [c for c in execute("microscopy.ipynb", observed.collector.workdir).cells if c.cell_type == "code"]
+    shown = "\n".join(text_of(cell) for cell in cells)
+    book = correlations.lab_book(observed.truth)
+    for least in book.groupby("used.layers")["generated.loss"].min():
+        assert f"{least:.6f}" in shown
+    assert "make_dataset (dask)" in shown and "declared" in shown
+    assert "used.seed is constant among these tasks" in shown
+    pictures = [picture for cell in cells for picture in pictures_of(cell)]
+    assert [picture[:4] for picture in pictures] == [b"\x89PNG"] * 3
 
 
 def test_lineage_of_every_evaluation(observed):
