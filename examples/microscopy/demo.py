@@ -33,7 +33,7 @@ def main() -> int:
     args = parser.parse_args()
 
     os.environ["MIDA_BIN"] = args.collector
-    work = fresh(Path(args.workdir))
+    work = fresh(Path(args.workdir).resolve())
     started = time.monotonic()
     with mida.campaign("microscopy", state_directory=str(work / "mida-data")) as campaign:
         client = campaign.client
