@@ -35,7 +35,13 @@ COMPONENT_DIRS := connector exporter extension processor receiver
 SOURCE_DIRS    := $(wildcard cmd internal python $(COMPONENT_DIRS))
 # The binary carries the text of the Dask plugin.
 SOURCES        := $(shell find $(filter-out python,$(SOURCE_DIRS)) -type f -not -name '*_test.go' -not -path '*/testdata/*') \
-                  $(wildcard python/*.go python/mida/*.py)
+                  $(wildcard python/*.go python/mida/*.py web/*.go)
+
+# The binary carries the web UI where there is a Node.js that can build it.
+NODE_OK    := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); console.log(a > 22 || (a == 22 && b >= 12) || (a == 20 && b >= 19) ? "yes" : "")' 2>/dev/null)
+UI         := web/dist/ui/index.html
+UI_SOURCES := $(shell find web/src web/public -type f) $(wildcard web/*.json web/*.html web/vite.config.ts)
+NODE_MODULES := web/node_modules/.installed
 
 .PHONY: help
 help: ## list the targets
@@ -56,13 +62,29 @@ $(GENERATION): | $(OCB)
 	@rm -f $(GENERATED)/.generated-*
 	@touch $@
 
-bin/otelcol-mida: $(GENERATION) $(SOURCES)
+bin/otelcol-mida: $(GENERATION) $(SOURCES) $(if $(NODE_OK),$(UI),no-ui)
 	@mkdir -p bin $(MIDA_CACHE)
 	@cmp -s cmd/otelcol-mida/commands.go $(GENERATED)/commands.go || cp cmd/otelcol-mida/commands.go $(GENERATED)/commands.go
 	cd $(GENERATED) && $(LOCKED) env $(BUILD_ENV) $(GO) build $(BUILD_ARGS) -o $(CURDIR)/$@ .
 
+.PHONY: ui
+ui: $(UI) ## build the web UI, which the binary carries; needs Node.js 20.19 or 22.12 and newer
+
+$(UI): $(UI_SOURCES) $(NODE_MODULES)
+	cd web && npm run --silent build
+
+# npm ci empties node_modules first: two at a time would break each other's.
+$(NODE_MODULES): web/package-lock.json
+	@mkdir -p $(MIDA_CACHE)
+	cd web && $(if $(shell command -v flock),flock $(MIDA_CACHE)/npm.lock) npm ci --silent --no-audit --no-fund
+	@touch $@
+
+.PHONY: no-ui
+no-ui:
+	@test -f $(UI) || echo "make: no Node.js 20.19, 22.12 or newer, so the binary gets no web UI" >&2
+
 .PHONY: cross
-cross: $(GENERATION) ## compile for every supported platform into dist/
+cross: $(GENERATION) $(if $(NODE_OK),$(UI),no-ui) ## compile for every supported platform into dist/
 	@mkdir -p dist
 	@for platform in $(PLATFORMS); do \
 	  os=$${platform%/*} arch=$${platform#*/} ext=; \
@@ -152,7 +174,11 @@ lint: venv $(GOLANGCI) ## gofmt, golangci-lint, ruff, and eslint where there is 
 	$(GOLANGCI) run ./...
 	$(MIDA_VENV)/bin/ruff check $(PY_DIRS)
 	$(MIDA_VENV)/bin/ruff format --check $(PY_DIRS)
-	@if [ -f web/package.json ]; then cd web && npm ci --silent && npm run lint; fi
+	@$(if $(NODE_OK),$(MAKE) --no-print-directory lint-ui,echo "make lint: no Node.js, so web/ is not looked at" >&2)
+
+.PHONY: lint-ui
+lint-ui: $(NODE_MODULES)
+	cd web && npm run --silent lint
 
 PY_DIRS := $(wildcard python examples bench tests tools)
 
@@ -181,7 +207,7 @@ venv-old: ## the Python environment with the oldest Dask
 
 .PHONY: clean
 clean: ## remove what make made in the tree; the cache stays
-	rm -rf bin build dist
+	rm -rf bin build dist web/dist/ui web/node_modules
 
 $(OCB):
 	@mkdir -p $(TOOLS)

@@ -2,6 +2,9 @@ module github.com/otelcol-mida/otelcol-mida
 
 go 1.26.0
 
+// What npm installs is no code of this module.
+ignore ./web/node_modules
+
 require (
 	github.com/elastic/go-elasticsearch/v8 v8.19.7
 	github.com/jackc/pgx/v5 v5.12.0

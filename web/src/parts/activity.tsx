@@ -1,0 +1,5 @@
+import type { ReactNode } from "react";
+
+export function Activity(_: { campaign: string }): ReactNode {
+  return null;
+}

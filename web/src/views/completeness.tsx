@@ -1,0 +1,1 @@
+export function Completeness() { return null; }
