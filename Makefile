@@ -62,7 +62,7 @@ $(GENERATION): | $(OCB)
 	@rm -f $(GENERATED)/.generated-*
 	@touch $@
 
-bin/otelcol-mida: $(GENERATION) $(SOURCES) $(if $(NODE_OK),$(UI),no-ui)
+bin/otelcol-mida: $(GENERATION) $(SOURCES) $(if $(NODE_OK),$(UI),| no-ui)
 	@mkdir -p bin $(MIDA_CACHE)
 	@cmp -s cmd/otelcol-mida/commands.go $(GENERATED)/commands.go || cp cmd/otelcol-mida/commands.go $(GENERATED)/commands.go
 	cd $(GENERATED) && $(LOCKED) env $(BUILD_ENV) $(GO) build $(BUILD_ARGS) -o $(CURDIR)/$@ .
@@ -84,7 +84,7 @@ no-ui:
 	@test -f $(UI) || echo "make: no Node.js 20.19, 22.12 or newer, so the binary gets no web UI" >&2
 
 .PHONY: cross
-cross: $(GENERATION) $(if $(NODE_OK),$(UI),no-ui) ## compile for every supported platform into dist/
+cross: $(GENERATION) $(if $(NODE_OK),$(UI),| no-ui) ## compile for every supported platform into dist/
 	@mkdir -p dist
 	@for platform in $(PLATFORMS); do \
 	  os=$${platform%/*} arch=$${platform#*/} ext=; \

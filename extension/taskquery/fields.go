@@ -86,6 +86,7 @@ type fieldSeen struct {
 	many     bool
 	min, max float64
 	numbers  bool
+	longest  int // text, in bytes
 }
 
 // add notes the value of one task; each element of a list counts.
@@ -111,6 +112,7 @@ func (f *fieldSeen) add(value any) {
 			f.numbers = true
 		}
 		text, isText := v.(string)
+		f.longest = max(f.longest, len(text))
 		switch {
 		case f.many || slices.ContainsFunc(f.values, func(old any) bool { return task.JSON(old) == task.JSON(v) }):
 		case len(f.values) == maxFieldValues || isText && len(text) > maxValueInField || kind == "other":
@@ -169,6 +171,9 @@ func showFields(found map[string]*fieldSeen, looked, total int64) map[string]any
 		m := map[string]any{"name": name, "tasks": f.tasks, "type": f.kind()}
 		if f.numbers {
 			m["min"], m["max"] = f.min, f.max
+		}
+		if f.longest > 0 {
+			m["longest"] = int64(f.longest)
 		}
 		if !f.many && len(f.values) > 0 {
 			m["values"] = f.values

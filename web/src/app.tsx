@@ -43,9 +43,7 @@ function Shell(): ReactNode {
   const id = /^\/task\/(.+)$/.exec(place.path)?.[1];
   useEffect(startLive, []);
   const title = page?.name ?? (id ? "Task" : "Not found");
-  useEffect(() => {
-    document.title = [title, campaign, "MIDA"].filter(Boolean).join(" · ");
-  }, [title, campaign]);
+  useEffect(() => nameTab([title, campaign, "MIDA"]), [title, campaign]);
   return (
     <>
       <a className="skip" href="#main">
@@ -76,6 +74,10 @@ function Shell(): ReactNode {
       </main>
     </>
   );
+}
+
+function nameTab(parts: string[]): void {
+  document.title = parts.filter(Boolean).join(" · ");
 }
 
 function NotFound({ path }: { path: string }): ReactNode {
