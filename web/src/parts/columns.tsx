@@ -1,6 +1,7 @@
 import { useState, type ReactNode } from "react";
 
 interface Props {
+  name?: string;
   known: string[];
   chosen: string[];
   onChange: (columns: string[] | undefined) => void; // undefined = the usual ones
@@ -8,16 +9,16 @@ interface Props {
 
 const SHOWN = 200;
 
-export function ColumnChoice({ known, chosen, onChange }: Props): ReactNode {
+export function ColumnChoice({ name = "Columns", known, chosen, onChange }: Props): ReactNode {
   const [search, setSearch] = useState("");
   const names = [...new Set([...chosen, ...known])];
   const found = names.filter((n) => n.toLowerCase().includes(search.toLowerCase()));
   const toggle = (name: string): void => onChange(chosen.includes(name) ? chosen.filter((c) => c !== name) : [...chosen, name]);
   return (
     <details className="popup">
-      <summary>Columns ({chosen.length})</summary>
+      <summary>{name} ({chosen.length})</summary>
       <div className="panel">
-        <input type="search" aria-label="Find a column" placeholder="Find a column" value={search} onChange={(e) => setSearch(e.target.value)} />
+        <input type="search" aria-label={`Find among ${name.toLowerCase()}`} placeholder="Find" value={search} onChange={(e) => setSearch(e.target.value)} />
         <ul>
           {found.slice(0, SHOWN).map((n) => (
             <li key={n}>

@@ -14,11 +14,12 @@ interface Props {
   firstRow: number;
   total: number;
   sort: string;
+  label?: string;
   onSort?: (sort: string) => void;
 }
 
 // TaskTable draws only the rows that are seen. Arrow keys go from row to row, Enter opens.
-export function TaskTable({ rows, columns, firstRow, total, sort, onSort }: Props): ReactNode {
+export function TaskTable({ rows, columns, firstRow, total, sort, label = "Tasks", onSort }: Props): ReactNode {
   const box = useRef<HTMLDivElement>(null);
   const [top, setTop] = useState(0);
   const [height, setHeight] = useState(600);
@@ -52,7 +53,7 @@ export function TaskTable({ rows, columns, firstRow, total, sort, onSort }: Prop
   };
   return (
     <div className="grid" ref={box} onScroll={(e) => setTop(e.currentTarget.scrollTop)} onKeyDown={key} tabIndex={-1}>
-      <table aria-rowcount={total + 1} aria-label="Tasks">
+      <table aria-rowcount={total + 1} aria-label={label}>
         <thead>
           <tr aria-rowindex={1}>
             {columns.map((c) => (
@@ -66,7 +67,7 @@ export function TaskTable({ rows, columns, firstRow, total, sort, onSort }: Prop
             const index = from + i;
             return (
               <tr
-                key={show(r.id)}
+                key={r.id === undefined ? index : show(r.id)}
                 aria-rowindex={firstRow + index + 1}
                 tabIndex={index === Math.min(active, rows.length - 1) ? 0 : -1}
                 data-row={index}
@@ -75,7 +76,7 @@ export function TaskTable({ rows, columns, firstRow, total, sort, onSort }: Prop
               >
                 {columns.map((c) => (
                   <td key={c} className={isNumberCell(c, r[c]) ? "number cut" : "cut"}>
-                    {c === "task_id" || c === "id" ? (
+                    {(c === "task_id" || c === "id") && r.id !== undefined ? (
                       <Link to={`/task/${encodeURIComponent(show(r.id))}`} tabIndex={-1}>
                         <Cell name={c} value={r[c]} />
                       </Link>
@@ -96,7 +97,7 @@ export function TaskTable({ rows, columns, firstRow, total, sort, onSort }: Prop
 
 function open(row: Row | undefined): void {
   const campaign = new URLSearchParams(location.search).get("campaign") ?? "";
-  if (row) go(hrefOf(`/task/${encodeURIComponent(show(row.id))}`, { campaign }));
+  if (row?.id !== undefined) go(hrefOf(`/task/${encodeURIComponent(show(row.id))}`, { campaign }));
 }
 
 // Spacer takes the place of rows that are not drawn.
@@ -111,26 +112,30 @@ function Spacer({ rows }: { rows: number }): ReactNode {
 function HeadCell({ name, sort, onSort }: { name: string; sort: string; onSort: ((sort: string) => void) | undefined }): ReactNode {
   const direction = sort === name ? "ascending" : sort === `${name}:desc` ? "descending" : undefined;
   const next = direction === "descending" ? name : `${name}:desc`;
-  const dot = name.indexOf(".");
   return (
     <th scope="col" aria-sort={direction ?? "none"}>
       {onSort ? (
         <button type="button" className="head" onClick={() => onSort(next)} title={`Sort by ${name}`}>
-          {dot > 0 ? (
-            <>
-              <span className="root">{name.slice(0, dot + 1)}</span>
-              {name.slice(dot + 1)}
-            </>
-          ) : (
-            name
-          )}
+          <HeadText name={name} />
           <span aria-hidden="true" className="arrow">
             {direction === "ascending" ? "▲" : direction === "descending" ? "▼" : ""}
           </span>
         </button>
       ) : (
-        name
+        <span className="head">
+          <HeadText name={name} />
+        </span>
       )}
     </th>
+  );
+}
+
+function HeadText({ name }: { name: string }): ReactNode {
+  const dot = name.startsWith("used.") || name.startsWith("generated.") ? name.indexOf(".") : -1;
+  return (
+    <bdi>
+      {dot > 0 && <span className="root">{name.slice(0, dot + 1)}</span>}
+      {name.slice(dot + 1)}
+    </bdi>
   );
 }

@@ -140,6 +140,7 @@ export function TimelineCanvas({ answer, whole, byActivity, onWindow, canvas }: 
     <div
       className="canvas time"
       ref={box}
+      style={{ height: `min(calc(100vh - 230px), ${full + TOP + 8}px)` }}
       tabIndex={0}
       role="group"
       aria-label="Timeline. Left and right move, plus and minus zoom, 0 shows everything; the table below says the same."

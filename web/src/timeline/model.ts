@@ -38,10 +38,13 @@ export interface Track {
   height: number;
   bars: { bar: Bar; row: number }[];
   rows: number;
+  row: number; // height of one
   crowded: number; // bars that lie over others, because more ran at once than there are rows
 }
 
-export const ROW = 9;
+const HIGH_ROW = 15;
+const LOW_ROW = 9;
+const MANY = 40; // rows in all, from which they are low
 export const GAP = 7;
 export const STRIP = 24;
 const ROWS = 24;
@@ -50,26 +53,32 @@ const ROWS = 24;
 export function tracks(a: TimelineAnswer): Track[] {
   const byLane: Bar[][] = a.lanes.map(() => []);
   for (const b of a.tasks ?? []) byLane[b.lane]?.push(b);
+  const packed = byLane.map(pack);
+  const row = packed.reduce((sum, p) => sum + p.rows, 0) > MANY ? LOW_ROW : HIGH_ROW;
   let y = 0;
   return a.lanes.map((lane, i) => {
-    const ends: number[] = [];
-    let crowded = 0;
-    const bars = byLane[i]!.map((bar) => {
-      let row = ends.findIndex((end) => end <= bar.started_at);
-      if (row < 0 && ends.length < ROWS) row = ends.length;
-      if (row < 0) {
-        crowded++;
-        row = ends.indexOf(Math.min(...ends));
-      }
-      ends[row] = Math.max(bar.ended_at, bar.started_at);
-      return { bar, row };
-    });
-    const rows = Math.max(1, ends.length);
-    const height = a.tasks ? Math.max(STRIP, rows * ROW + 2) : STRIP;
-    const track = { lane, y, height, bars, rows, crowded };
+    const p = packed[i]!;
+    const height = a.tasks ? Math.max(STRIP, p.rows * row + 2) : STRIP;
+    const track = { lane, y, height, row, ...p };
     y += height + GAP;
     return track;
   });
+}
+
+function pack(lane: Bar[]): Pick<Track, "bars" | "rows" | "crowded"> {
+  const ends: number[] = [];
+  let crowded = 0;
+  const bars = lane.map((bar) => {
+    let row = ends.findIndex((end) => end <= bar.started_at);
+    if (row < 0 && ends.length < ROWS) row = ends.length;
+    if (row < 0) {
+      crowded++;
+      row = ends.indexOf(Math.min(...ends));
+    }
+    ends[row] = Math.max(bar.ended_at, bar.started_at);
+    return { bar, row };
+  });
+  return { bars, rows: Math.max(1, ends.length), crowded };
 }
 
 // buckets adds bars up, as the server does for many: the seconds of tasks in each equal part, by lane.

@@ -1,6 +1,6 @@
 import { clock, when } from "../format";
 import { color } from "../theme";
-import { ROW, ticks, type Bar, type Span, type Track } from "./model";
+import { ticks, type Bar, type Span, type Track } from "./model";
 
 export const LEFT = 190; // for the names of lanes
 export const TOP = 26; // for the times
@@ -82,10 +82,10 @@ function bars(g: CanvasRenderingContext2D, track: Track, s: Scene, y: number, x:
     const width = Math.max(1.5, Math.min(s.width + 2, x(bar.ended_at)) - from);
     g.globalAlpha = s.hovered && s.hovered !== bar ? 0.55 : 0.9;
     g.fillStyle = s.byActivity && bar.status !== "FAILED" ? activityColor(bar.activity_id) : (byStatus.get(bar.status) ?? "#888");
-    g.fillRect(from, y + 1 + row * ROW, width, ROW - 2);
+    g.fillRect(from, y + 1 + row * track.row, width, track.row - 2);
     if (bar.status === "FAILED") {
       g.globalAlpha = 1;
-      g.fillRect(from - 1, y + row * ROW, 3, ROW); // told by its shape too
+      g.fillRect(from - 1, y + row * track.row, 3, track.row); // told by its shape too
     }
   }
   g.globalAlpha = 1;
@@ -144,7 +144,7 @@ export function barAt(s: Scene, px: number, py: number): Bar | undefined {
   const y = py - TOP + s.scroll;
   const track = s.tracks.find((t) => y >= t.y && y <= t.y + t.height);
   if (!track) return undefined;
-  const row = Math.floor((y - track.y - 1) / ROW);
+  const row = Math.floor((y - track.y - 1) / track.row);
   const per = (s.span.to - s.span.from) / (s.width - LEFT);
   const t = s.span.from + (px - LEFT) * per;
   let best: Bar | undefined;

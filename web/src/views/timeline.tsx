@@ -87,7 +87,8 @@ export function Timeline(): ReactNode {
         <>
           <div className="bar under">
             <span role="status">
-              {plural(answer.total, "task")} {from || to ? "in this window" : ""}, {when(answer.from)} to {when(answer.to)} ({duration(answer.to! - answer.from!)})
+              {plural(answer.total, "task")}
+              {from || to ? " in this window" : ""}, {when(answer.from)} to {when(answer.to)} ({duration(answer.to! - answer.from!)})
               {!answer.tasks && ", drawn as how busy each lane was; zoom in for single tasks"}
             </span>
             {loading && <span role="status">…</span>}
