@@ -250,7 +250,7 @@ func (t *timeline) lane(row map[string]any) string {
 
 func (t *timeline) show(form clock, looked, total int64) map[string]any {
 	out := map[string]any{"looked_at": looked, "total": total, "lanes": []any{}}
-	if looked == 0 {
+	if t.first == 0 {
 		return out
 	}
 	form.instant(out, "first_at", t.first)

@@ -38,23 +38,26 @@ export function forget(): void {
   sessionStorage.removeItem(KEY);
 }
 
-// askOtherTabs resolves when another tab has told, or after a moment in which none did.
+const MOMENT = 400; // milliseconds that other tabs have to answer before this page says that it has no token
+
+// askOtherTabs resolves when another tab has told, or after a moment. A tab that tells later is heard too.
 export function askOtherTabs(): Promise<void> {
   if (!channel || authorization()) return Promise.resolve();
   return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      channel.removeEventListener("message", hear);
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
       resolve();
-    };
+    }, MOMENT);
     const hear = (e: MessageEvent<unknown>): void => {
       const told = e.data as { authorization?: unknown } | null;
-      if (told && typeof told === "object" && typeof told.authorization === "string") {
-        sessionStorage.setItem(KEY, told.authorization);
-        done();
-      }
+      if (!told || typeof told !== "object" || typeof told.authorization !== "string" || authorization()) return;
+      sessionStorage.setItem(KEY, told.authorization);
+      channel.removeEventListener("message", hear);
+      clearTimeout(timer);
+      if (late) location.reload();
+      resolve();
     };
-    const timer = setTimeout(done, 80);
     channel.addEventListener("message", hear);
     channel.postMessage("ask");
   });

@@ -13,12 +13,8 @@ export type Value =
 type Source = { source?: string } | undefined;
 
 export function decode(text: string): Value {
-  const revive = (_key: string, v: unknown, context?: Source): unknown => {
-    if (typeof v === "number") return number(v, context?.source);
-    if (v !== null && typeof v === "object" && !Array.isArray(v)) return special(v as Record<string, unknown>);
-    return v;
-  };
-  return JSON.parse(text, revive as (k: string, v: unknown) => unknown) as Value;
+  const revive = (_key: string, v: unknown, context?: Source): unknown => (typeof v === "number" ? number(v, context?.source) : v);
+  return special(JSON.parse(text, revive as (k: string, v: unknown) => unknown));
 }
 
 function number(v: number, source: string | undefined): number | bigint {
@@ -26,21 +22,35 @@ function number(v: number, source: string | undefined): number | bigint {
   return v;
 }
 
-function special(v: Record<string, unknown>): unknown {
-  const keys = Object.keys(v);
-  if (keys.length !== 1) return v;
-  const inner = v[keys[0]!];
-  switch (keys[0]) {
-    case "$float":
-      return inner === "NaN" ? NaN : inner === "Infinity" ? Infinity : inner === "-Infinity" ? -Infinity : v;
-    case "$int":
-      return typeof inner === "string" && /^-?\d+$/.test(inner) ? BigInt(inner) : v;
-    case "$bytes":
-      return typeof inner === "string" ? new Bytes(inner) : v;
-    case "$cut":
-      return new Cut(inner as Value);
+// special reads the forms of special values, from the outside: within {"$map": …} there are none.
+function special(v: unknown): Value {
+  if (Array.isArray(v)) {
+    for (let i = 0; i < v.length; i++) if (typeof v[i] === "object") v[i] = special(v[i]);
+    return v as Value[];
   }
-  return v;
+  if (v === null || typeof v !== "object") return v as Value;
+  const m = v as Record<string, unknown>;
+  const keys = Object.keys(m);
+  if (keys.length === 1) {
+    const inner = m[keys[0]!];
+    switch (keys[0]) {
+      case "$float":
+        if (inner === "NaN" || inner === "Infinity" || inner === "-Infinity") return Number(inner);
+        break;
+      case "$int":
+        if (typeof inner === "string" && /^-?\d+$/.test(inner)) return BigInt(inner);
+        break;
+      case "$bytes":
+        if (typeof inner === "string") return new Bytes(inner);
+        break;
+      case "$cut":
+        return new Cut(inner as Value);
+      case "$map":
+        if (inner !== null && typeof inner === "object") return inner as Value;
+    }
+  }
+  for (const k of keys) if (typeof m[k] === "object") m[k] = special(m[k]);
+  return m as Value;
 }
 
 // encode gives the form in which a value goes into a filter.

@@ -176,7 +176,6 @@ function NodeShape({ node: n, layout, selected, dim, onSelect, onToggle }: Shape
       tabIndex={0}
       role="button"
       aria-pressed={selected}
-      aria-label={`${n.task ? "Task" : "Activity"} ${name}, ${under}`}
       data-node={n.id}
       onClick={() => onSelect(n.id)}
       onDoubleClick={() => onToggle(n.group.key)}
