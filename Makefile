@@ -127,7 +127,7 @@ BENCH_PACKAGES ?= ./exporter/taskstoreexporter ./processor/provenanceprocessor .
 .PHONY: test
 test: ## run every test: Go, Python, and both together
 	@failed=; \
-	for part in test-go test-python test-integration; do \
+	for part in test-go test-python test-integration test-ui; do \
 	  echo "==> make $$part"; \
 	  $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; \
 	done; \
@@ -153,6 +153,27 @@ test-python: venv venv-old ## unit tests of the Python package, on the newest an
 .PHONY: test-integration
 test-integration: build venv ## the binary, the plugin and real tools together, faults in short form
 	$(MIDA_VENV)/bin/python $(PYTEST) tests/integration
+
+# What a run of the demo left, served to the tests of the UI: recorded once for each state of what makes it.
+UI_DEMO := $(MIDA_CACHE)/ui-demo-$(shell cat examples/microscopy/*.py examples/microscopy/collector.yaml internal/store/sqlite/schema.go | cksum | tr ' ' -)
+
+$(UI_DEMO)/mida.db: | build venv
+	rm -rf $(UI_DEMO).run && mkdir -p $(UI_DEMO)
+	$(MIDA_VENV)/bin/python examples/microscopy/demo.py --once --workdir $(UI_DEMO).run
+	cp $(UI_DEMO).run/mida-data/mida.db $@ && rm -rf $(UI_DEMO).run
+
+.PHONY: test-ui
+test-ui: build venv ## the web UI: units, then every view in Chromium; in CI nothing may be left out
+	@if [ -z "$(NODE_OK)" ]; then \
+	  echo "make test-ui: NOT TESTED: no Node.js 20.19, 22.12 or newer" >&2; [ "$${CI:-}" != true ]; exit; \
+	fi; \
+	$(MAKE) --no-print-directory $(NODE_MODULES); \
+	(cd web && npm test); \
+	if ! chromium=$$(tools/chromium.sh); then \
+	  echo "make test-ui: NOT TESTED in a browser: no Chromium" >&2; [ "$${CI:-}" != true ]; exit; \
+	fi; \
+	$(MAKE) --no-print-directory $(UI_DEMO)/mida.db; \
+	cd web && MIDA_CHROMIUM=$$chromium MIDA_UI_DEMO=$(UI_DEMO) npm run e2e
 
 .PHONY: test-conformance
 test-conformance: venv ## every store runs the same conformance cases: numbers in docs/conformance.md

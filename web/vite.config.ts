@@ -1,8 +1,27 @@
+import { readdirSync, readFileSync } from "node:fs";
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vite";
+import { defineConfig, type Plugin } from "vite";
+
+// What the page is made of, beside its own source, with its licences.
+const CARRIED = ["react", "react-dom", "scheduler", "echarts", "zrender", "tslib", "elkjs"];
+
+function licenses(): Plugin {
+  const of = (name: string): string => {
+    const directory = `node_modules/${name}`;
+    const { version, license } = JSON.parse(readFileSync(`${directory}/package.json`, "utf8")) as { version: string; license: string };
+    const texts = readdirSync(directory).filter((f) => /^(licen[cs]e|notice|copyright)/i.test(f));
+    return [`${name} ${version}: ${license}`, ...texts.map((f) => readFileSync(`${directory}/${f}`, "utf8"))].join("\n\n");
+  };
+  return {
+    name: "licenses",
+    generateBundle() {
+      this.emitFile({ type: "asset", fileName: "licenses.txt", source: CARRIED.map(of).join(`\n\n${"=".repeat(80)}\n\n`) });
+    },
+  };
+}
 
 export default defineConfig({
-  plugins: [react()],
+  plugins: [react(), licenses()],
   base: "/ui/",
   build: {
     outDir: "dist/ui",

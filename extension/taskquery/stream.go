@@ -220,6 +220,8 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("X-Accel-Buffering", "no") // proxies pass on what comes
 	out := &eventWriter{w: w, control: http.NewResponseController(w), changes: s.changes}
 	only := r.URL.Query().Get("campaign_id")
+	_, controls := s.controller()
+	hello := task.JSON(map[string]any{"takes_observers": controls == nil})
 
 	seq, resumed := s.changes.position(r.Header.Get("Last-Event-ID"))
 	if !resumed {
@@ -228,7 +230,7 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request) error {
 		if r.Header.Get("Last-Event-ID") != "" {
 			name = "reset"
 		}
-		if err := out.event(name, seq, "{}"); err != nil {
+		if err := out.event(name, seq, hello); err != nil {
 			return nil // the client has gone
 		}
 	} else if err := out.comment(); err != nil { // the headers are a sign of life
@@ -243,7 +245,7 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request) error {
 		case !open:
 			return nil
 		case !known:
-			err = out.event("reset", now, "{}")
+			err = out.event("reset", now, hello)
 		default:
 			if rows := changedRows(campaigns, only, form); len(rows) > 0 {
 				err = out.event("change", now, task.JSON(map[string]any{"campaigns": rows}))

@@ -61,8 +61,9 @@ func (l *listener) next() (id, name, data string) {
 func TestStreamTellsChangesAndGoesOnWhereItWas(t *testing.T) {
 	a := start(t)
 	first := a.listen("")
-	id, name, _ := first.next()
+	id, name, data := first.next()
 	assert.Equal(t, "ready", name)
+	assert.Equal(t, `{"takes_observers":false}`, data)
 	a.stores.load(t, event("a", nil))
 	// The first look may have come after the task: then the second task is what changes.
 	require.Eventually(t, func() bool {

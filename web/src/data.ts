@@ -14,8 +14,9 @@ export function onRefused(f: (e: Failure) => void): void {
   refused = f;
 }
 
-// useData asks whenever the key changes. While a newer version of the same key is asked for, the older answer stays.
-export function useData<T>(key: string, version: number, ask: (signal: AbortSignal) => Promise<T>): Loaded<T> {
+// useData asks whenever the key changes. While a newer version of the same key is asked for, the older answer stays; with
+// keep, that of the key before stays too.
+export function useData<T>(key: string, version: number, ask: (signal: AbortSignal) => Promise<T>, keep = false): Loaded<T> {
   const [state, setState] = useState<Loaded<T> & { key: string }>({ data: undefined, error: undefined, loading: true, key });
   const asked = useRef(ask);
   useEffect(() => {
@@ -44,6 +45,6 @@ export function useData<T>(key: string, version: number, ask: (signal: AbortSign
       clearTimeout(retry);
     };
   }, [key, version]);
-  if (state.key !== key) return { data: undefined, error: undefined, loading: true };
+  if (state.key !== key) return { data: keep ? state.data : undefined, error: undefined, loading: true };
   return state;
 }

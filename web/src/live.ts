@@ -10,9 +10,10 @@ interface State {
   connection: Connection;
   versions: ReadonlyMap<string, number>; // by campaign
   all: number;
+  controller: boolean; // whether the collector takes observers while it runs
 }
 
-let state: State = { connection: "connecting", versions: new Map(), all: 0 };
+let state: State = { connection: "connecting", versions: new Map(), all: 0, controller: false };
 const listeners = new Set<() => void>();
 let running = false;
 
@@ -35,6 +36,10 @@ export function useVersion(campaign: string | undefined): number {
   return useSyncExternalStore(subscribe, () => (campaign ? (state.versions.get(campaign) ?? 0) : state.all));
 }
 
+export function useController(): boolean {
+  return useSyncExternalStore(subscribe, () => state.controller);
+}
+
 export function startLive(): void {
   if (running) return;
   running = true;
@@ -52,6 +57,7 @@ async function follow(): Promise<void> {
       wait = 500;
       for await (const e of events(response.body)) {
         if (e.id) lastID = e.id;
+        if (e.event === "ready" || e.event === "reset") set({ controller: (JSON.parse(e.data) as { takes_observers?: boolean }).takes_observers === true });
         if (e.event === "change") changed(JSON.parse(e.data) as { campaigns: { campaign_id: string }[] });
         if (e.event === "reset") reset();
       }

@@ -69,7 +69,7 @@ export function LongText({ text }: { text: string }): ReactNode {
   const [open, setOpen] = useState(false);
   return (
     <>
-      <bdi className={open ? "long" : ""}>{open ? text.slice(0, OPENED) : `${text.slice(0, 160)}…`}</bdi>{" "}
+      <bdi className={open ? "long" : ""} tabIndex={open ? 0 : undefined}>{open ? text.slice(0, OPENED) : `${text.slice(0, 160)}…`}</bdi>{" "}
       <button type="button" className="quiet small" onClick={() => setOpen(!open)} aria-expanded={open}>
         {open ? "less" : `all ${text.length.toLocaleString("en")} characters`}
       </button>

@@ -15,11 +15,13 @@ interface Props {
   total: number;
   sort: string;
   label?: string;
+  fit?: boolean; // no higher than its rows
+  stale?: boolean; // others are asked for
   onSort?: (sort: string) => void;
 }
 
 // TaskTable draws only the rows that are seen. Arrow keys go from row to row, Enter opens.
-export function TaskTable({ rows, columns, firstRow, total, sort, label = "Tasks", onSort }: Props): ReactNode {
+export function TaskTable({ rows, columns, firstRow, total, sort, label = "Tasks", fit = false, stale = false, onSort }: Props): ReactNode {
   const box = useRef<HTMLDivElement>(null);
   const [top, setTop] = useState(0);
   const [height, setHeight] = useState(600);
@@ -52,12 +54,12 @@ export function TaskTable({ rows, columns, firstRow, total, sort, label = "Tasks
     setActive((a) => Math.min(rows.length - 1, Math.max(0, a + step)));
   };
   return (
-    <div className="grid" ref={box} onScroll={(e) => setTop(e.currentTarget.scrollTop)} onKeyDown={key} tabIndex={-1}>
+    <div className={stale ? "grid stale" : "grid"} aria-busy={stale} style={fit ? { height: Math.min(352, rows.length * HEIGHT + 52) } : undefined} ref={box} onScroll={(e) => setTop(e.currentTarget.scrollTop)} onKeyDown={key} tabIndex={-1}>
       <table aria-rowcount={total + 1} aria-label={label}>
         <thead>
           <tr aria-rowindex={1}>
             {columns.map((c) => (
-              <HeadCell key={c} name={c} sort={sort} onSort={onSort} />
+              <HeadCell key={c} name={c} right={rows[0] !== undefined && isNumberCell(c, rows[0][c])} sort={sort} onSort={onSort} />
             ))}
           </tr>
         </thead>
@@ -109,11 +111,11 @@ function Spacer({ rows }: { rows: number }): ReactNode {
   );
 }
 
-function HeadCell({ name, sort, onSort }: { name: string; sort: string; onSort: ((sort: string) => void) | undefined }): ReactNode {
+function HeadCell({ name, right, sort, onSort }: { name: string; right: boolean; sort: string; onSort: ((sort: string) => void) | undefined }): ReactNode {
   const direction = sort === name ? "ascending" : sort === `${name}:desc` ? "descending" : undefined;
   const next = direction === "descending" ? name : `${name}:desc`;
   return (
-    <th scope="col" aria-sort={direction ?? "none"}>
+    <th scope="col" className={right ? "right" : undefined} aria-sort={direction ?? "none"}>
       {onSort ? (
         <button type="button" className="head" onClick={() => onSort(next)} title={`Sort by ${name}`}>
           <HeadText name={name} />

@@ -1,8 +1,8 @@
 import type { ReactNode } from "react";
-import { get, Failure } from "../api";
+import { get } from "../api";
 import { useData } from "../data";
 import { ago, count, when } from "../format";
-import { useVersion } from "../live";
+import { useController, useVersion } from "../live";
 import { Empty, Problem, Waiting } from "../parts/states";
 import { usePlace } from "../router";
 import { show, type Value } from "../values";
@@ -51,6 +51,7 @@ const SHOWN = 300;
 export function Completeness(): ReactNode {
   const campaign = usePlace().params.get("campaign") ?? "";
   const version = useVersion(campaign);
+  const controller = useController();
   const { data, error } = useData(`completeness ${campaign}`, version, (s) => get<Answer>("completeness", { campaign_id: campaign }, s));
   if (error && !data) return <Problem error={error} />;
   if (!data) return <Waiting what="Counting" />;
@@ -67,7 +68,7 @@ export function Completeness(): ReactNode {
           {data.complete_up_to && ` Complete up to ${when(data.complete_up_to)}.`}
         </p>
       )}
-      <Registrations />
+      {controller && <Registrations />}
       {data.observers.length > 0 && <Observers list={data.observers} />}
       {data.witnesses.length > 0 && <Witnesses list={data.witnesses} />}
     </>
@@ -174,14 +175,7 @@ function Witnesses({ list }: { list: Answer["witnesses"] }): ReactNode {
 
 // Registrations are the observers that a controller runs, where the collector has one.
 function Registrations(): ReactNode {
-  const { data, error } = useData("registered", useVersion(""), async (s) => {
-    try {
-      return (await get<{ observers: Registered[] }>("observers", {}, s)).observers;
-    } catch (e) {
-      if (e instanceof Failure && e.status === 404) return undefined; // it takes none while it runs
-      throw e;
-    }
-  });
+  const { data, error } = useData("registered", useVersion(""), async (s) => (await get<{ observers: Registered[] }>("observers", {}, s)).observers);
   if (error) return <Problem error={error} />;
   if (!data?.length) return null;
   const columns = [...new Set(data.flatMap((o) => Object.keys(o)))].filter((c) => c !== "id" && c !== "kind" && c !== "config");

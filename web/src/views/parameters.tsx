@@ -228,8 +228,8 @@ function Charts({ campaign, activity, filter, fields }: ChartsProps): ReactNode 
           </>
         )}
       </h2>
-      <div className="short">
-        <TaskTable rows={chosen ?? rows} columns={projection.filter((c) => c !== "id")} firstRow={1} total={chosen?.length ?? rows.length} sort="" />
+      <div>
+        <TaskTable fit rows={chosen ?? rows} columns={projection.filter((c) => c !== "id")} firstRow={1} total={chosen?.length ?? rows.length} sort="" />
       </div>
     </>
   );

@@ -175,8 +175,8 @@ function Result({ text }: { text: string }): ReactNode {
       </div>
       <Warnings list={data.answer.warnings} />
       {rows.length > 0 && (
-        <div className="short">
-          <TaskTable rows={rows} columns={columns} firstRow={1} total={rows.length} sort="" label="Answer" />
+        <div>
+          <TaskTable fit rows={rows} columns={columns} firstRow={1} total={rows.length} sort="" label="Answer" />
         </div>
       )}
     </section>

@@ -77,7 +77,7 @@ function Page({ filter, columns }: { filter: Filter | undefined; columns: string
   };
   const key = JSON.stringify(query);
   const base = JSON.stringify({ ...query, cursor: undefined });
-  const { data, error } = useData(key, useVersion(campaign), (s) => runQuery(query, s));
+  const { data, error, loading } = useData(key, useVersion(campaign), (s) => runQuery(query, s), true);
   const [exporting, setExporting] = useState<string>();
   cursors.set(`${base} ${page}`, cursor);
   if (error && !data) return <Problem error={error} />;
@@ -129,6 +129,7 @@ function Page({ filter, columns }: { filter: Filter | undefined; columns: string
       <Warnings list={data.warnings} />
       {error && <Problem error={error} />}
       <TaskTable
+        stale={loading}
         rows={data.rows}
         columns={columns}
         firstRow={firstRow}
