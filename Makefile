@@ -112,6 +112,11 @@ bench: build venv ## measure the idle cost, freshness, the overhead on Dask and 
 bench-stores: build venv ## measure the speed into SQLite, OpenSearch and Elasticsearch, beside others; STORES_ARGS=--help
 	$(MIDA_VENV)/bin/python bench/stores.py $(STORES_ARGS)
 
+.PHONY: bench-ui
+bench-ui: build venv $(NODE_MODULES) ## measure the web UI in Chromium with a campaign of 100,000 tasks: first view, frames a second
+	$(MAKE) --no-print-directory $(UI_DEMO)/mida.db
+	cd web && MIDA_UI_BENCH=1 MIDA_CHROMIUM=$$(../tools/chromium.sh) MIDA_UI_DEMO=$(UI_DEMO) npm run e2e
+
 ##@ test
 
 # The race detector needs a C compiler. Packages that link SQLite (PLAIN) are

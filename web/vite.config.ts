@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
 
@@ -9,8 +9,9 @@ function licenses(): Plugin {
   const of = (name: string): string => {
     const directory = `node_modules/${name}`;
     const { version, license } = JSON.parse(readFileSync(`${directory}/package.json`, "utf8")) as { version: string; license: string };
-    const texts = readdirSync(directory).filter((f) => /^(licen[cs]e|notice|copyright)/i.test(f));
-    return [`${name} ${version}: ${license}`, ...texts.map((f) => readFileSync(`${directory}/${f}`, "utf8"))].join("\n\n");
+    const texts = readdirSync(directory, { recursive: true, encoding: "utf8" }).filter((f) => /^(licen[cs]es\/)?(licen[cs]e|notice|copyright)[^/]*$/i.test(f));
+    const files = texts.map((f) => `${directory}/${f}`).filter((f) => statSync(f).isFile());
+    return [`${name} ${version}: ${license}`, ...files.map((f) => readFileSync(f, "utf8"))].join("\n\n");
   };
   return {
     name: "licenses",

@@ -8,7 +8,6 @@ import (
 	"sort"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
-	"github.com/otelcol-mida/otelcol-mida/internal/store"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -46,36 +45,28 @@ func (s *server) fields(ctx context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := map[string]*fieldSeen{}
-	var looked, total int64
+	q := &query.Query{Filter: filter, Limit: hintSample}
 	for _, root := range query.Roots() {
-		n, all, err := sampleRoot(ctx, st, filter, root, found)
-		if err != nil {
-			return nil, err
-		}
-		looked, total = max(looked, n), max(total, all)
+		q.Projection = append(q.Projection, query.Field{Name: root, Root: root, Type: query.Object})
 	}
-	return showFields(found, looked, total), nil
-}
-
-// sampleRoot looks at one map of the tasks that have it.
-func sampleRoot(ctx context.Context, st store.Reader, filter query.Filter, root string, found map[string]*fieldSeen) (looked, total int64, err error) {
-	object := query.Field{Name: root, Root: root, Type: query.Object}
-	answer, err := st.Query(ctx, &query.Query{Filter: filter, Projection: []query.Field{object}, Limit: hintSample})
+	answer, err := st.Query(ctx, q)
 	if err != nil {
-		return 0, 0, err
+		return nil, err
 	}
+	found := map[string]*fieldSeen{}
 	for _, row := range answer.Rows {
-		m, _ := row[root].(map[string]any)
-		for path, v := range task.Leaves(m) {
-			name := root + "." + path
-			if found[name] == nil {
-				found[name] = &fieldSeen{}
+		for root, v := range row {
+			m, _ := v.(map[string]any)
+			for path, value := range task.Leaves(m) {
+				name := root + "." + path
+				if found[name] == nil {
+					found[name] = &fieldSeen{}
+				}
+				found[name].add(value)
 			}
-			found[name].add(v)
 		}
 	}
-	return int64(len(answer.Rows)), answer.Total, nil
+	return showFields(found, int64(len(answer.Rows)), answer.Total), nil
 }
 
 // fieldSeen is what the tasks looked at have in one field.

@@ -81,6 +81,15 @@ function ramp(dark: boolean, axis: Axis, values: number[], dimension: number): o
   };
 }
 
+const WIDE = 1000;
+
+// spread says whether numbers are best told apart by their magnitude.
+function spread(values: (number | null | undefined)[]): boolean {
+  const known = values.filter((v) => typeof v === "number");
+  const least = Math.min(...known);
+  return known.length > 0 && least > 0 && Math.max(...known) / least > WIDE;
+}
+
 export function parallel(axes: Axis[], coloured: Axis, rows: Row[], dark: boolean): EChartsCoreOption {
   const data = rows.map((r) => [...axes.map((a) => coordinate(a, r[a.name]) ?? null), coordinate(coloured, r[coloured.name]) ?? null]);
   const values = data.map((d) => d[axes.length]).filter((v): v is number => typeof v === "number");
@@ -92,7 +101,7 @@ export function parallel(axes: Axis[], coloured: Axis, rows: Row[], dark: boolea
       dim,
       name: short(a.name),
       nameTextStyle: { color: color("text"), fontSize: 12, fontWeight: 600 },
-      ...(a.categories ? { type: "category", data: a.categories } : { type: "value", scale: true, minInterval: data.every((d) => d[dim] === null || Number.isInteger(d[dim])) ? 1 : 0, axisLabel: { color: color("soft"), formatter: (v: number) => valueText(a.name, v) } }),
+      ...(a.categories ? { type: "category", data: a.categories } : { type: spread(data.map((d) => d[dim])) ? "log" : "value", scale: true, minInterval: data.every((d) => d[dim] === null || Number.isInteger(d[dim])) ? 1 : 0, axisLabel: { color: color("soft"), formatter: (v: number) => valueText(a.name, v) } }),
       axisLine: { lineStyle: { color: color("line-strong") } },
       ...(a.categories ? { axisLabel: { color: color("soft"), formatter: (t: string) => (t.length > 16 ? `${t.slice(0, 15)}…` : t) } } : {}),
     })),

@@ -103,7 +103,8 @@ function Page({ filter, columns }: { filter: Filter | undefined; columns: string
       <div className="bar under">
         <span role="status">
           {plural(data.total, "task")}
-          {data.total > PAGE && `, ${count(firstRow)}–${count(firstRow + data.rows.length - 1)} shown`}
+          {loading && "…"}
+          {!loading && data.total > PAGE && `, ${count(firstRow)}–${count(firstRow + data.rows.length - 1)} shown`}
         </span>
         {data.total > PAGE && (
           <span className="pages">
