@@ -35,7 +35,13 @@ COMPONENT_DIRS := connector exporter extension processor receiver
 SOURCE_DIRS    := $(wildcard cmd internal python $(COMPONENT_DIRS))
 # The binary carries the text of the Dask plugin.
 SOURCES        := $(shell find $(filter-out python,$(SOURCE_DIRS)) -type f -not -name '*_test.go' -not -path '*/testdata/*') \
-                  $(wildcard python/*.go python/mida/*.py)
+                  $(wildcard python/*.go python/mida/*.py web/*.go)
+
+# The binary carries the web UI where there is a Node.js that can build it.
+NODE_OK    := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); console.log(a > 22 || (a == 22 && b >= 12) || (a == 20 && b >= 19) ? "yes" : "")' 2>/dev/null)
+UI         := web/dist/ui/index.html
+UI_SOURCES := $(shell find web/src web/public -type f) $(wildcard web/*.json web/*.html web/vite.config.ts)
+NODE_MODULES := web/node_modules/.installed
 
 .PHONY: help
 help: ## list the targets
@@ -56,7 +62,7 @@ $(GENERATION): | $(OCB)
 	@rm -f $(GENERATED)/.generated-*
 	@touch $@
 
-bin/otelcol-mida: $(GENERATION) $(SOURCES)
+bin/otelcol-mida: $(GENERATION) $(SOURCES) $(if $(NODE_OK),$(UI),| no-ui)
 	@mkdir -p bin $(MIDA_CACHE)
 	@cmp -s cmd/otelcol-mida/commands.go $(GENERATED)/commands.go || cp cmd/otelcol-mida/commands.go $(GENERATED)/commands.go
 	cd $(GENERATED) && $(LOCKED) env $(BUILD_ENV) $(GO) build $(BUILD_ARGS) -o $(CURDIR)/$@ .
@@ -66,13 +72,29 @@ bin/otelcol-mida: $(GENERATION) $(SOURCES)
 GPU_ENV := CGO_ENABLED=1 CGO_CFLAGS="-O2 -Wno-deprecated-declarations"
 
 .PHONY: build-gpu
-build-gpu: $(GENERATION) ## build bin/otelcol-mida-gpu, which asks NVIDIA's driver itself; needs a C compiler
+build-gpu: $(GENERATION) $(if $(NODE_OK),$(UI),| no-ui) ## build bin/otelcol-mida-gpu, which asks NVIDIA's driver itself; needs a C compiler
 	@mkdir -p bin $(MIDA_CACHE)
 	cp cmd/otelcol-mida/commands.go $(GENERATED)/commands.go
 	cd $(GENERATED) && $(LOCKED) env $(GPU_ENV) $(GO) build $(subst -tags distribution,-tags "distribution gpu",$(BUILD_ARGS)) -o $(CURDIR)/bin/otelcol-mida-gpu .
 
+.PHONY: ui
+ui: $(UI) ## build the web UI, which the binary carries; needs Node.js 20.19 or 22.12 and newer
+
+$(UI): $(UI_SOURCES) $(NODE_MODULES)
+	cd web && npm run --silent build
+
+# npm ci empties node_modules first: two at a time would break each other's.
+$(NODE_MODULES): web/package-lock.json
+	@mkdir -p $(MIDA_CACHE)
+	cd web && $(if $(shell command -v flock),flock $(MIDA_CACHE)/npm.lock) npm ci --silent --no-audit --no-fund
+	@touch $@
+
+.PHONY: no-ui
+no-ui:
+	@test -f $(UI) || echo "make: no Node.js 20.19, 22.12 or newer, so the binary gets no web UI" >&2
+
 .PHONY: cross
-cross: $(GENERATION) ## compile for every supported platform into dist/
+cross: $(GENERATION) $(if $(NODE_OK),$(UI),| no-ui) ## compile for every supported platform into dist/
 	@mkdir -p dist
 	@for platform in $(PLATFORMS); do \
 	  os=$${platform%/*} arch=$${platform#*/} ext=; \
@@ -115,6 +137,11 @@ bench: build venv ## measure the idle cost, freshness, the overhead on Dask and 
 bench-stores: build venv ## measure the speed into SQLite, OpenSearch and Elasticsearch, beside others; STORES_ARGS=--help
 	$(MIDA_VENV)/bin/python bench/stores.py $(STORES_ARGS)
 
+.PHONY: bench-ui
+bench-ui: build venv $(NODE_MODULES) ## measure the web UI in Chromium with a campaign of 100,000 tasks: first view, frames a second
+	$(MAKE) --no-print-directory $(UI_DEMO)/mida.db
+	cd web && MIDA_UI_BENCH=1 MIDA_CHROMIUM=$$(../tools/chromium.sh) MIDA_UI_DEMO=$(UI_DEMO) npm run e2e
+
 ##@ test
 
 # The race detector needs a C compiler. Packages that link SQLite (PLAIN) are
@@ -130,7 +157,7 @@ BENCH_PACKAGES ?= ./exporter/taskstoreexporter ./processor/provenanceprocessor .
 .PHONY: test
 test: ## run every test: Go, Python, and both together
 	@failed=; \
-	for part in test-go test-gpu test-python test-integration; do \
+	for part in test-go test-gpu test-python test-integration test-ui; do \
 	  echo "==> make $$part"; \
 	  $(MAKE) --no-print-directory $$part || failed="$$failed $$part"; \
 	done; \
@@ -162,6 +189,27 @@ test-python: venv venv-old ## unit tests of the Python package, on the newest an
 test-integration: build venv ## the binary, the plugin and real tools together, faults in short form
 	$(MIDA_VENV)/bin/python $(PYTEST) tests/integration
 
+# What a run of the demo left, served to the tests of the UI: recorded once for each state of what makes it.
+UI_DEMO := $(MIDA_CACHE)/ui-demo-$(shell cat examples/microscopy/*.py examples/microscopy/collector.yaml internal/store/sqlite/schema.go | cksum | tr ' ' -)
+
+$(UI_DEMO)/mida.db: | build venv
+	rm -rf $(UI_DEMO).run && mkdir -p $(UI_DEMO)
+	$(MIDA_VENV)/bin/python examples/microscopy/demo.py --once --workdir $(UI_DEMO).run
+	cp $(UI_DEMO).run/mida-data/mida.db $@ && rm -rf $(UI_DEMO).run
+
+.PHONY: test-ui
+test-ui: build venv ## the web UI: units, then every view in Chromium; in CI nothing may be left out
+	@if [ -z "$(NODE_OK)" ]; then \
+	  echo "make test-ui: NOT TESTED: no Node.js 20.19, 22.12 or newer" >&2; [ "$${CI:-}" != true ]; exit; \
+	fi; \
+	$(MAKE) --no-print-directory $(NODE_MODULES); \
+	(cd web && npm test); \
+	if ! chromium=$$(tools/chromium.sh); then \
+	  echo "make test-ui: NOT TESTED in a browser: no Chromium" >&2; [ "$${CI:-}" != true ]; exit; \
+	fi; \
+	$(MAKE) --no-print-directory $(UI_DEMO)/mida.db; \
+	cd web && MIDA_CHROMIUM=$$chromium MIDA_UI_DEMO=$(UI_DEMO) npm run e2e
+
 .PHONY: test-conformance
 test-conformance: venv ## every store runs the same conformance cases: numbers in docs/conformance.md
 	$(MIDA_VENV)/bin/python tools/conformance/same_cases.py
@@ -182,7 +230,11 @@ lint: venv $(GOLANGCI) ## gofmt, golangci-lint, ruff, and eslint where there is 
 	$(GOLANGCI) run ./...
 	$(MIDA_VENV)/bin/ruff check $(PY_DIRS)
 	$(MIDA_VENV)/bin/ruff format --check $(PY_DIRS)
-	@if [ -f web/package.json ]; then cd web && npm ci --silent && npm run lint; fi
+	@$(if $(NODE_OK),$(MAKE) --no-print-directory lint-ui,echo "make lint: no Node.js, so web/ is not looked at" >&2)
+
+.PHONY: lint-ui
+lint-ui: $(NODE_MODULES)
+	cd web && npm run --silent lint
 
 PY_DIRS := $(wildcard python examples bench tests tools)
 
@@ -211,7 +263,7 @@ venv-old: ## the Python environment with the oldest Dask
 
 .PHONY: clean
 clean: ## remove what make made in the tree; the cache stays
-	rm -rf bin build dist
+	rm -rf bin build dist web/dist/ui web/node_modules
 
 $(OCB):
 	@mkdir -p $(TOOLS)

@@ -2,6 +2,9 @@ module github.com/otelcol-mida/otelcol-mida
 
 go 1.26.0
 
+// What npm installs is no code of this module.
+ignore ./web/node_modules
+
 require (
 	github.com/NVIDIA/go-nvml v0.13.4-1
 	github.com/bmatcuk/doublestar/v4 v4.10.0

@@ -21,6 +21,7 @@ import (
 	"github.com/otelcol-mida/otelcol-mida/extension/taskquery/internal/metadata"
 	"github.com/otelcol-mida/otelcol-mida/internal/control"
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
+	"github.com/otelcol-mida/otelcol-mida/web"
 )
 
 // server is the extension: an HTTP server over one named store.
@@ -37,7 +38,9 @@ type server struct {
 	url   string
 	token bool // whether clients need the token
 	ready atomic.Bool
-	done  sync.WaitGroup
+
+	changes *changes
+	done    sync.WaitGroup
 
 	correlations chan struct{} // one for each matrix that is made
 }
@@ -67,8 +70,9 @@ func (s *server) Start(ctx context.Context, host component.Host) error {
 	if err != nil {
 		return listenError(s.config.NetAddr.Endpoint, err)
 	}
+	files, built := web.Files()
 	guard := &guard{
-		next: s.routes(), auth: auth, hint: hint, telemetry: s.telemetry, log: s.set.Logger,
+		next: s.routes(), ui: &ui{files: files, built: built, small: map[string][]byte{}}, auth: auth, hint: hint, telemetry: s.telemetry, log: s.set.Logger,
 		loopback: isLoopback(listener.Addr()), allowed: s.config.AllowedHosts, origins: originsOf(s.config),
 	}
 	if !guard.loopback && !s.config.TLS.HasValue() {
@@ -82,6 +86,8 @@ func (s *server) Start(ctx context.Context, host component.Host) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	s.changes = newChanges(s.set.Logger, s.lookForChanges)
+	srv.RegisterOnShutdown(s.changes.close) // streams would never end
 	s.url, s.token = clientURL(listener.Addr(), s.config.TLS.HasValue()), hint != ""
 	s.state, s.http = state, srv
 	s.done.Add(1)
@@ -116,6 +122,9 @@ func (s *server) Shutdown(ctx context.Context) error {
 			err = errors.Join(err, s.http.Close())
 		}
 		s.http = nil
+	}
+	if s.changes != nil {
+		s.changes.close()
 	}
 	s.done.Wait()
 	if s.state != nil {

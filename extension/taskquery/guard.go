@@ -77,6 +77,7 @@ func bearerToken(token string) extensionauth.Server {
 // guard stands before every route: who may ask, and how it went.
 type guard struct {
 	next      http.Handler
+	ui        http.Handler
 	auth      extensionauth.Server
 	hint      string
 	loopback  bool
@@ -129,6 +130,10 @@ func (g *guard) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if isUI(r) {
+		g.ui.ServeHTTP(w, r)
+		return
+	}
 	if r.URL.Path != healthPath {
 		ctx, err := g.auth.Authenticate(r.Context(), r.Header)
 		if err != nil {

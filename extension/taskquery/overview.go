@@ -3,6 +3,8 @@ package taskquery
 import (
 	"context"
 	"net/http"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
 )
 
 func (s *server) campaigns(ctx context.Context, r *http.Request) (any, error) {
@@ -20,12 +22,16 @@ func (s *server) campaigns(ctx context.Context, r *http.Request) (any, error) {
 	}
 	rows := make([]any, len(list))
 	for i, c := range list {
-		m := map[string]any{"campaign_id": c.ID, "tasks": c.Tasks, "workflows": c.Workflows, "by_status": counts(c.ByStatus)}
-		form.instant(m, "first_at", c.FirstAt)
-		form.instant(m, "last_at", c.LastAt)
-		rows[i] = m
+		rows[i] = campaignRow(c, form)
 	}
 	return map[string]any{"campaigns": rows}, nil
+}
+
+func campaignRow(c store.Campaign, form clock) map[string]any {
+	m := map[string]any{"campaign_id": c.ID, "tasks": c.Tasks, "workflows": c.Workflows, "by_status": counts(c.ByStatus)}
+	form.instant(m, "first_at", c.FirstAt)
+	form.instant(m, "last_at", c.LastAt)
+	return m
 }
 
 func (s *server) workflows(ctx context.Context, r *http.Request) (any, error) {

@@ -25,6 +25,7 @@ type handler func(ctx context.Context, r *http.Request) (any, error)
 type route struct {
 	method, path string
 	handle       handler
+	stream       func(w http.ResponseWriter, r *http.Request) error // instead of handle: writes its answer by itself
 	unbounded    bool
 	parameters   []string // of the URL's query
 }
@@ -52,6 +53,10 @@ func (s *server) table() []route {
 		{method: http.MethodGet, path: "/api/v1/doctor", handle: s.doctor, parameters: []string{"campaign_id", "time"}},
 		{method: http.MethodGet, path: "/api/v1/doctor/link", handle: s.explain, parameters: []string{"from", "to", "time"}},
 		{method: http.MethodPost, path: "/api/v1/backup", handle: s.backup, unbounded: true},
+		{method: http.MethodGet, path: "/api/v1/fields", handle: s.fields, parameters: []string{"filter"}},
+		{method: http.MethodGet, path: "/api/v1/timeline", handle: s.timeline, parameters: []string{"filter", "by", "from", "to", "buckets", "sample", "time"}},
+		{method: http.MethodGet, path: "/api/v1/lineage/activities", handle: s.lineageOfActivities, parameters: []string{"filter", "sample"}},
+		{method: http.MethodGet, path: "/api/v1/stream", stream: s.stream, unbounded: true, parameters: []string{"campaign_id", "time"}},
 		{method: http.MethodGet, path: "/api/v1/openapi.json", handle: s.openAPI},
 	}
 }
@@ -97,7 +102,17 @@ func (s *server) serve(rt route) http.Handler {
 			ctx, cancel = context.WithTimeout(ctx, s.config.QueryTimeout)
 			defer cancel()
 		}
-		answer, err := s.call(ctx, rt, r)
+		if err := s.check(rt, r); err != nil {
+			s.fail(ctx, w, rt, err)
+			return
+		}
+		if rt.stream != nil {
+			if err := rt.stream(w, r); err != nil {
+				s.fail(ctx, w, rt, err)
+			}
+			return
+		}
+		answer, err := rt.handle(ctx, r)
 		if err != nil {
 			s.fail(ctx, w, rt, err)
 			return
@@ -110,7 +125,8 @@ func (s *server) serve(rt route) http.Handler {
 	})
 }
 
-func (s *server) call(ctx context.Context, rt route, r *http.Request) (any, error) {
+// check refuses parameters that the route does not have.
+func (s *server) check(rt route, r *http.Request) error {
 	var forAuth []string
 	if s.config.Auth.HasValue() {
 		forAuth = s.config.Auth.Get().RequestParameters
@@ -120,18 +136,16 @@ func (s *server) call(ctx context.Context, rt route, r *http.Request) (any, erro
 			continue
 		}
 		if !slices.Contains(rt.parameters, name) {
-			return nil, &query.Error{
+			return &query.Error{
 				Field: name, Problem: "unknown parameter", Valid: rt.parameters, Suggestion: query.Nearest(name, rt.parameters),
 			}
 		}
 		if len(values) > 1 && name != "id" {
-			return nil, &query.Error{Field: name, Problem: fmt.Sprintf("given %d times; want it once", len(values))}
+			return &query.Error{Field: name, Problem: fmt.Sprintf("given %d times; want it once", len(values))}
 		}
 	}
-	if _, err := timeForm(r); err != nil {
-		return nil, err
-	}
-	return rt.handle(ctx, r)
+	_, err := timeForm(r)
+	return err
 }
 
 // fail turns an error into its answer. What is not the client's doing is logged too.

@@ -38,6 +38,9 @@ func Fields() []string {
 	return names
 }
 
+// Roots lists the fields of a task document that hold a map.
+func Roots() []string { return keys(roots) }
+
 // LookupField returns the field of that name. The error, if any, is an *Error whose Field is at.
 func LookupField(at, name string) (Field, error) {
 	if t, ok := scalars[name]; ok {

@@ -13,7 +13,7 @@ import sys
 import warnings
 from typing import Any, Dict, NoReturn, Optional, Sequence
 
-from . import __version__, correlation_cli, doctor, embedded, expressions, observers_cli, program, run_cli, tables
+from . import __version__, correlation_cli, doctor, embedded, expressions, observers_cli, program, run_cli, tables, ui_cli
 from .client import Client
 from .completeness_text import EXIT, HELP, open_text, write_completeness
 from .errors import MidaError, MidaWarning, QueryError, UnreachableError
@@ -144,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--workflow", action="append", metavar="W", help="id or name of a workflow; may be repeated")
     sub.add_argument("--filter", action="append", metavar="F", help=expressions.HELP)
 
+    ui_cli.add_command(command, common)
     observers_cli.add_command(commands, common, forms_no_csv, _client)
     run_cli.add_command(commands)
     doctor.add_command(commands, common, forms_no_csv, _client, program.find)

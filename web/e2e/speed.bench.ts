@@ -1,0 +1,79 @@
+import { chromium, type Page } from "playwright-core";
+import { inject, test } from "vitest";
+import { settled } from "./browser";
+
+// How soon the first view is there, and how many frames a second a person gets while moving it, with a campaign of
+// 100,000 tasks open. Medians of so many tries; frames from the browser's own trace.
+
+const TRIES = Number(process.env.TRIES ?? "5");
+const address = inject("big");
+
+interface TraceEvent {
+  name: string;
+  ts: number;
+  ph: string;
+  pid: number;
+  args?: { data?: { type?: string } };
+}
+
+async function measured(path: string, act: ((page: Page) => Promise<void>) | undefined): Promise<{ first: number; seen: number; frames?: number; worst?: number; bytes: number }> {
+  const browser = await chromium.launch({ executablePath: process.env.MIDA_CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+  try {
+    const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
+    let bytes = 0;
+    page.on("response", (r) => {
+      if (r.url().includes("/ui/")) void r.request().sizes().then((s) => (bytes += s.responseBodySize), () => undefined);
+    });
+    const began = performance.now();
+    await page.goto(`${address.url}/ui${path}#token=${address.token}`, { waitUntil: "commit" });
+    await page.waitForSelector("h1, h2, .grid, .canvas");
+    const first = performance.now() - began;
+    await settled(page);
+    const seen = performance.now() - began;
+    if (!act) return { first, seen, bytes };
+    await browser.startTracing(page, { categories: ["devtools.timeline", "disabled-by-default-devtools.timeline.frame", "benchmark"] });
+    await act(page);
+    const trace = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: TraceEvent[] };
+    const drawn = trace.traceEvents.filter((e) => e.name === "DrawFrame").map((e) => e.ts).sort((a, b) => a - b);
+    const gaps = drawn.slice(1).map((t, i) => (t - drawn[i]!) / 1000);
+    const span = (drawn.at(-1)! - drawn[0]!) / 1e6;
+    return { first, seen, bytes, frames: (drawn.length - 1) / span, worst: gaps.sort((a, b) => a - b)[Math.floor(gaps.length * 0.95)] };
+  } finally {
+    await browser.close();
+  }
+}
+
+// moving turns the wheel, or drags, every 16 ms for some seconds: as a person's hand does.
+async function wheel(page: Page, selector: string, dy: (i: number) => number): Promise<void> {
+  await page.locator(selector).waitFor();
+  const box = (await page.locator(selector).boundingBox())!;
+  await page.mouse.move(box.x + box.width * 0.6, box.y + box.height * 0.4);
+  for (let i = 0; i < 90; i++) {
+    await page.mouse.wheel(0, dy(i));
+    await page.waitForTimeout(16);
+  }
+}
+
+const VIEWS: [string, string, ((page: Page) => Promise<void>) | undefined][] = [
+  ["campaign overview", "/?campaign=big", undefined],
+  ["tasks, scrolled", "/tasks?campaign=big", (p) => wheel(p, ".grid", (i) => (i < 60 ? 120 : -120))],
+  ["timeline, zoomed", "/timeline?campaign=big&by=worker", (p) => wheel(p, ".canvas canvas", (i) => (Math.floor(i / 30) % 2 ? 60 : -60))],
+  ["lineage, zoomed, one activity opened", "/lineage?campaign=big&open=big|dask|train", (p) => wheel(p, ".canvas > svg", (i) => (Math.floor(i / 30) % 2 ? 60 : -60))],
+];
+
+const median = (list: number[]): number => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)]!;
+
+test("how fast", { timeout: 600_000 }, async () => {
+  const lines: string[][] = [];
+  console.log(`| ${["view", "first content, s", "all of it, s", "frames/s", "95 % of frames within, ms", "page, kB"].join(" | ")} |`);
+  for (const [name, path, act] of VIEWS) {
+    const tries: Awaited<ReturnType<typeof measured>>[] = [];
+    for (let i = 0; i < TRIES; i++) tries.push(await measured(path, act));
+    const cell = (f: (t: (typeof tries)[0]) => number | undefined, digits: number): string => {
+      const list = tries.map(f).filter((v) => v !== undefined);
+      return list.length ? `${median(list).toFixed(digits)} (${Math.min(...list).toFixed(digits)} to ${Math.max(...list).toFixed(digits)})` : "";
+    };
+    lines.push([name, cell((t) => t.first / 1000, 2), cell((t) => t.seen / 1000, 2), cell((t) => t.frames, 0), cell((t) => t.worst, 0), cell((t) => t.bytes / 1000, 0)]);
+    console.log(`| ${lines.at(-1)!.join(" | ")} |`);
+  }
+});
