@@ -13,7 +13,18 @@ import sys
 import warnings
 from typing import Any, Dict, NoReturn, Optional, Sequence
 
-from . import __version__, correlation_cli, doctor, embedded, expressions, observers_cli, program, run_cli, tables, ui_cli
+from . import (
+    __version__,
+    correlation_cli,
+    doctor,
+    embedded,
+    expressions,
+    observers_cli,
+    program,
+    run_cli,
+    tables,
+    ui_cli,
+)
 from .client import Client
 from .completeness_text import EXIT, HELP, open_text, write_completeness
 from .errors import MidaError, MidaWarning, QueryError, UnreachableError
