@@ -54,12 +54,14 @@ async function wheel(page: Page, selector: string, dy: (i: number) => number): P
   }
 }
 
-const VIEWS: [string, string, ((page: Page) => Promise<void>) | undefined][] = [
+type View = [string, string, ((page: Page) => Promise<void>) | undefined];
+
+const VIEWS = ([
   ["campaign overview", "/?campaign=big", undefined],
   ["tasks, scrolled", "/tasks?campaign=big", (p) => wheel(p, ".grid", (i) => (i < 60 ? 120 : -120))],
   ["timeline, zoomed", "/timeline?campaign=big&by=worker", (p) => wheel(p, ".canvas canvas", (i) => (Math.floor(i / 30) % 2 ? 60 : -60))],
   ["lineage, zoomed, one activity opened", "/lineage?campaign=big&open=big|dask|train", (p) => wheel(p, ".canvas > svg", (i) => (Math.floor(i / 30) % 2 ? 60 : -60))],
-];
+] as View[]).filter(([name]) => name.includes(process.env.VIEW ?? ""));
 
 const median = (list: number[]): number => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)]!;
 
