@@ -56,9 +56,9 @@ test("tasks are sorted by a column of the data, as the API sorts", async () => {
   await v.page.waitForFunction((first) => document.querySelector("tbody tr")?.textContent?.includes(first as string), want[0]);
   expect((await rows(v.page)).slice(0, 5).map((r) => r[2])).toEqual(want);
   await v.page.getByText(/^Columns/).click();
-  await v.page.getByLabel("Find among columns").fill("used.units");
+  await v.page.getByLabel("Find among columns").fill("used.layers");
   const before = (await rows(v.page))[0]!.length;
-  await v.page.getByRole("checkbox", { name: "used.units" }).click();
+  await v.page.getByRole("checkbox", { name: "used.layers" }).click();
   await v.page.waitForFunction((n) => document.querySelector("tbody tr")?.querySelectorAll("td").length === (n as number) - 1, before);
   await v.close();
 });

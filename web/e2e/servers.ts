@@ -100,6 +100,7 @@ export async function startCollector(binary: string, recorded: string, directory
   mkdirSync(join(directory, "logs"), { recursive: true });
   mkdirSync(state, { recursive: true, mode: 0o700 });
   copyFileSync(join(recorded, "mida.db"), join(state, "mida.db"));
+  copyFileSync(join(ROOT, "examples/microscopy/rules.yaml"), join(directory, "rules.yaml"));
   const collector = spawn(binary, ["--config", join(ROOT, "examples/microscopy/collector.yaml")], {
     cwd: directory,
     stdio: ["ignore", "ignore", "pipe"],

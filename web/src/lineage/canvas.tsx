@@ -1,4 +1,4 @@
-import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent, type PointerEvent, type ReactNode, type RefObject } from "react";
+import { memo, useCallback, useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent, type PointerEvent, type ReactNode, type RefObject } from "react";
 import { STATUSES } from "../api";
 import { count } from "../format";
 import { curve, HEIGHT, WIDTH, type Layout } from "./layout";
@@ -77,9 +77,15 @@ export function GraphCanvas({ drawing, layout, selected, lit, onSelect, onToggle
     setTimeout(() => (drag.current = undefined)); // the click that follows must know
     if (!moved) return;
   };
-  const pick = (id: string | undefined): void => {
-    if (!drag.current?.moved) onSelect(id);
-  };
+  // Boxes and edges are drawn anew only when they change, not for each step of a move.
+  const handlers = useRef({ onSelect, onToggle });
+  useEffect(() => {
+    handlers.current = { onSelect, onToggle };
+  });
+  const pick = useCallback((id: string | undefined): void => {
+    if (!drag.current?.moved) handlers.current.onSelect(id);
+  }, []);
+  const toggle = useCallback((group: string): void => handlers.current.onToggle(group), []);
   const key = (e: KeyboardEvent): void => {
     const step = 60 / v.scale;
     const pan = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[e.key];
@@ -109,7 +115,7 @@ export function GraphCanvas({ drawing, layout, selected, lit, onSelect, onToggle
           <EdgeShape key={e.id} edge={e} layout={layout} selected={selected === e.id} dim={lit !== undefined && !(lit.has(e.from) && lit.has(e.to))} onSelect={pick} labelled={v.scale > 0.45} />
         ))}
         {drawing.nodes.map((n) => (
-          <NodeShape key={n.id} node={n} layout={layout} selected={selected === n.id} dim={lit !== undefined && !lit.has(n.id)} onSelect={pick} onToggle={onToggle} />
+          <NodeShape key={n.id} node={n} layout={layout} selected={selected === n.id} dim={lit !== undefined && !lit.has(n.id)} onSelect={pick} onToggle={toggle} />
         ))}
       </svg>
       <div className="zoom">
@@ -134,7 +140,7 @@ interface Shape {
   onSelect: (id: string) => void;
 }
 
-function EdgeShape({ edge: e, layout, selected, dim, onSelect, labelled }: Shape & { edge: Edge; labelled: boolean }): ReactNode {
+const EdgeShape = memo(function EdgeShape({ edge: e, layout, selected, dim, onSelect, labelled }: Shape & { edge: Edge; labelled: boolean }): ReactNode {
   const route = layout.edges.get(e.id);
   if (!route) return null;
   const d = curve(route.points);
@@ -150,14 +156,14 @@ function EdgeShape({ edge: e, layout, selected, dim, onSelect, labelled }: Shape
       )}
     </g>
   );
-}
+});
 
 export function edgeLabel(e: Edge): string {
   const text = evidenceText(e.evidence);
   return text.length > 26 ? `${text.slice(0, 25)}…` : text;
 }
 
-function NodeShape({ node: n, layout, selected, dim, onSelect, onToggle }: Shape & { node: Node; onToggle: (group: string) => void }): ReactNode {
+const NodeShape = memo(function NodeShape({ node: n, layout, selected, dim, onSelect, onToggle }: Shape & { node: Node; onToggle: (group: string) => void }): ReactNode {
   const at = layout.nodes.get(n.id);
   if (!at) return null;
   const name = nodeName(n);
@@ -193,7 +199,7 @@ function NodeShape({ node: n, layout, selected, dim, onSelect, onToggle }: Shape
       </text>
     </g>
   );
-}
+});
 
 function StatusStripe({ node: n }: { node: Node }): ReactNode {
   const counts = n.task ? { [n.task.status]: 1 } : n.more ? {} : n.group.counts;

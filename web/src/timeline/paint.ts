@@ -95,23 +95,26 @@ function strip(g: CanvasRenderingContext2D, track: Track, s: Scene, y: number, x
   const busy = track.lane.busy!;
   const width = (s.data.to - s.data.from) / busy.length;
   const most = Math.max(...busy, 1e-9);
+  // One path for a lane: thousands of single fills are what is slow.
+  g.beginPath();
   busy.forEach((b, i) => {
     const from = x(s.data.from + i * width);
     const to = x(s.data.from + (i + 1) * width);
-    if (to < LEFT || from > s.width) return;
-    if (b > 0) {
-      const h = Math.max(2, (track.height - 3) * (b / most));
-      g.globalAlpha = 0.75;
-      g.fillStyle = fill;
-      g.fillRect(from, y + track.height - h, to - from + 0.5, h);
-    }
-    if (track.lane.failed?.[i]) {
-      g.globalAlpha = 1;
-      g.fillStyle = failed;
-      g.fillRect(from, y, Math.max(2, to - from), 3);
-    }
+    if (b <= 0 || to < LEFT || from > s.width) return;
+    const h = Math.max(2, (track.height - 3) * (b / most));
+    g.rect(from, y + track.height - h, to - from + 0.5, h);
+  });
+  g.globalAlpha = 0.75;
+  g.fillStyle = fill;
+  g.fill();
+  g.beginPath();
+  track.lane.failed?.forEach((n, i) => {
+    const from = x(s.data.from + i * width);
+    if (n > 0) g.rect(from, y, Math.max(2, x(s.data.from + (i + 1) * width) - from), 3);
   });
   g.globalAlpha = 1;
+  g.fillStyle = failed;
+  g.fill();
 }
 
 function laneName(g: CanvasRenderingContext2D, track: Track, y: number, text: string, soft: string): void {

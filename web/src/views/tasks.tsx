@@ -130,6 +130,7 @@ function Page({ filter, columns }: { filter: Filter | undefined; columns: string
       <Warnings list={data.warnings} />
       {error && <Problem error={error} />}
       <TaskTable
+        key={JSON.stringify([filter, sort, page])} // another page begins at its top
         stale={loading}
         rows={data.rows}
         columns={columns}

@@ -22,6 +22,8 @@ const LANES: [string, string][] = [
   ["status", "status"],
 ];
 
+const SOON = "8000";
+
 export function Timeline(): ReactNode {
   const { params } = usePlace();
   const campaign = params.get("campaign") ?? "";
@@ -41,9 +43,14 @@ export function Timeline(): ReactNode {
   }, [campaign, text]);
   const known = useKnown(campaign);
   const version = useVersion(campaign);
-  const { data, error, loading } = useData(`timeline ${filter} ${by} ${from} ${to}`, version, (s) =>
-    get<TimelineAnswer>("timeline", { filter, by, from, to, buckets: "400" }, s),
-  );
+  const ask = (sample: string | undefined) => (s: AbortSignal) => get<TimelineAnswer>("timeline", { filter, by, from, to, buckets: "400", sample }, s);
+  // A small sample is there soon; where it is not everything, a large one follows.
+  const soon = useData(`timeline ${filter} ${by} ${from} ${to}`, version, ask(SOON));
+  const more = soon.data !== undefined && soon.data.looked_at < soon.data.total;
+  const whole = useData(`whole ${filter} ${by} ${from} ${to} ${more}`, version, (s) => (more ? ask(undefined)(s) : Promise.resolve(undefined)));
+  const data = whole.data ?? soon.data;
+  const error = soon.error ?? whole.error;
+  const loading = soon.loading || (more && whole.loading);
   // While the next window is asked for, the last answer is drawn in it.
   const [kept, setKept] = useState<{ key: string; answer: TimelineAnswer }>();
   const key = `${filter} ${by}`;
