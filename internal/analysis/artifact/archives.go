@@ -76,6 +76,9 @@ func describeKeras(config, metadata *zip.File) (*Description, error) {
 	if err := readJSON(config, &model); err != nil {
 		return nil, fmt.Errorf("not described: config.json: %w", err)
 	}
+	if model.Class == "" {
+		return nil, errors.New("not described: an archive of no known kind")
+	}
 	d := &Description{Format: "Keras model"}
 	d.fact("class", model.Class)
 	d.fact("name", model.Config.Name)

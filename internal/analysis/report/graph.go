@@ -187,7 +187,11 @@ func (n *node) entitiesOf(role task.Role, uses map[string][]store.TaskClaim) []s
 		out = append(out, c.Entity)
 	}
 	sort.Strings(out)
-	return slices.DeleteFunc(out, func(e string) bool {
-		return slices.ContainsFunc(out, func(other string) bool { return strings.HasPrefix(other, e+"/") })
-	})
+	files := make([]string, 0, len(out))
+	for _, e := range out {
+		if at := sort.SearchStrings(out, e+"/"); at == len(out) || !strings.HasPrefix(out[at], e+"/") {
+			files = append(files, e)
+		}
+	}
+	return files
 }

@@ -192,9 +192,9 @@ func (g *graph) nearest(id string, follow func(lineage.Link) bool, fits func(*no
 
 // own are the plain values that a task was given: no results of other tasks, nothing that names a thing.
 func (b *builder) own(n *node) []Fact {
-	named := map[string]bool{}
+	named, labels := map[string]bool{}, map[any]bool{}
 	for _, c := range n.claims {
-		named[c.Field] = true
+		named[c.Field], labels[c.Label] = true, true
 	}
 	refs := mapping(n.doc, "refs")
 	var out []Fact
@@ -204,7 +204,7 @@ func (b *builder) own(n *node) []Fact {
 			continue
 		}
 		if !b.wanted(leaf) {
-			if _, result := refs[root(leaf)]; result || named["used."+leaf] || looksLikePath(leaf, v) || structural(leaf) {
+			if _, result := refs[root(leaf)]; result || named["used."+leaf] || isText(v) && labels[v] || looksLikePath(leaf, v) || structural(leaf) {
 				continue
 			}
 		}
@@ -212,6 +212,8 @@ func (b *builder) own(n *node) []Fact {
 	}
 	return out
 }
+
+func isText(v any) bool { s, ok := v.(string); return ok && s != "" }
 
 func looksLikePath(field string, v any) bool {
 	s, ok := v.(string)
