@@ -98,7 +98,12 @@ func reportOptions(r *http.Request) (o report.Options, format string, err error)
 		return o, "", err
 	}
 	o = report.Options{Campaign: given.Get("campaign_id"), Metric: given.Get("metric"), Order: "ascending", K: report.DefaultK, ShowTime: form.show}
-	if v := given.Get("order"); v != "" {
+	switch v := given.Get("order"); v { // as in the sort of a query
+	case "":
+	case "asc":
+	case "desc":
+		o.Order = "descending"
+	default:
 		o.Order = v
 	}
 	if v := given.Get("k"); v != "" {
