@@ -201,7 +201,8 @@ func TestTheLifeOfAResult(t *testing.T) {
 	assert.Equal(t, Sum{Tasks: 7, Elapsed: Value{35.0}, WithoutCPU: 7}, o.Cost.Lineage)
 	assert.Equal(t, Sum{Tasks: 1, Elapsed: Value{5.0}, WithoutCPU: 1}, o.Cost.Trials)
 	assert.Equal(t, map[string]int{"fit_net": 1}, o.Cost.Of)
-	assert.Contains(t, o.Reproduce.Missing, "search: the commit is not recorded")
+	assert.Contains(t, o.Reproduce.Missing,
+		"search: not recorded: command, program, working directory, commit, changes that are not committed, Python, host, user, container, packages")
 	assert.Contains(t, o.Reproduce.Missing, "scan2.tif: it is not there any more")
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
 )
@@ -98,13 +99,17 @@ func (b *builder) reproduce(g *graph, out *Result) Reproduce {
 		}
 	}
 	for _, w := range r.Workflows {
+		var unknown []string
 		for _, f := range w.Facts {
 			switch {
 			case f.Value.V == nil && f.Name != "seed":
-				missing("%s: the %s is not recorded", w.Name, f.Name)
+				unknown = append(unknown, f.Name)
 			case f.Name == "changes that are not committed" && f.Value.V == true:
 				missing("%s: its code had changes that are in no commit", w.Name)
 			}
+		}
+		if len(unknown) > 0 {
+			missing("%s: not recorded: %s", w.Name, strings.Join(unknown, ", "))
 		}
 	}
 	if len(out.Training) == 0 {

@@ -162,6 +162,12 @@ func (r *Report) title() string {
 	if r.Question.Order == "descending" {
 		order = "highest"
 	}
+	switch len(r.Results) {
+	case 0:
+		return fmt.Sprintf("No result%s has %s", of, r.Question.Metric)
+	case 1:
+		return fmt.Sprintf("The result%s with the %s %s", of, order, r.Question.Metric)
+	}
 	return fmt.Sprintf("The %d results%s with the %s %s", len(r.Results), of, order, r.Question.Metric)
 }
 
