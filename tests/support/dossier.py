@@ -41,9 +41,24 @@ def compare_result(truth: Truth, ids: dict[tuple, str], name: tuple, result: dic
         image.run["read"]["absolute_path"] for n, image in truth.images.items() if n in upstream and image.run["read"]
     }
     expect("settings", sorted(settings), _paths(result["settings"]))
-    trials = [c for c in truth.calls.values() if c.scheduler == train.scheduler and c.record["function"] == "train"]
-    expect("trials", sum(1 for c in trials if c.name not in upstream), result["cost"]["discarded_trials"]["tasks"])
+    expect("trials", _discarded(truth, upstream), result["cost"]["trials_by_activity"].get("train", 0))
+    expect("tasks that cost", len(upstream) + 1, result["cost"]["lineage"]["tasks"])
     return found
+
+
+def _discarded(truth: Truth, upstream: set[tuple]) -> int:
+    """Count the trainings that were alternatives to one of the lineage and that nobody used (docs/provenance.md)."""
+    links = expected_links(truth)
+    count = 0
+    for name, call in truth.calls.items():
+        if call.record["function"] != "train" or name in upstream:
+            continue
+        taken = {
+            n for n in upstream & truth.calls.keys() if n[1] == name[1] and truth.calls[n].record["function"] == "train"
+        }
+        compare = {target for source, target in links if source in taken}
+        count += bool(taken) and {target for source, target in links if source == name} <= compare
+    return count
 
 
 def _training(truth: Truth, run: Run) -> Call:

@@ -217,6 +217,7 @@ var headline = []struct {
 	{"GPU memory, peak", "By", []string{"peak process.gpu.memory.usage", "peak hw.gpu.memory.usage"}},
 	{"GPU time", "s", []string{"delta process.gpu.time", "delta task.gpu.time"}},
 	{"energy", "J", []string{"delta task.energy"}},
+	{"CO2e", "g", []string{"delta task.co2e"}},
 }
 
 // telemetry are the resources of a task: the usual ones, said to be missing where they are, and all readings.

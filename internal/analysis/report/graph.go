@@ -47,7 +47,7 @@ type graph struct {
 
 // load walks backward from a task and reads all that it finds.
 func (b *builder) load(ctx context.Context, id string) (*graph, error) {
-	walk, err := lineage.Walk(ctx, b.reader, []string{id}, lineage.Options{Direction: lineage.Upstream, MaxTasks: b.maxTasks})
+	walk, err := lineage.Walk(ctx, b.reader, []string{id}, lineage.Options{Direction: lineage.Upstream, MaxTasks: b.maxTasks, TasksOnly: true})
 	if err != nil {
 		return nil, err
 	}

@@ -18,9 +18,10 @@ var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"csp": func() string { return CSP }, "value": func(v Value) string { return shown(v.V) }, "known": func(v Value) bool { return v.V != nil },
 	"fact": func(f Fact) string { return withUnit(f.Value.V, f.Unit) }, "when": when, "duration": duration,
 	"state": (*File).state, "header": (*File).header, "title": (*Report).title, "overlap": (*Evaluation).overlapText,
-	"base":  func(s string) string { return s[strings.LastIndexByte(s, '/')+1:] },
-	"short": func(s string) string { return cutText(s, 120) },
-	"links": func(list []Link) []Link { return list[:min(maxListed, len(list))] },
+	"base":      func(s string) string { return s[strings.LastIndexByte(s, '/')+1:] },
+	"short":     func(s string) string { return cutText(s, 120) },
+	"links":     func(list []Link) []Link { return list[:min(maxListed, len(list))] },
+	"costHeads": func() []string { return costColumns }, "costColumns": Sum.columns,
 	"linkEnds": func(l Link) []string {
 		return []string{l.fromName, l.toName}
 	},

@@ -99,10 +99,9 @@ func (m *markdown) result(o *Result) {
 	}
 	m.table([]string{"From", "To", "What", "Evidence", "Confidence", "Doubt"}, rows)
 	m.heading(3, "Cost")
-	row := func(name string, s Sum) []string {
-		return []string{name, fmt.Sprint(s.Tasks), duration(s.Elapsed), duration(s.CPU)}
-	}
-	m.table([]string{"", "Tasks", "Elapsed, sum", "CPU time, sum"}, [][]string{row("The lineage", o.Cost.Lineage), row("Trials that were not taken", o.Cost.Trials)})
+	m.table(append([]string{""}, costColumns...), [][]string{
+		append([]string{"The lineage"}, o.Cost.Lineage.columns()...), append([]string{"Trials that were discarded"}, o.Cost.Trials.columns()...),
+	})
 	m.heading(3, "How to do it again")
 	for _, w := range o.Reproduce.Workflows {
 		m.facts(w.Name+" ("+w.Kind+": "+strings.Join(w.Activities, ", ")+")", w.Facts)

@@ -175,7 +175,7 @@ func (b *builder) result(ctx context.Context, id string) (*Result, error) {
 		out.Evaluation = b.evaluation(ctx, g, r, id, out.Raw)
 	}
 	out.Lineage = b.lineage(g, id, r)
-	if out.Cost, err = b.cost(ctx, g, r); err != nil {
+	if out.Cost, err = b.cost(ctx, id); err != nil {
 		return nil, err
 	}
 	out.Reproduce = b.reproduce(g, out)

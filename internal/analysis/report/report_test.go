@@ -198,8 +198,8 @@ func TestTheLifeOfAResult(t *testing.T) {
 	assert.Equal(t, "it is not there any more", o.Plots[0].Unread, "named, not skipped")
 
 	assert.Equal(t, 7, o.Lineage.Tasks)
-	assert.Equal(t, Sum{Tasks: 7, Elapsed: Value{35.0}, WithoutCPU: 7}, o.Cost.Lineage)
-	assert.Equal(t, Sum{Tasks: 1, Elapsed: Value{5.0}, WithoutCPU: 1}, o.Cost.Trials)
+	assert.Equal(t, Sum{Tasks: 7, Elapsed: Value{35.0}, WithoutCPU: 7, WithoutEnergy: 7}, o.Cost.Lineage)
+	assert.Equal(t, Sum{Tasks: 1, Elapsed: Value{5.0}, WithoutCPU: 1, WithoutEnergy: 1}, o.Cost.Trials)
 	assert.Equal(t, map[string]int{"fit_net": 1}, o.Cost.Of)
 	assert.Contains(t, o.Reproduce.Missing,
 		"search: not recorded: command, program, working directory, commit, changes that are not committed, Python, host, user, container, packages")

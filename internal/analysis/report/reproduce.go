@@ -1,94 +1,11 @@
 package report
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"sort"
 	"strings"
-
-	"github.com/otelcol-mida/otelcol-mida/internal/query"
 )
-
-// Cost is what a result cost: the tasks of its lineage, and trials that were not taken.
-type Cost struct {
-	Lineage Sum            `json:"lineage"`
-	Trials  Sum            `json:"discarded_trials"`
-	Of      map[string]int `json:"trials_by_activity"`
-}
-
-// Sum adds up what tasks took; null is not recorded.
-type Sum struct {
-	Tasks          int   `json:"tasks"`
-	Elapsed        Value `json:"elapsed_seconds"`
-	WithoutElapsed int   `json:"without_elapsed"`
-	CPU            Value `json:"cpu_seconds"`
-	WithoutCPU     int   `json:"without_cpu"`
-}
-
-func (s *Sum) add(doc map[string]any) {
-	s.Tasks++
-	plus(&s.Elapsed, &s.WithoutElapsed, elapsed(doc).V)
-	plus(&s.CPU, &s.WithoutCPU, mapping(doc, "telemetry_delta")["process.cpu.time"])
-}
-
-func plus(sum *Value, without *int, v any) {
-	n, ok := number(v)
-	if !ok {
-		*without++
-		return
-	}
-	so, _ := number(sum.V)
-	sum.V = so + n
-}
-
-// cost adds up the lineage, and the other tasks of the searches that the trainings belong to: those of the same workflow and
-// activity that are not in the lineage.
-func (b *builder) cost(ctx context.Context, g *graph, r *roles) (Cost, error) {
-	c := Cost{Of: map[string]int{}}
-	for _, id := range g.order {
-		c.Lineage.add(g.nodes[id].doc)
-	}
-	asked := map[[3]string]bool{}
-	for _, n := range r.training {
-		key := [3]string{n.Kind, n.WorkflowID, n.ActivityID}
-		if asked[key] || n.WorkflowID == "" || n.ActivityID == "" {
-			continue
-		}
-		asked[key] = true
-		if err := b.trials(ctx, g, n, &c); err != nil {
-			return c, err
-		}
-	}
-	return c, nil
-}
-
-func (b *builder) trials(ctx context.Context, g *graph, n *node, c *Cost) error {
-	q, err := query.Parse(map[string]any{
-		"filter":     map[string]any{"kind": n.Kind, "workflow_id": n.WorkflowID, "activity_id": n.ActivityID},
-		"projection": []any{"id", "elapsed", "telemetry_delta.process.cpu.time"}, "limit": int64(query.MaxLimit),
-	})
-	if err != nil {
-		return err
-	}
-	answer, err := b.reader.Query(ctx, q)
-	if err != nil {
-		return err
-	}
-	if answer.Truncated {
-		b.omit("trials of %s after the first %d", cutText(n.ActivityID, 100), query.MaxLimit)
-	}
-	for _, row := range answer.Rows {
-		if id, _ := row["id"].(string); g.nodes[id] != nil {
-			continue
-		}
-		c.Trials.Tasks++
-		c.Of[n.ActivityID]++
-		plus(&c.Trials.Elapsed, &c.Trials.WithoutElapsed, row["elapsed"])
-		plus(&c.Trials.CPU, &c.Trials.WithoutCPU, row["telemetry_delta.process.cpu.time"])
-	}
-	return nil
-}
 
 // reproduce says what somebody needs to do it again, and what of it is missing.
 func (b *builder) reproduce(g *graph, out *Result) Reproduce {
