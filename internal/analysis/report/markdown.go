@@ -30,6 +30,9 @@ type markdown struct{ strings.Builder }
 func (m *markdown) result(o *Result) {
 	m.heading(2, fmt.Sprintf("%d. %s %s", o.Rank, o.Task.ActivityID, o.Task.TaskID))
 	m.line("%s task `%s` of %s, %s, %s to %s", md(o.Task.Kind), o.Task.ID, md(o.Task.Workflow), o.Task.Status, when(o.Task.StartedAt), when(o.Task.EndedAt))
+	if o.Task.Error != "" {
+		m.line("**%s**", md(o.Task.Error))
+	}
 	m.facts("Metrics", o.Metrics)
 	m.facts("Given to it", o.Parameters)
 	m.heading(3, "Plots")

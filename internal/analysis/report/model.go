@@ -65,6 +65,7 @@ type Task struct {
 	StartedAt  Time   `json:"started_at"`
 	EndedAt    Time   `json:"ended_at"`
 	Elapsed    Value  `json:"elapsed"`
+	Error      string `json:"error,omitempty"` // why it failed
 }
 
 // Fact is a named value; null is not recorded.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/analysis/artifact"
@@ -208,9 +209,11 @@ func (b *builder) readEnvironments(ctx context.Context, g *graph) error {
 }
 
 func (b *builder) task(n *node) Task {
+	failed := mapping(n.doc, "error")
+	why := strings.Trim(text(failed, "type")+": "+text(failed, "message"), ": ")
 	return Task{
 		ID: n.ID, TaskID: cutText(n.TaskID, 500), Kind: n.Kind, ActivityID: cutText(n.ActivityID, 300), Workflow: cutText(n.WorkflowName, 300),
 		WorkflowID: cutText(n.WorkflowID, 300), Status: n.Status.String(), Host: orNull(text(n.doc, "host")), User: orNull(text(n.doc, "user")),
-		StartedAt: b.time(n.StartedAt), EndedAt: b.time(n.EndedAt), Elapsed: elapsed(n.doc),
+		StartedAt: b.time(n.StartedAt), EndedAt: b.time(n.EndedAt), Elapsed: elapsed(n.doc), Error: cutText(why, 500),
 	}
 }

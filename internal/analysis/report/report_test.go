@@ -218,6 +218,24 @@ func TestATrainingThatIsRankedItself(t *testing.T) {
 	assert.Equal(t, []string{"m2.pkl"}, namesOf(o.Models), "nobody used it yet, and it is the result")
 }
 
+func TestATrainingThatRanOutOfMemory(t *testing.T) {
+	c := life(t)
+	c.run(work{
+		key: "big", activity: "fit_net", workflow: "search", reads: []string{"clean.csv"}, used: map[string]any{"layers": int64(99)},
+		change: func(e *task.Event) {
+			e.Name, e.Status = task.EventFailed, task.StatusFailed
+			e.Attributes["exception.type"], e.Attributes["exception.message"] = "MemoryError", "no more"
+		},
+	})
+	o := c.report("elapsed", func(o *Options) { o.Filter = map[string]any{"error.type": "out_of_memory"} }).Results[0]
+	require.Len(t, o.Training, 1)
+	assert.Equal(t, "big", o.Training[0].Task.TaskID)
+	assert.Equal(t, "out_of_memory: no more", o.Task.Error)
+	assert.Equal(t, map[string]any{"rows": int64(7)}, factsOf(o.Training[0].Datasets[0].Metadata))
+	assert.Equal(t, []string{"s1", "s2"}, keysOf(o.Raw.Makers))
+	assert.Equal(t, "gain", o.Raw.Space[0].Name)
+}
+
 func TestATestThatTheTrainingHadSeen(t *testing.T) {
 	c := life(t)
 	c.run(work{key: "score2", activity: "score", workflow: "check", reads: []string{"m1.pkl", "scan2.tif"}, generated: map[string]any{"error": 0.01}})

@@ -140,8 +140,9 @@ func (b *builder) trainingOf(g *graph, id string) (found []*node, by string) {
 				return b.names.classOf(e) == classModel
 			})
 		}},
-		{"its activity is named like a training, and it has hyperparameters and metrics", func(n *node) bool {
-			return named(b.names.Training, n.ActivityID) && len(b.hyperparameters(n)) > 0 && len(b.metrics(n)) > 0
+		{"its activity is named like a training, and it has hyperparameters and metrics, or did not finish", func(n *node) bool {
+			tells := n.Status != task.StatusFinished || len(b.metrics(n)) > 0
+			return named(b.names.Training, n.ActivityID) && len(b.hyperparameters(n)) > 0 && tells
 		}},
 		{"it has hyperparameters, and a metric as trainings have", func(n *node) bool {
 			return n.ID != id && len(b.hyperparameters(n)) > 0 && b.hasExpected(n)
