@@ -150,7 +150,7 @@ bench-ui: build venv $(NODE_MODULES) ## measure the web UI in Chromium with a ca
 # goroutines, run them once with -race by hand.
 GO_TEST   := $(GO) test -p 2 -timeout 12m
 RACE      := $(if $(shell command -v gcc || command -v clang),-race)
-PLAIN     := /internal/store/sqlite|/internal/store/transfer|/internal/copycmd|/extension/taskquery|/extension/taskstore|/exporter/taskstoreexporter|/receiver/mlflowreceiver
+PLAIN     := /internal/analysis/report|/internal/store/sqlite|/internal/store/transfer|/internal/copycmd|/extension/taskquery|/extension/taskstore|/exporter/taskstoreexporter|/receiver/mlflowreceiver
 PYTEST    := tools/run_pytest.py -ra -q
 BENCH_PACKAGES ?= ./exporter/taskstoreexporter ./processor/provenanceprocessor ./internal/store/sqlite
 

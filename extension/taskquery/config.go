@@ -32,6 +32,9 @@ type Config struct {
 	// AllowedHosts are names, beside those of the loopback interface, that the Host header of a request may have while the
 	// endpoint is a loopback address. Others are refused, so that no web page reaches the API by a name of its own.
 	AllowedHosts []string `mapstructure:"allowed_hosts"`
+
+	// Report says what the report on the best results may read, and which names are usual here.
+	Report ReportConfig `mapstructure:"report"`
 }
 
 var _ component.Config = (*Config)(nil)

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/collector/confmap/confmaptest"
 
 	"github.com/otelcol-mida/otelcol-mida/extension/taskquery/internal/metadata"
+	"github.com/otelcol-mida/otelcol-mida/internal/analysis/report"
 )
 
 func load(t *testing.T, name string) *Config {
@@ -37,6 +38,8 @@ func TestConfig(t *testing.T) {
 	assert.Equal(t, "cert.pem", cfg.TLS.Get().CertFile)
 	assert.Equal(t, []string{"https://*.example.org"}, cfg.CORS.Get().AllowedOrigins)
 	assert.Equal(t, int64(1000), cfg.MaxRequestBodySize)
+	assert.Equal(t, []string{".", "results/*.png"}, cfg.Report.ReadFiles)
+	assert.Equal(t, report.Conventions{Metrics: []string{"*dice*"}, Settings: []string{"*.in"}}, cfg.Report.Conventions)
 
 	cfg = load(t, "default")
 	require.NoError(t, confmap.Validate(cfg))
@@ -46,14 +49,17 @@ func TestConfig(t *testing.T) {
 
 func TestConfigMistakes(t *testing.T) {
 	for name, want := range map[string]string{
-		"no_store":     "store: empty; want the name of a store",
-		"bad_endpoint": `endpoint: "4340" is not an address; want host:port`,
-		"unix":         `transport: "unix" is not supported; want tcp`,
-		"timeout":      "query_timeout: -1s is negative",
-		"body":         "max_request_body_size: -1 is negative",
-		"here":         `state_directory: "." is no directory of its own; want one such as mida-data`,
-		"no_state":     "state_directory: empty; want a directory of its own",
-		"shared":       `state_directory: "/" is no directory of its own`,
+		"no_store":       "store: empty; want the name of a store",
+		"bad_endpoint":   `endpoint: "4340" is not an address; want host:port`,
+		"unix":           `transport: "unix" is not supported; want tcp`,
+		"timeout":        "query_timeout: -1s is negative",
+		"body":           "max_request_body_size: -1 is negative",
+		"here":           `state_directory: "." is no directory of its own; want one such as mida-data`,
+		"no_state":       "state_directory: empty; want a directory of its own",
+		"report_empty":   `report: read_files[0]: "": empty; want a directory, such as .`,
+		"report_pattern": `report: read_files[0]: "plots/[a.png": the [ at byte 6 is not closed`,
+		"report_names":   `report::conventions: metrics: "*[loss": the [ at byte 1 is not closed`,
+		"shared":         `state_directory: "/" is no directory of its own`,
 	} {
 		assert.ErrorContains(t, confmap.Validate(load(t, name)), want, name)
 	}

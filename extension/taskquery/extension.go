@@ -43,6 +43,7 @@ type server struct {
 	done    sync.WaitGroup
 
 	correlations chan struct{} // one for each matrix that is made
+	reports      chan struct{} // one for each report that is made
 }
 
 // What the collector's service calls once all receivers have started, and before they stop

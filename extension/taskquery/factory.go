@@ -21,5 +21,6 @@ func create(_ context.Context, set extension.Settings, cfg component.Config) (ex
 	}
 	s := &server{config: cfg.(*Config), set: set, telemetry: telemetry}
 	s.correlations = make(chan struct{}, correlations)
+	s.reports = make(chan struct{}, reports)
 	return s, nil
 }

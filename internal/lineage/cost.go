@@ -17,8 +17,9 @@ import (
 type Sum struct {
 	Tasks                                int
 	Joules, CO2e, CPUSeconds, GPUSeconds Total
-	Shared                               int // tasks of which a number was of several
-	EarlierAttempts                      int // attempts before the last one, of which no numbers are kept
+	Elapsed                              Total // seconds
+	Shared                               int   // tasks of which a number was of several
+	EarlierAttempts                      int   // attempts before the last one, of which no numbers are kept
 }
 
 // Total is a sum over the tasks that have the number, and how many those are.
@@ -265,6 +266,7 @@ func (s *Sum) add(doc map[string]any) {
 	s.Tasks++
 	attempts, _ := doc["attempts"].([]any)
 	s.EarlierAttempts += len(attempts)
+	s.Elapsed.add(query.Elapsed(doc))
 	delta, _ := doc["telemetry_delta"].(map[string]any)
 	whose, _ := doc["telemetry_coverage"].(map[string]any)
 	shared := false
@@ -313,6 +315,6 @@ func (s Sum) Plus(o Sum) Sum {
 	plus := func(a, b Total) Total { return Total{a.Value + b.Value, a.Of + b.Of} }
 	return Sum{
 		Tasks: s.Tasks + o.Tasks, Joules: plus(s.Joules, o.Joules), CO2e: plus(s.CO2e, o.CO2e), CPUSeconds: plus(s.CPUSeconds, o.CPUSeconds),
-		GPUSeconds: plus(s.GPUSeconds, o.GPUSeconds), Shared: s.Shared + o.Shared, EarlierAttempts: s.EarlierAttempts + o.EarlierAttempts,
+		GPUSeconds: plus(s.GPUSeconds, o.GPUSeconds), Elapsed: plus(s.Elapsed, o.Elapsed), Shared: s.Shared + o.Shared, EarlierAttempts: s.EarlierAttempts + o.EarlierAttempts,
 	}
 }

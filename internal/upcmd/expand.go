@@ -63,7 +63,10 @@ func (o *options) show() (string, error) {
 				"allow":    object{"directories": s.AllowDirectories, "hosts": s.AllowHosts},
 				"discover": object{}, // one's own collector may look around
 			},
-			"taskquery": object{"store": "main", "endpoint": s.Endpoint, "state_directory": s.Data},
+			"taskquery": object{
+				"store": "main", "endpoint": s.Endpoint, "state_directory": s.Data,
+				"report": object{"read_files": []string{"."}}, // one's own files, if lineage names them
+			},
 		},
 		Receivers:  made,
 		Processors: object{"tasktelemetry": object{}, "provenance": object{"site": s.Site}},

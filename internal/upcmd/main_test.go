@@ -72,6 +72,7 @@ func TestEnvironment(t *testing.T) {
 	assert.Equal(t, "s", at(t, config, "processors", "provenance", "site"))
 	assert.Equal(t, "d/mida.db", at(t, config, "extensions", "taskstore", "stores", "main", "sqlite", "path"))
 	assert.Equal(t, "127.0.0.1:1", at(t, config, "extensions", "taskquery", "endpoint"))
+	assert.Equal(t, []any{"."}, at(t, config, "extensions", "taskquery", "report", "read_files"))
 }
 
 const file = `

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         lineage,
         query,
         query_df,
+        report,
         task,
         workflows,
     )
@@ -71,6 +72,7 @@ __all__ = [
     "plot_correlation",
     "query",
     "query_df",
+    "report",
     "scatter",
     "task",
     "workflows",

@@ -21,6 +21,7 @@ from . import (
     expressions,
     observers_cli,
     program,
+    reports,
     run_cli,
     tables,
     ui_cli,
@@ -137,6 +138,8 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     correlation_cli.add_command(commands, common, forms, _client)
+
+    reports.add_command(commands, common, _client)
 
     sub = command("delete", _delete, common, help="remove a campaign and all of its tasks")
     sub.add_argument("--campaign", required=True, help="name of the campaign")

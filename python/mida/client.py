@@ -36,6 +36,7 @@ __all__ = [
     "lineage",
     "query",
     "query_df",
+    "report",
     "task",
     "workflows",
 ]
@@ -239,6 +240,41 @@ class Client:
 
         return scatter(x, y, client=self, **options)
 
+    def report(
+        self,
+        metric: str,
+        campaign: Optional[str] = None,
+        k: int = 3,
+        order: str = "ascending",
+        filter: Optional[Filter] = None,
+        format: str = "json",
+    ) -> Any:
+        """Return the life of the best results, back to the raw data; ``docs/report.md`` says what is in it.
+
+        Parameters
+        ----------
+        metric
+            The field by which results are ranked: ``"generated.mse"``.
+        campaign
+            Only results of this campaign.
+        k
+            How many.
+        order
+            `mida.ASCENDING` if the lowest is the best, `mida.DESCENDING` if the highest is.
+        filter
+            Only tasks that match, as in `query`.
+        format
+            ``"json"`` gives a dict, ``"html"`` a page that notebooks display and that needs nothing else,
+            ``"markdown"`` a text.
+        """
+        from . import reports
+
+        params = reports.parameters(metric, campaign, k, order, filter, format, encode)
+        if format == "json":
+            return self._call("GET", "/api/v1/report", params=params)
+        text = self._send("GET", "/api/v1/report", None, params).decode("utf-8", "replace")
+        return reports.Page(text) if format == "html" else text
+
     def delete_campaign(self, campaign: str) -> int:
         """Remove a campaign; return the number of tasks."""
         return self._call("DELETE", "/api/v1/campaigns/" + urllib.parse.quote(campaign, safe=""))["deleted"]
@@ -270,6 +306,19 @@ class Client:
         body: Optional[Mapping[str, Any]] = None,
         params: Optional[List[Tuple[str, Any]]] = None,
     ) -> Any:
+        answer = self._send(method, path, body, params)
+        try:
+            return decode(answer)
+        except ValueError:
+            raise UnreachableError(self._where.unreachable("what it answered is no JSON")) from None
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Optional[Mapping[str, Any]],
+        params: Optional[List[Tuple[str, Any]]],
+    ) -> bytes:
         url = self._where.url + path
         if params:
             url += "?" + urllib.parse.urlencode(params)
@@ -282,7 +331,7 @@ class Client:
             request.add_unredirected_header("Authorization", self._where.authorization)
         try:
             with self._opener.open(request, timeout=self._timeout) as response:
-                answer = response.read()
+                return response.read()
         except urllib.error.HTTPError as error:
             with error:
                 raise _error_of(error.code, error.read(), self._where) from None
@@ -290,10 +339,6 @@ class Client:
             raise UnreachableError(self._where.unreachable(getattr(error, "reason", error))) from None
         except http.client.HTTPException as error:  # it hung up, or speaks something else
             raise UnreachableError(self._where.unreachable(f"it answered no HTTP ({type(error).__name__})")) from None
-        try:
-            return decode(answer)
-        except ValueError:
-            raise UnreachableError(self._where.unreachable("what it answered is no JSON")) from None
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -416,6 +461,18 @@ def lineage(
 ) -> Row:
     """Return the graph around a task; see `Client.lineage`."""
     return Client().lineage(id, direction, depth, cost)
+
+
+def report(
+    metric: str,
+    campaign: Optional[str] = None,
+    k: int = 3,
+    order: str = "ascending",
+    filter: Optional[Filter] = None,
+    format: str = "json",
+) -> Any:
+    """Return the life of the best results; see `Client.report`."""
+    return Client().report(metric, campaign, k, order, filter, format)
 
 
 def campaigns() -> List[Row]:

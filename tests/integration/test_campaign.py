@@ -11,6 +11,8 @@ import pytest
 from support import correlations
 from support.campaign import Running, start_campaign
 from support.collector import Collector
+from support.compare import identify
+from support.dossier import compare_result, ranked
 from support.ids import span_id, task_id, trace_id
 from support.links import expected_links, show, upstream_of
 from support.notebooks import execute, pictures_of, text_of
@@ -150,6 +152,25 @@ def test_lineage_of_every_evaluation(observed):
         assert found == wanted, f"{show(name, truth)}: {found ^ wanted}"
         images = [t for t in graph["tasks"] if t["kind"] == "log"]
         assert len(images) == len({n for n in want if n[0] == "log"}), show(name, truth)
+
+
+def test_report_on_the_best_models(observed):
+    """The life of every evaluated model: exactly the tasks, files, parameters and plots of the lab books."""
+    truth, client = observed.truth, observed.collector.client()
+    pairs, _ = identify(truth, snapshot(observed.collector))
+    ids = {name: task["id"] for name, task in pairs.items()}
+    found = client.report("generated.mse", campaign="microscopy", k=8)
+    want = ranked(truth, ids, 8)
+    assert len(want) == found["total"] == 8 and not found["warnings"]
+    for rank, (name, result) in enumerate(zip(want, found["results"], strict=True), start=1):
+        assert result["rank"] == rank and not result["omitted"]
+        assert not compare_result(truth, ids, name, result), readable(compare_result(truth, ids, name, result))
+        assert {"training: train/validation split", "training: container"} <= set(result["not_recorded"])
+    page = client.report("generated.mse", campaign="microscopy", format="html")
+    assert len(re.findall(r'<img src="data:image/png;base64,', page)) == sum(
+        len(r["plots"]) for r in found["results"][:3]
+    )
+    assert "search.py --round 2 --seed 1" in page and "<script" not in page
 
 
 def test_task_shows_its_direct_upstream(observed):
