@@ -150,14 +150,36 @@ func (b *builder) plots(ctx context.Context, g *graph, id string) []*Plot {
 				b.omit("plots after the first %d", maxPlots)
 				return out
 			}
-			f, l := b.file(ctx, g, entity, wish{picture: true})
-			p := &Plot{File: f, OfResult: task == id}
-			switch {
-			case l.picture != nil:
-				p.MediaType, p.Width, p.Height, p.Data = l.picture.MediaType, l.picture.Width, l.picture.Height, l.picture.Data
-			case l.noPicture != "" && f.Unread == "":
-				f.Unread = l.noPicture
+			p := b.plot(ctx, g, entity)
+			p.OfResult = task == id
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func (b *builder) plot(ctx context.Context, g *graph, entity string) *Plot {
+	f, l := b.file(ctx, g, entity, wish{picture: true})
+	p := &Plot{File: f}
+	switch {
+	case l.picture != nil:
+		p.MediaType, p.Width, p.Height, p.Data = l.picture.MediaType, l.picture.Width, l.picture.Height, l.picture.Data
+	case l.noPicture != "" && f.Unread == "":
+		f.Unread = l.noPicture
+	}
+	return p
+}
+
+// laterPlots are the images that those who used a model wrote.
+func (b *builder) laterPlots(ctx context.Context, g *graph, nodes []*node) (out []*Plot) {
+	for _, n := range nodes {
+		for _, entity := range b.imagesOf(g, n, false) {
+			if len(out) == maxPlots {
+				b.omit("plots of those who used the model after the first %d", maxPlots)
+				return out
 			}
+			p := b.plot(ctx, g, entity)
+			p.Later = true
 			out = append(out, p)
 		}
 	}

@@ -51,6 +51,16 @@ func (b *builder) load(ctx context.Context, id string) (*graph, error) {
 	if err != nil {
 		return nil, err
 	}
+	g, err := b.read(ctx, walk)
+	if err != nil {
+		return nil, err
+	}
+	g.measure(id)
+	return g, nil
+}
+
+// read reads the tasks of a walk.
+func (b *builder) read(ctx context.Context, walk *lineage.Graph) (*graph, error) {
 	g := &graph{
 		nodes: map[string]*node{}, links: walk.Links, truncated: walk.Truncated,
 		made: map[string][]store.TaskClaim{}, uses: map[string][]store.TaskClaim{}, labels: map[string]string{},
@@ -82,7 +92,6 @@ func (b *builder) load(ctx context.Context, id string) (*graph, error) {
 		}
 		g.add(docs, claims)
 	}
-	g.measure(id)
 	return g, nil
 }
 

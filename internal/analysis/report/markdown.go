@@ -91,6 +91,9 @@ func (m *markdown) result(o *Result) {
 			m.steps("Made by", e.Made)
 		}
 	}
+	if len(o.Later) > 0 {
+		m.steps("Who used the model", o.Later)
+	}
 	if len(o.Earlier) > 0 {
 		m.steps("What led to it", o.Earlier)
 	}

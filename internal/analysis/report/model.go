@@ -42,6 +42,7 @@ type Result struct {
 	Transformations []*Step     `json:"transformations"`
 	Raw             Raw         `json:"raw"`
 	Evaluation      *Evaluation `json:"evaluation"` // null when the result is the training itself
+	Later           []*Step     `json:"later"`      // tasks that used the model, when the result is the training itself
 	Earlier         []*Step     `json:"earlier"`    // other tasks of the lineage: they chose what was done
 	Settings        []*File     `json:"settings"`   // files that steered
 	Lineage         Lineage     `json:"lineage"`
@@ -102,6 +103,7 @@ type Plot struct {
 	Height    int    `json:"height,omitempty"`
 	Data      []byte `json:"data,omitempty"`
 	OfResult  bool   `json:"of_result"` // written by the ranked task, rather than earlier in its life
+	Later     bool   `json:"later"`     // written by a task that used its model
 }
 
 // Training is a task that made the model.

@@ -172,8 +172,18 @@ func (b *builder) result(ctx context.Context, id string) (*Result, error) {
 		out.Training = append(out.Training, b.training(ctx, g, n))
 	}
 	out.Raw = b.raw(ctx, g, r)
+	out.Later = []*Step{}
 	if !slices.Contains(idsOf(r.training), id) {
 		out.Evaluation = b.evaluation(ctx, g, r, id, out.Raw)
+	} else {
+		after, nodes, err := b.later(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if after != nil {
+			out.Later = b.steps(after, nodes)
+			out.Plots = append(out.Plots, b.laterPlots(ctx, after, nodes)...)
+		}
 	}
 	out.Lineage = b.lineage(g, id, r)
 	if out.Cost, err = b.cost(ctx, id); err != nil {

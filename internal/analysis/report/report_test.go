@@ -218,6 +218,18 @@ func TestATrainingThatIsRankedItself(t *testing.T) {
 	assert.Equal(t, []string{"m2.pkl"}, namesOf(o.Models), "nobody used it yet, and it is the result")
 }
 
+func TestWhoUsedTheModelOfATraining(t *testing.T) {
+	c := life(t)
+	o := c.report("generated.val_loss", func(o *Options) { o.K = 1 }).Results[0]
+	assert.Equal(t, "fit1", o.Task.TaskID)
+	assert.Equal(t, []string{"score", "ship"}, keysOf(o.Later), "also by a copy")
+	require.Len(t, o.Plots, 1)
+	assert.Equal(t, "roc.png", o.Plots[0].Name)
+	assert.True(t, o.Plots[0].Later)
+	assert.Equal(t, 4, o.Lineage.Tasks, "they are no part of where it came from")
+	assert.Empty(t, c.report("generated.error_rate").Results[0].Later)
+}
+
 func TestATrainingThatRanOutOfMemory(t *testing.T) {
 	c := life(t)
 	c.run(work{
