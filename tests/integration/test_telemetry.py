@@ -89,42 +89,6 @@ def test_as_metrics(tmp_path):
         assert 0 < max(found["system.cpu.utilization"]) <= 1
 
 
-def test_what_a_result_cost(collector):
-    """The sum along lineage counts what the task itself used; energy that nobody could read is unknown, not zero."""
-    (use,) = run_known(collector, 1, 1, [{"work": "burn", "amount": 1.0}])
-    client = collector.client()
-    (task,) = client.query(filter={"task_id": use.key}, projection=["id"])
-    cost = client.lineage(task["id"], cost=True)["cost"]["lineage"]
-    assert cost["cpu_hours"] * 3600 == pytest.approx(use.true, rel=WITHIN)
-    assert ("energy_joules" in cost) == (cost["without_energy"] < cost["tasks"])
-
-
-def test_as_metrics(tmp_path):
-    """The same samples leave through an exporter, under OpenTelemetry's names."""
-    path = tmp_path / "samples.json"
-    overlay = {
-        "receivers": {"tasktelemetry": {"collection_interval": "500ms", "initial_delay": "100ms"}},
-        "exporters": {"file": {"path": str(path), "flush_interval": "100ms"}},
-        "service": {"pipelines": {"metrics": {"receivers": ["tasktelemetry"], "exporters": ["file"]}}},
-    }
-
-    def seen() -> dict[str, list[float]]:
-        found: dict[str, list[float]] = {}
-        for line in path.read_text().splitlines():
-            for resource in json.loads(line).get("resourceMetrics", []):
-                for metric in resource["scopeMetrics"][0]["metrics"]:
-                    points = (metric.get("sum") or metric["gauge"])["dataPoints"]
-                    found.setdefault(metric["name"], []).extend(point["asDouble"] for point in points)
-        return found
-
-    with demo_collector(tmp_path, overlay) as running:
-        run_known(running, 1, 1, [{"work": "burn", "amount": 2.0}])
-        names = {"system.cpu.utilization", "system.memory.usage", "process.cpu.time", "process.memory.usage"}
-        found = until(lambda: (names <= seen().keys()) and seen(), 60, "metrics")
-        assert max(found["process.cpu.time"]) > 1
-        assert 0 < max(found["system.cpu.utilization"]) <= 1
-
-
 def test_two_tasks_in_one_process(collector):
     """Of tasks that share a process each has its own CPU time and I/O; what cannot be told apart says so."""
     cases = [
