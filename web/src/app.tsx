@@ -14,6 +14,7 @@ const TaskPage = lazy(() => import("./views/task").then((m) => ({ default: m.Tas
 const Lineage = lazy(() => import("./views/lineage").then((m) => ({ default: m.Lineage })));
 const Timeline = lazy(() => import("./views/timeline").then((m) => ({ default: m.Timeline })));
 const Parameters = lazy(() => import("./views/parameters").then((m) => ({ default: m.Parameters })));
+const Correlation = lazy(() => import("./views/correlation").then((m) => ({ default: m.Correlation })));
 const QueryPage = lazy(() => import("./views/query").then((m) => ({ default: m.QueryPage })));
 const Completeness = lazy(() => import("./views/completeness").then((m) => ({ default: m.Completeness })));
 
@@ -23,6 +24,7 @@ const VIEWS: { path: string; name: string; view: () => ReactNode }[] = [
   { path: "/lineage", name: "Lineage", view: () => <Lineage /> },
   { path: "/timeline", name: "Timeline", view: () => <Timeline /> },
   { path: "/parameters", name: "Parameters", view: () => <Parameters /> },
+  { path: "/correlation", name: "Correlation", view: () => <Correlation /> },
   { path: "/query", name: "Query", view: () => <QueryPage /> },
   { path: "/completeness", name: "Completeness", view: () => <Completeness /> },
 ];

@@ -1,5 +1,6 @@
 import type { EChartsType } from "echarts/core";
 import { useMemo, useRef, useState, type ReactNode } from "react";
+import { activityChoices } from "../activities";
 import { runQuery, type Filter, type Row } from "../api";
 import { Chart, chartPNG, chartSVG } from "../charts/chart";
 import { axisOf, parallel, scatter, short } from "../charts/options";
@@ -15,21 +16,16 @@ import { Empty, Problem, Waiting, Warnings } from "../parts/states";
 import { TaskTable } from "../parts/tasktable";
 import { go, hrefOf, setParams, usePlace } from "../router";
 import { useTheme } from "../theme";
-import { asNumber, show } from "../values";
+import { show } from "../values";
 
 const ROWS = 5000; // drawn; more are a fair sample, because they come by id, a hash
 const AXES = 10;
-
-interface ActivityChoice {
-  activity: string;
-  tasks: number;
-}
 
 export function Parameters(): ReactNode {
   const { params } = usePlace();
   const campaign = params.get("campaign") ?? "";
   const text = params.get("q") ?? "";
-  const activities = useData(`parameters of ${campaign}`, 0, (s) => choices(campaign, s));
+  const activities = useData(`parameters of ${campaign}`, 0, (s) => activityChoices(campaign, s));
   const activity = params.get("activity") ?? activities.data?.[0]?.activity;
   const known = useKnown(campaign);
   if (activities.error) return <Problem error={activities.error} />;
@@ -60,20 +56,6 @@ export function Parameters(): ReactNode {
       )}
     </>
   );
-}
-
-// choices are the activities, those with numbers that they used and generated first.
-async function choices(campaign: string, signal: AbortSignal): Promise<ActivityChoice[]> {
-  const filter: Filter = { ...(campaign ? { campaign_id: campaign } : {}), activity_id: { $exists: true } };
-  const [all, both] = await Promise.all(
-    [filter, { ...filter, used: { $exists: true }, generated: { $exists: true } }].map((f) =>
-      runQuery({ filter: f, projection: ["activity_id"], aggregation: [["count", "id"]], sort: [["count", "descending"]], limit: 100 }, signal),
-    ),
-  );
-  const good = new Map(both!.rows.map((r) => [show(r.activity_id), asNumber(r.count) ?? 0]));
-  return all!.rows
-    .map((r) => ({ activity: show(r.activity_id), tasks: asNumber(r.count) ?? 0 }))
-    .toSorted((a, b) => (good.get(b.activity) ?? 0) - (good.get(a.activity) ?? 0));
 }
 
 function Of({ campaign, activity, text }: { campaign: string; activity: string; text: string }): ReactNode {
