@@ -154,7 +154,7 @@ export function probability(p: number | undefined): string {
 
 // told is the whole cell in words.
 export function told(c: Cell): string {
-  if (c.value === undefined) return `${c.x} with ${c.y}: no number, ${c.reason ?? "unknown"}`;
+  if (c.value === undefined) return `${c.x} with ${c.y}: ${inCell(c)}, no number: ${c.reason ?? "unknown"}`;
   return `${c.x} with ${c.y}: ${statistic(c)} ${short(c.value)}, n ${c.n}, p ${probability(c.p)}, q ${probability(c.q)}`;
 }
 
