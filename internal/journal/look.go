@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
@@ -84,6 +85,12 @@ func (r *Reader) look(ctx context.Context, emit Emit) (look, error) {
 			progress = progress || p.moved() || p.done
 			more = more || p.more || p.done && p.later
 		}
+		if slices.ContainsFunc(events, isCheckpoint) {
+			// What it counts comes before it: else what is on its way would be called missing.
+			if err := settle(0); err != nil {
+				return look{}, err
+			}
+		}
 		next := round{parts: parts, wait: func() error { return nil }}
 		if len(events) > 0 {
 			began := time.Now()
@@ -126,3 +133,5 @@ func (r *Reader) rewind(rounds []round) {
 		s.pos, s.final, s.ended, s.quiet = s.accepted, s.acceptedFinal, false, false
 	}
 }
+
+func isCheckpoint(e *task.Event) bool { return e.Name == task.EventCheckpoint }

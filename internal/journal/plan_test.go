@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,4 +53,38 @@ func TestMoreOnlyWhereMoreCanBeRead(t *testing.T) {
 	assert.Len(t, h.events, 2+3*roundBytes/2000)
 	_, more = look()
 	assert.False(t, more)
+}
+
+// TestCheckpointsComeAfterWhatTheyCount: what is read ahead is on its way at the same time, but for checkpoints.
+func TestCheckpointsComeAfterWhatTheyCount(t *testing.T) {
+	h := newHarness(t)
+	w := h.writer("w.1")
+	const events = 2 * roundBytes / 2000
+	for i := range events {
+		e := finished(fmt.Sprint("big-", i), i+1)
+		e["stdout"] = strings.Repeat("x", 2000)
+		require.NoError(t, w.Write(e))
+	}
+	require.NoError(t, w.Write(map[string]any{
+		"event": task.EventCheckpoint, "time": 9, "record": map[string]any{"last_seq": events, "final": true},
+	}))
+	r := h.reader()
+	defer r.release()
+	underWay, most, told := 0, 0, false
+	found, err := r.look(t.Context(), func(_ context.Context, batch []*task.Event) func() error {
+		if slices.ContainsFunc(batch, isCheckpoint) {
+			told = true
+			assert.Zero(t, underWay, "all before it was accepted")
+		}
+		underWay++
+		most = max(most, underWay)
+		return func() error {
+			underWay--
+			return nil
+		}
+	})
+	require.NoError(t, err)
+	assert.True(t, found.progress)
+	assert.True(t, told)
+	assert.Greater(t, most, 1, "it is read ahead")
 }

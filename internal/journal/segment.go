@@ -355,7 +355,7 @@ func (h *Header) event(m map[string]any) (*task.Event, error) {
 }
 
 func isFinal(e *task.Event) bool {
-	if e.Name != task.EventCheckpoint {
+	if !isCheckpoint(e) {
 		return false
 	}
 	record, _ := e.Record.(map[string]any)
