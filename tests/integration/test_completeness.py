@@ -220,6 +220,7 @@ def test_a_broken_log_rule(tmp_path, capsys):
         receiver = {
             "include": ["logs/*.log"],
             "line": "{time} {level} {logger}: {message}",
+            "rules_file": "",  # not the demo's
             "rules": [rule],
             "ignore": [],
             "base_dir": ".",

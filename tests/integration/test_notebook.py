@@ -100,7 +100,7 @@ def test_wrong_words(tmp_path):
     for line, want in {
         "%mida run -- ls": "mida run: is for a terminal",
         "%%mida status\n1": "want %%mida observe NAME",
-        "%mida observe c --mlflow http://localhost": 'scheme "http"',
+        "%mida observe c --mlflow http://localhost": "a server's address is no database",
         "%mida status": "no collector found",
     }.items():
         said = ipython(tmp_path, "%load_ext mida", line, "print('alive')")
