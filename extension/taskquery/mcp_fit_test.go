@@ -3,6 +3,7 @@ package taskquery
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -133,4 +134,38 @@ func TestLongReportIsCut(t *testing.T) {
 	assert.Contains(t, texts[1], "This report was cut: ")
 	assert.Contains(t, texts[1], "Set k to 1")
 	assert.True(t, strings.HasSuffix(texts[2], "\n"), "it ends with a line")
+}
+
+func TestStrongestPairsAreKept(t *testing.T) {
+	a := start(t)
+	for i := range 8 {
+		a.stores.load(t, event(fmt.Sprint("t", i), func(e *task.Event) {
+			e.Used, e.Generated = map[string]any{}, map[string]any{"zz": float64(i)}
+			for k := range 40 {
+				e.Used[fmt.Sprintf("p%02d", k)] = int64((i*(k+3) + k*k) % 11)
+				e.Generated[fmt.Sprintf("m%02d", k)] = float64((i*i + k*7) % 13)
+			}
+			e.Used["zz"] = int64(-i)
+		}))
+	}
+	got, texts := bounded(t, a.assistant(), "correlation", args{"campaign_id": "c1"})
+	assert.Regexp(t, `cells: \d+ of 1722 shown`, texts[0])
+	assert.Contains(t, texts[0], "Name fewer fields in x and y.")
+	last := 1.0
+	var pairs []string
+	for _, cell := range got["cells"].([]any) {
+		m := cell.(map[string]any)
+		value := asFloat(m["value"])
+		assert.LessOrEqual(t, math.Abs(value), last+1e-12)
+		last = math.Abs(value)
+		pairs = append(pairs, m["x"].(string)+" "+m["y"].(string))
+	}
+	assert.Contains(t, pairs, "used.zz generated.zz", "the last by name, and as strong as can be")
+}
+
+func asFloat(v any) float64 {
+	if n, ok := v.(int64); ok {
+		return float64(n)
+	}
+	return v.(float64)
 }

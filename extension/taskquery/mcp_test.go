@@ -26,7 +26,9 @@ type bearer string
 
 func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+string(b))
+	if b != "" {
+		r.Header.Set("Authorization", "Bearer "+string(b))
+	}
 	return (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
 }
 
@@ -264,6 +266,13 @@ func (a *api) status(method, path, body string, header http.Header) int {
 	require.NoError(a.t, err)
 	defer resp.Body.Close()
 	return resp.StatusCode
+}
+
+func TestLargeToolRequest(t *testing.T) {
+	a := start(t, func(c *Config) { c.MaxRequestBodySize = 1000 })
+	big := `{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "query", "arguments": {"filter": {"id": "` + strings.Repeat("x", 2000) + `"}}}}`
+	header := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}}
+	assert.Equal(t, http.StatusRequestEntityTooLarge, a.status("POST", "/mcp", big, header))
 }
 
 func TestAssistantsCanBeSwitchedOff(t *testing.T) {

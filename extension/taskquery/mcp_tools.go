@@ -1,10 +1,12 @@
 package taskquery
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -110,7 +112,7 @@ func (s *server) tools() []tool {
 		},
 		{
 			name: "correlation", title: "Correlations", route: route{path: "/api/v1/correlation"},
-			about: `How fields go together, such as hyperparameters with metrics, telemetry and elapsed time: a coefficient for each pair, with n, p and corrected q. Tasks of one activity have the same fields: filter for it. The tasks behind a pair: "query" with the same filter and both fields in its projection.`,
+			about: `How fields go together, such as hyperparameters with metrics, telemetry and elapsed time: a coefficient for each pair, the strongest first, with n, p and corrected q. Tasks of one activity have the same fields: filter for it. The tasks behind a pair: "query" with the same filter and both fields in its projection.`,
 			less:  "Name fewer fields in x and y.",
 			arguments: []argument{
 				campaign, filter, list("x", textItems, `fields or prefixes; ["used.*"] unless given`), list("y", textItems, `["generated.*", "elapsed"] unless given`),
@@ -137,8 +139,11 @@ func (s *server) tools() []tool {
 	for i := range tools {
 		t := &tools[i]
 		t.route = table[slices.IndexFunc(table, func(rt route) bool { return rt.path == t.route.path && rt.method != http.MethodDelete })]
-		if t.name == "report" {
+		switch t.name {
+		case "report":
 			t.route.handle = s.tellReport
+		case "correlation":
+			t.route.handle = s.strongestFirst
 		}
 	}
 	return tools
@@ -250,6 +255,22 @@ func parameter(name string, v any) []string {
 		}
 	}
 	return []string{task.JSON(v)}
+}
+
+// strongestFirst orders the pairs of a correlation, so that what is cut from a large answer is what says least.
+func (s *server) strongestFirst(ctx context.Context, r *http.Request) (any, error) {
+	answer, err := s.correlation(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	strength := func(cell any) float64 {
+		if v, ok := cell.(map[string]any)["value"].(float64); ok {
+			return math.Abs(v)
+		}
+		return -1
+	}
+	slices.SortStableFunc(answer.(map[string]any)["cells"].([]any), func(a, b any) int { return cmp.Compare(strength(b), strength(a)) })
+	return answer, nil
 }
 
 // tellReport is the report as Markdown, with the ids of its results.
