@@ -35,6 +35,14 @@ type Config struct {
 
 	// Report says what the report on the best results may read, and which names are usual here.
 	Report ReportConfig `mapstructure:"report"`
+
+	// MCP is the interface for assistants (docs/mcp.md). It reads only and lets in whom the rest lets in.
+	MCP MCPConfig `mapstructure:"mcp"`
+}
+
+// MCPConfig is the configuration of the Model Context Protocol.
+type MCPConfig struct {
+	Enabled bool `mapstructure:"enabled"`
 }
 
 var _ component.Config = (*Config)(nil)
@@ -46,6 +54,7 @@ func createDefaultConfig() component.Config {
 	server.WriteTimeout = 0 // a backup may take its time; query_timeout bounds the rest
 	return &Config{
 		ServerConfig: server, Store: "main", StateDirectory: "./mida-data", QueryTimeout: 30 * time.Second,
+		MCP: MCPConfig{Enabled: true},
 	}
 }
 

@@ -38,6 +38,7 @@ func TestConfig(t *testing.T) {
 	assert.Equal(t, "cert.pem", cfg.TLS.Get().CertFile)
 	assert.Equal(t, []string{"https://*.example.org"}, cfg.CORS.Get().AllowedOrigins)
 	assert.Equal(t, int64(1000), cfg.MaxRequestBodySize)
+	assert.False(t, cfg.MCP.Enabled)
 	assert.Equal(t, []string{".", "results/*.png"}, cfg.Report.ReadFiles)
 	assert.Equal(t, report.Conventions{Metrics: []string{"*dice*"}, Settings: []string{"*.in"}}, cfg.Report.Conventions)
 
@@ -45,6 +46,7 @@ func TestConfig(t *testing.T) {
 	require.NoError(t, confmap.Validate(cfg))
 	assert.Equal(t, createDefaultConfig(), cfg)
 	assert.Equal(t, "127.0.0.1:4340", cfg.NetAddr.Endpoint)
+	assert.True(t, cfg.MCP.Enabled)
 }
 
 func TestConfigMistakes(t *testing.T) {

@@ -136,8 +136,11 @@ func TestAuthExtensionReplacesToken(t *testing.T) {
 	a := &api{t: t, url: strings.Split(data, `"`)[3]}
 	e := a.refused(http.StatusUnauthorized, "GET", "/api/v1/campaigns", "")
 	assert.Equal(t, "not authenticated: unknown user", e["message"])
+	a.refused(http.StatusUnauthorized, "POST", "/mcp", "{}")
 	status, _ := a.send("GET", "/api/v1/campaigns", "", "Authorization", "Basic YTpi")
 	assert.Equal(t, http.StatusOK, status)
+	list := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Authorization": {"Basic YTpi"}}
+	assert.Equal(t, http.StatusOK, a.status("POST", "/mcp", `{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}`, list))
 	status, _ = a.send("GET", healthPath, "")
 	assert.Equal(t, http.StatusOK, status)
 }
@@ -205,6 +208,7 @@ func TestRequestsAreCounted(t *testing.T) {
 	require.NoError(t, err)
 	a.ok("GET", "/api/v1/campaigns", "")
 	a.refused(http.StatusBadRequest, "POST", "/api/v1/query", `{"limit": 0}`)
+	a.refused(http.StatusForbidden, "GET", "/mcp", "", "Origin", "https://evil.example")
 	require.NoError(t, ext.Shutdown(context.Background()))
 
 	m, err := tel.GetMetric("otelcol_taskquery_requests")
@@ -215,9 +219,9 @@ func TestRequestsAreCounted(t *testing.T) {
 		status, _ := p.Attributes.Value("http.response.status_code")
 		got[route.AsString()+" "+status.String()] = p.Value
 	}
-	assert.Equal(t, map[string]int64{"other 401": 1, "/api/v1/campaigns 200": 1, "/api/v1/query 400": 1}, got)
+	assert.Equal(t, map[string]int64{"other 401": 1, "/api/v1/campaigns 200": 1, "/api/v1/query 400": 1, "/mcp 403": 1}, got)
 	d, err := tel.GetMetric("otelcol_taskquery_request_duration")
 	require.NoError(t, err)
-	assert.Len(t, d.Data.(metricdata.Histogram[float64]).DataPoints, 3)
+	assert.Len(t, d.Data.(metricdata.Histogram[float64]).DataPoints, 4)
 	require.NoError(t, tel.Shutdown(context.Background()))
 }

@@ -46,11 +46,19 @@ const reports = 2
 
 // report answers GET /api/v1/report?metric=…: the life of the best results.
 func (s *server) report(ctx context.Context, r *http.Request) (any, error) {
-	st, err := s.store()
+	o, format, err := reportOptions(r)
 	if err != nil {
 		return nil, err
 	}
-	o, format, err := reportOptions(r)
+	found, err := s.makeReport(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return render(found, format)
+}
+
+func (s *server) makeReport(ctx context.Context, o report.Options) (*report.Report, error) {
+	st, err := s.store()
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +82,7 @@ func (s *server) report(ctx context.Context, r *http.Request) (any, error) {
 		return nil, err
 	}
 	found.Warnings = append(found.Warnings, hints(ctx, st, q, answer)...)
-	return render(found, format)
+	return found, nil
 }
 
 func render(found *report.Report, format string) (any, error) {

@@ -82,6 +82,7 @@ func (s *server) routes() http.Handler {
 			})
 		})
 	}
+	mux.Handle(mcpPath, s.assistants())
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		e := &apiError{status: http.StatusNotFound, Message: "there is no " + r.URL.Path}
 		for _, rt := range s.table() {
@@ -94,28 +95,20 @@ func (s *server) routes() http.Handler {
 
 func (s *server) serve(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := r.Context()
-		if info, ok := ctx.Value(requestKey{}).(*requestInfo); ok {
-			info.route = rt.path
-		}
-		if s.config.QueryTimeout > 0 && !rt.unbounded {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, s.config.QueryTimeout)
-			defer cancel()
-		}
-		if err := s.check(rt, r); err != nil {
-			s.fail(ctx, w, rt, err)
-			return
-		}
+		setRoute(r.Context(), rt.path)
 		if rt.stream != nil {
-			if err := rt.stream(w, r); err != nil {
-				s.fail(ctx, w, rt, err)
+			err := s.check(rt, r)
+			if err == nil {
+				err = rt.stream(w, r)
+			}
+			if err != nil {
+				writeError(w, s.failure(r.Context(), rt, err))
 			}
 			return
 		}
-		answer, err := rt.handle(ctx, r)
-		if err != nil {
-			s.fail(ctx, w, rt, err)
+		answer, failed := s.ask(r.Context(), rt, r)
+		if failed != nil {
+			writeError(w, failed)
 			return
 		}
 		if d, ok := answer.(document); ok {
@@ -124,6 +117,30 @@ func (s *server) serve(rt route) http.Handler {
 		}
 		write(w, http.StatusOK, task.AppendJSON(nil, answer))
 	})
+}
+
+// setRoute says under which route a request is counted.
+func setRoute(ctx context.Context, path string) {
+	if info, ok := ctx.Value(requestKey{}).(*requestInfo); ok {
+		info.route = path
+	}
+}
+
+// ask has a route answer, within its deadline.
+func (s *server) ask(ctx context.Context, rt route, r *http.Request) (any, *apiError) {
+	if s.config.QueryTimeout > 0 && !rt.unbounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.config.QueryTimeout)
+		defer cancel()
+	}
+	if err := s.check(rt, r); err != nil {
+		return nil, s.failure(ctx, rt, err)
+	}
+	answer, err := rt.handle(ctx, r)
+	if err != nil {
+		return nil, s.failure(ctx, rt, err)
+	}
+	return answer, nil
 }
 
 // check refuses parameters that the route does not have.
@@ -149,37 +166,37 @@ func (s *server) check(rt route, r *http.Request) error {
 	return err
 }
 
-// fail turns an error into its answer. What is not the client's doing is logged too.
-func (s *server) fail(ctx context.Context, w http.ResponseWriter, rt route, err error) {
+// failure is the answer for an error. What is not the client's doing is logged too.
+func (s *server) failure(ctx context.Context, rt route, err error) *apiError {
 	var mistake *query.Error
 	var ours *apiError
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &ours):
-		writeError(w, ours)
+		return ours
 	case errors.As(err, &mistake):
-		writeError(w, &apiError{
+		return &apiError{
 			status: http.StatusBadRequest, Message: mistake.Error(), Field: mistake.Field, Problem: mistake.Problem,
 			Valid: mistake.Valid, Suggestion: mistake.Suggestion,
-		})
+		}
 	case errors.Is(err, store.ErrNotFound):
-		writeError(w, &apiError{status: http.StatusNotFound, Message: err.Error()})
+		return &apiError{status: http.StatusNotFound, Message: err.Error()}
 	case errors.As(err, &tooLarge):
-		writeError(w, &apiError{
+		return &apiError{
 			status:  http.StatusRequestEntityTooLarge,
 			Message: "the request is larger than extensions::taskquery::max_request_body_size allows",
-		})
+		}
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		writeError(w, &apiError{
+		return &apiError{
 			status: http.StatusGatewayTimeout,
 			Message: "no answer within " + s.config.QueryTimeout.Round(time.Millisecond).String() +
 				"; narrow the filter, or raise extensions::taskquery::query_timeout",
-		})
+		}
 	case ctx.Err() != nil: // the client has gone
-		writeError(w, &apiError{status: 499, Message: "the client ended the request"})
+		return &apiError{status: 499, Message: "the client ended the request"}
 	default:
 		s.set.Logger.Error("a request failed", zap.String("route", rt.method+" "+rt.path), zap.Error(err))
-		writeError(w, &apiError{status: http.StatusInternalServerError, Message: err.Error()})
+		return &apiError{status: http.StatusInternalServerError, Message: err.Error()}
 	}
 }
 
@@ -193,6 +210,10 @@ type apiError struct {
 func (e *apiError) Error() string { return e.Message }
 
 func writeError(w http.ResponseWriter, e *apiError) {
+	write(w, e.status, task.AppendJSON(nil, e.structured()))
+}
+
+func (e *apiError) structured() map[string]any {
 	m := map[string]any{"message": e.Message}
 	for k, v := range map[string]string{"field": e.Field, "problem": e.Problem, "suggestion": e.Suggestion} {
 		if v != "" {
@@ -202,7 +223,7 @@ func writeError(w http.ResponseWriter, e *apiError) {
 	if len(e.Valid) > 0 {
 		m["valid"] = e.Valid
 	}
-	write(w, e.status, task.AppendJSON(nil, map[string]any{"error": m}))
+	return map[string]any{"error": m}
 }
 
 func write(w http.ResponseWriter, status int, body []byte) {
