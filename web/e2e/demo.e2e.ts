@@ -90,6 +90,7 @@ test("the lineage of the campaign is drawn by activity, opened, searched, and it
   await page.locator(".node").first().waitFor();
   expect((await page.locator(".node .name").allTextContents()).sort()).toEqual(["acquire_image", "evaluate", "evaluate.nested", "make_dataset", "publish", "train"]);
   await page.getByText("The graph as a table").click();
+  await page.locator("details table tbody tr").first().waitFor();
   const edges = await page.locator("details table tbody tr").evaluateAll((l) => l.map((r) => [...r.querySelectorAll("td")].map((c) => c.textContent)));
   expect(edges).toContainEqual(["make_dataset", "train", "74", "declared ×37, path ×37", "0.95 to 1.00"]);
   await page.locator('.node[data-node$="|make_dataset"]').click();
