@@ -9,7 +9,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/client"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -116,4 +118,43 @@ func TestAnnotationMistakes(t *testing.T) {
 		a.refused(http.StatusNotFound, "POST", "/api/v1/annotations", body)
 	}
 	assert.NotContains(t, a.ok("GET", "/api/v1/tasks/train", ""), "custom", "what was refused wrote nothing")
+}
+
+func TestAnnotationsTravelAndMerge(t *testing.T) {
+	here, there := start(t), start(t)
+	for _, a := range []*api{here, there} {
+		a.stores.load(t, event("train", nil))
+	}
+	here.ok("POST", "/api/v1/annotations", `{"ids": ["train"], "note": "seen here"}`)
+	here.ok("POST", "/api/v1/annotations", `{"campaign": "c1", "action": "stopped", "why": "enough"}`)
+	there.ok("POST", "/api/v1/annotations", `{"ids": ["train"], "note": "seen there", "tags_added": ["x"]}`)
+	snapshot, err := here.stores.store.Snapshot(t.Context())
+	require.NoError(t, err)
+	var parts []store.Part
+	require.NoError(t, snapshot.Parts(t.Context(), "c1", func(p store.Part) error { parts = append(parts, p); return nil }))
+	require.NoError(t, snapshot.Close())
+	refused, err := there.stores.store.Import(t.Context(), parts)
+	require.NoError(t, err)
+	require.Empty(t, refused)
+	assert.Len(t, rowsOf(t, there, `{"filter": {"custom.people.log.note": "seen here", "tags": "x"}}`), 1)
+	assert.Len(t, rowsOf(t, there, `{"filter": {"custom.people.log.note": "seen there"}}`), 1)
+	assert.Len(t, rowsOf(t, there, `{"filter": {"kind": "people", "custom.people.log.action": "stopped"}}`), 1)
+}
+
+// known is what an auth extension says of who asks.
+type known struct{}
+
+func (known) GetAttribute(name string) any {
+	if name == "username" {
+		return "grace"
+	}
+	return nil
+}
+func (known) GetAttributeNames() []string { return []string{"username"} }
+
+func TestAnAuthenticatedUserIsNotTheStatedOne(t *testing.T) {
+	a := annotation{id: "1", entry: map[string]any{"by": "ada"}}
+	a.by(client.NewContext(t.Context(), client.Info{Auth: known{}}))
+	assert.Equal(t, "grace", a.entry["by"])
+	assert.Equal(t, "authenticated", a.entry["by_source"])
 }

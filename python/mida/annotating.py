@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import os
 from typing import Any, Callable, Dict, Iterable, Mapping, Optional, Union
 
 from . import expressions
@@ -113,6 +114,7 @@ def add_command(commands: Any, common: argparse.ArgumentParser, client: Callable
     either.add_argument("--include", dest="exclude", action="store_false", help="to be counted again")
     sub.add_argument("--action", metavar="TEXT", help="a steering decision; wants --why")
     sub.add_argument("--why", metavar="TEXT", help="the reason")
+    sub.add_argument("--via", metavar="TEXT", help="what says it for you (default: the watch whose --exec this is)")
     sub.add_argument("--by", metavar="USER", help="who says it (default: you)")
 
 
@@ -122,6 +124,7 @@ def _annotate(client: Client, args: argparse.Namespace) -> None:
     if args.ids and (args.filter or args.campaign is not None):
         raise QueryError("annotate: ids and --filter or --campaign are given; want one of them")
     parts = [expressions.parse_filter(text) for text in args.filter or []]
+    watch = os.environ.get("MIDA_WATCH")
     answer = annotate(
         args.ids or None,
         filter=None if not parts else parts[0] if len(parts) == 1 else {"$and": parts},
@@ -133,6 +136,7 @@ def _annotate(client: Client, args: argparse.Namespace) -> None:
         action=args.action,
         why=args.why,
         by=args.by,
+        via=args.via or (f"watch {watch}" if watch else None),
         client=client,
     )
     print(json.dumps(answer, ensure_ascii=False))

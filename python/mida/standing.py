@@ -74,7 +74,7 @@ class Stalled(Query):
         )
 
     def _now(self) -> Dict[str, Any]:
-        return {"$and": [self.filter, {"started_at": {"$lt": time.time() - self._seconds}}]}
+        return {"$and": [self.filter, {"started_at": {"$lt": max(0.0, time.time() - self._seconds)}}]}
 
 
 class FailureRate(Standing):

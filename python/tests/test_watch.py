@@ -187,15 +187,18 @@ def test_annotate(server):
         client.annotate("a", action="stop")
 
 
-def test_annotate_on_the_command_line(server, capsys):
+def test_annotate_on_the_command_line(server, capsys, monkeypatch):
     server.load(loss("a", 0.05), loss("b", 0.5))
     where = ["--state-directory", server.state]
     assert cli.main(["annotate", "a", "--note", "odd", "--tag", "check", "--tag", "x", *where]) == 0
+    monkeypatch.setenv("MIDA_WATCH", "bad")
     assert cli.main(["annotate", "a", "--untag", "x", *where]) == 0
+    monkeypatch.delenv("MIDA_WATCH")
     only = ["--campaign", "c1", "--filter", "generated.loss>0.1"]
     assert cli.main(["annotate", *only, "--exclude", "--why", "late", *where]) == 0
     assert [json.loads(line)["tasks"] for line in capsys.readouterr().out.splitlines()] == [1, 1, 1]
     assert server.client().task("a")["tags"] == ["check"]
+    assert [e.get("via") for e in server.client().task("a")["custom"]["people"]["log"]] == [None, "watch bad"]
     assert server.client().task("b")["custom"]["people"]["excluded"] is True
     assert cli.main(["annotate", "--note", "x", *where]) == 2
     assert "nothing chosen" in capsys.readouterr().err
