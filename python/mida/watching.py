@@ -59,25 +59,25 @@ class Watch:
             delivered.close()
 
     def _watch(self, delivered: Delivered) -> None:
-        listener = threading.Thread(target=self._listen, name="mida-watch-stream", daemon=True)
-        first, pause = True, 0.5
+        threading.Thread(target=self._listen, name="mida-watch-stream", daemon=True).start()
+        passed_over, pause = not (self._from_now and delivered.is_new), 0.5
         while not self._stop.is_set():
             began = time.monotonic()
             try:
-                if first and self._from_now and delivered.is_new:
+                if not passed_over:
                     delivered.add(*self.standing.keys(self._client))
+                    passed_over = True
                 self._look(delivered)
-                if first:
-                    listener.start()
-                first, pause = False, 0.5
-            except NotDelivered as error:
-                _say(str(error))
-            except UnreachableError as error:
-                if pause == 0.5:
+                pause = 0.5
+            except (NotDelivered, UnreachableError) as error:
+                if isinstance(error, NotDelivered):
+                    _say(str(error))
+                elif pause == 0.5:
                     _say(f"{error}; the watch goes on when it does")
                 self._stop.wait(pause)
                 pause = min(2 * pause, LATEST)
-                self._find_again()
+                if not isinstance(error, NotDelivered):
+                    self._find_again()
                 continue
             spent = time.monotonic() - began
             if not self._stop.wait(max(LEAST, SHARE * spent)):

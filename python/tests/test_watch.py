@@ -152,6 +152,26 @@ def test_from_now(server):
     assert seen.empty()
 
 
+def test_what_was_not_delivered_is_tried_again(server):
+    server.load(loss("old", 0.05))
+    seen, refusals = Seen(), ["not now", "nor now"]
+
+    def callback(match):
+        if refusals:
+            raise NotDelivered(refusals.pop())
+        seen.put(match)
+
+    with (
+        pytest.warns(mida.MidaWarning, match="now"),
+        mida.watch("generated.loss < 0.1", callback, name="n", from_now=True, client=server.client()),
+    ):
+        path = pathlib.Path(server.state, "watches", "n.jsonl")
+        until(lambda: path.exists() and len(path.read_text().splitlines()) == 2)
+        server.load(loss("new", 0.05))
+        assert seen.names(1) == ["new"]
+    assert seen.empty() and not refusals
+
+
 def test_templates(server):
     server.load(*(task(f"t{i}", status="FAILED" if i < 4 else "FINISHED") for i in range(12)))
     server.load(
