@@ -17,6 +17,7 @@ Match = Dict[str, Any]
 OUT_OF_MEMORY = ("gpu_out_of_memory", "out_of_memory", "oom_killed")
 MEMORY_FIELDS = ("process.memory.usage", "container.memory.usage")
 TOGETHER = 100  # tasks that are read at a time
+LATEST = 1000  # matches that are looked at first
 
 
 class Standing:
@@ -27,6 +28,10 @@ class Standing:
     def keys(self, client: Client) -> List[str]:
         """Return the keys of all that matches now."""
         raise NotImplementedError
+
+    def latest(self, client: Client) -> Tuple[List[str], bool]:
+        """Return keys of what probably came last, and whether that is all."""
+        return self.keys(client), True
 
     def matches(self, client: Client, keys: List[str]) -> Iterable[Tuple[str, Match]]:
         """Return those of the matches that are still there."""
@@ -56,6 +61,11 @@ class Query(Standing):
             if not answer.get("next_cursor") or not answer["rows"]:
                 return found
             body["cursor"] = answer["next_cursor"]
+
+    def latest(self, client: Client) -> Tuple[List[str], bool]:
+        sort = [["started_at", "descending"]]
+        answer = client.page({"filter": self._now(), "projection": ["id"], "sort": sort, "limit": LATEST})
+        return [row["id"] for row in answer["rows"]], answer["total"] <= len(answer["rows"])
 
     def matches(self, client: Client, keys: List[str]) -> Iterable[Tuple[str, Match]]:
         for at in range(0, len(keys), TOGETHER):

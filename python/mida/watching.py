@@ -6,7 +6,7 @@ import http.client
 import threading
 import time
 import warnings
-from typing import Any, Callable, Dict, Mapping, Optional, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 
 from .client import Client
 from .delivered import Delivered
@@ -49,6 +49,7 @@ class Watch:
         self._news = _News()
         self._thread: Optional[threading.Thread] = None
         self._error: Optional[BaseException] = None
+        self._whole, self._latest_done, self._all_from = True, 0.0, 0.0
 
     def run(self) -> None:
         """Watch until `stop`; an error of the callback ends it, and its match is delivered again next time."""
@@ -79,12 +80,21 @@ class Watch:
                 if not isinstance(error, NotDelivered):
                     self._find_again()
                 continue
-            spent = time.monotonic() - began
-            if not self._stop.wait(max(LEAST, SHARE * spent)):
-                self._news.wait(FALLBACK)
+            if not self._stop.wait(max(LEAST, SHARE * (self._latest_done - began))):
+                self._news.wait(FALLBACK if self._whole else min(FALLBACK, max(0.0, self._all_from - time.monotonic())))
 
     def _look(self, delivered: Delivered) -> None:
-        new = [key for key in self.standing.keys(self._client) if key not in delivered]
+        """Look at the latest matches, and at all of them unless that was done just before."""
+        keys, self._whole = self.standing.latest(self._client)
+        self._deliver(keys, delivered)
+        began = self._latest_done = time.monotonic()
+        if not self._whole and began >= self._all_from:
+            self._deliver(self.standing.keys(self._client), delivered)
+            self._whole, ended = True, time.monotonic()
+            self._all_from = ended + SHARE * (ended - began)
+
+    def _deliver(self, keys: List[str], delivered: Delivered) -> None:
+        new = [key for key in keys if key not in delivered]
         for key, match in self.standing.matches(self._client, new):
             if self._stop.is_set():
                 return
