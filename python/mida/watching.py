@@ -20,6 +20,7 @@ FALLBACK = 10.0  # seconds after which it is looked in any case
 SETTLED = 1.5  # seconds after a stream began, when the collector has looked at the view
 LEAST = 0.25  # seconds between two looks
 SHARE = 4  # at most a fifth of the time is spent looking
+ALL = 5.0  # seconds between two looks at all matches, where they are many
 SILENCE = 45.0  # seconds; the collector says something every 15
 LATEST = 30.0  # seconds between two attempts to reach the collector
 
@@ -91,7 +92,7 @@ class Watch:
         if not self._whole and began >= self._all_from:
             self._deliver(self.standing.keys(self._client), delivered)
             self._whole, ended = True, time.monotonic()
-            self._all_from = ended + SHARE * (ended - began)
+            self._all_from = ended + max(ALL, SHARE * (ended - began))
 
     def _deliver(self, keys: List[str], delivered: Delivered) -> None:
         new = [key for key in keys if key not in delivered]

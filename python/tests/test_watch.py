@@ -70,6 +70,17 @@ def test_a_match_is_delivered_within_two_seconds_of_the_view(server):
     assert sorted(took)[2] < 2, took  # without the stream it looks every ten seconds
 
 
+def test_more_matches_than_are_looked_at_first(server, monkeypatch):
+    monkeypatch.setattr(standing, "LATEST", 2)
+    server.load(*(loss(f"t{i}", 0.05, started_at=(i + 1) * 10**9) for i in range(5)))
+    seen = Seen()
+    with mida.watch("generated.loss < 0.1", seen.put, client=server.client()):
+        assert seen.names(5) == [f"t{i}" for i in range(5)]
+        server.load(loss("early", 0.05, started_at=10**8), loss("late", 0.05, started_at=10**11))
+        assert seen.names(2) == ["early", "late"]
+    assert seen.empty()
+
+
 def test_a_restart_of_the_collector(server_binary, tmp_path, no_environment):
     server = Server(server_binary, tmp_path)
     server.load(loss("a", 0.05))
