@@ -258,6 +258,17 @@ func object(r *http.Request, valid []string) (map[string]any, error) {
 
 // userOf is who asks: whom the auth extension recognised, or else the owner of the token, who is the collector's user.
 func userOf(ctx context.Context) string {
+	if s := authenticatedUser(ctx); s != "" {
+		return s
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "unknown"
+}
+
+// authenticatedUser is whom an auth extension recognised; "" when none did.
+func authenticatedUser(ctx context.Context) string {
 	if auth := client.FromContext(ctx).Auth; auth != nil {
 		for _, name := range []string{"username", "subject", "user"} {
 			if s, ok := auth.GetAttribute(name).(string); ok && s != "" {
@@ -265,8 +276,5 @@ func userOf(ctx context.Context) string {
 			}
 		}
 	}
-	if u, err := user.Current(); err == nil {
-		return u.Username
-	}
-	return "unknown"
+	return ""
 }

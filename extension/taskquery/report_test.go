@@ -116,3 +116,33 @@ func TestReportMistakes(t *testing.T) {
 		assert.Contains(t, e["message"], want, q)
 	}
 }
+
+func TestReportSaysWhoDecided(t *testing.T) {
+	a := start(t)
+	a.stores.load(t, event("best", func(e *task.Event) { e.Generated = map[string]any{"loss": 0.1} }),
+		event("bad", func(e *task.Event) { e.Generated = map[string]any{"text": "nan"} }))
+	a.ok("POST", "/api/v1/annotations", `{"ids": ["best"], "note": "take <b>this</b>", "by": "ada"}`)
+	a.ok("POST", "/api/v1/annotations", `{"filter": {"task_id": "bad"}, "excluded": true, "why": "it diverged", "by": "bob", "via": "watch diverging"}`)
+	a.ok("POST", "/api/v1/annotations", `{"campaign": "c1", "action": "stopped the search", "why": "good enough", "by": "eve"}`)
+	list := a.ok("GET", "/api/v1/report?metric=generated.loss", "")["decisions"].([]any)
+	require.Len(t, list, 3)
+	newest, middle, first := list[0].(map[string]any), list[1].(map[string]any), list[2].(map[string]any)
+	assert.Equal(t, "stopped the search", newest["action"])
+	assert.Equal(t, true, newest["of_campaign"])
+	assert.Equal(t, "it diverged", middle["why"])
+	assert.Equal(t, true, middle["excluded"])
+	assert.Empty(t, middle["ranks"])
+	assert.Equal(t, []any{int64(1)}, first["ranks"])
+	a.stores.load(t, event("leaked", func(e *task.Event) { e.Generated = map[string]any{"loss": 0.01} }))
+	a.ok("POST", "/api/v1/annotations", `{"ids": ["leaked"], "excluded": true, "why": "saw the test data"}`)
+	answer := a.ok("GET", "/api/v1/report?metric=generated.loss", "")
+	require.Len(t, answer["results"], 1)
+	assert.Equal(t, 0.1, answer["results"].([]any)[0].(map[string]any)["value"], "what people excluded is not ranked")
+	assert.Contains(t, answer["warnings"], "1 tasks that have the metric are left out: people excluded them")
+	_, body := a.page("/api/v1/report?metric=generated.loss&format=html")
+	assert.Contains(t, body, "take &lt;b&gt;this&lt;/b&gt;")
+	assert.Contains(t, body, "bob (stated) by watch diverging")
+	_, body = a.page("/api/v1/report?metric=generated.loss&format=markdown")
+	assert.Contains(t, body, "What people decided")
+	assert.Contains(t, body, "| excluded | it diverged | train bad |")
+}

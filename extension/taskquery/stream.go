@@ -20,11 +20,11 @@ import (
 )
 
 const (
-	watchInterval  = time.Second      // how often the view is looked at while somebody watches
-	watchShare     = 10               // at most a tenth of the time is spent looking
-	streamBeat     = 15 * time.Second // a comment, so that a dead connection is noticed
-	streamDeadline = 30 * time.Second // for a client that does not read
-	changesKept    = 256              // a client that missed more is told to ask anew
+	watchInterval  = 500 * time.Millisecond // how often the view is looked at while somebody watches
+	watchShare     = 10                     // at most a tenth of the time is spent looking
+	streamBeat     = 15 * time.Second       // a comment, so that a dead connection is noticed
+	streamDeadline = 30 * time.Second       // for a client that does not read
+	changesKept    = 256                    // a client that missed more is told to ask anew
 	maxStreams     = 100
 )
 

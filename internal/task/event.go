@@ -35,7 +35,8 @@ func EventForStatus(s Status) string {
 	}
 }
 
-// FacetPeople holds what people decided: campaign, tags, notes. It wins over every other facet.
+// FacetPeople holds what people decided, such as the campaign; annotations are in facets of their own below it. It wins over
+// every other facet.
 const FacetPeople = "people"
 
 // NoAttempt is the Attempt of an event that is about the task itself.

@@ -48,7 +48,7 @@ type AttemptSummary struct {
 
 // Project makes the document of a state: submitted and started are the earliest, ended the latest, status the highest
 // rank over the facets of the highest attempt and of the task itself; used, generated and the other maps are the union
-// of the facets' leaves by full path, on conflict the higher stamp; the facet "people" wins over all others.
+// of the facets' leaves by full path, on conflict the higher stamp; what people said (facets "people" and "people/<id>") wins over all others.
 func Project(s *State) *Document {
 	numbers := s.AttemptNumbers()
 	snaps := s.snapshots(NoAttempt)
@@ -63,15 +63,13 @@ func Project(s *State) *Document {
 	sortSnapshots(snaps)
 	var people []*Snapshot
 	for _, n := range snaps {
-		if n.Event.Facet == FacetPeople {
+		if ofPeople(n.Event.Facet) {
 			people = append(people, n)
 			continue
 		}
 		d.add(n.Event)
 	}
-	for _, n := range people {
-		d.add(n.Event)
-	}
+	d.said(people)
 	d.derive()
 	return d
 }

@@ -28,6 +28,7 @@ ASCENDING = "ascending"
 DESCENDING = "descending"
 
 if TYPE_CHECKING:
+    from .annotating import annotate
     from .client import (
         AuthenticationError,
         Client,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     )
     from .correlations import correlation, plot_correlation, scatter
     from .observing import Dask, Logs, MLflow, Observer, Observers, campaign
+    from .watching import Watch, watch
 
 __all__ = [
     "ASCENDING",
@@ -63,7 +65,9 @@ __all__ = [
     "Observers",
     "QueryError",
     "UnreachableError",
+    "Watch",
     "__version__",
+    "annotate",
     "campaign",
     "campaigns",
     "completeness",
@@ -75,15 +79,16 @@ __all__ = [
     "report",
     "scatter",
     "task",
+    "watch",
     "workflows",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from . import client, correlations, observing
+        from . import annotating, client, correlations, observing, watching
 
-        modules = (m for m in (observing, correlations) if name in m.__all__)
+        modules = (m for m in (observing, correlations, annotating, watching) if name in m.__all__)
         value = getattr(next(modules, client), name)
         globals()[name] = value
         return value

@@ -15,6 +15,7 @@ from typing import Any, Dict, NoReturn, Optional, Sequence
 
 from . import (
     __version__,
+    annotating,
     correlation_cli,
     doctor,
     embedded,
@@ -25,6 +26,7 @@ from . import (
     run_cli,
     tables,
     ui_cli,
+    watch_cli,
 )
 from .client import Client
 from .completeness_text import EXIT, HELP, open_text, write_completeness
@@ -140,6 +142,9 @@ def _parser() -> argparse.ArgumentParser:
     correlation_cli.add_command(commands, common, forms, _client)
 
     reports.add_command(commands, common, _client)
+
+    annotating.add_command(commands, common, _client)
+    watch_cli.add_command(commands, common)
 
     sub = command("delete", _delete, common, help="remove a campaign and all of its tasks")
     sub.add_argument("--campaign", required=True, help="name of the campaign")

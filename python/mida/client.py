@@ -13,6 +13,7 @@ import functools
 import http.client
 import json
 import math
+import os
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -72,12 +73,10 @@ class Client:
         state_directory: Optional[str] = None,
         timeout: float = 60.0,
     ) -> None:
+        self._asked = (endpoint, token, state_directory)
         self._where = _endpoint.find(endpoint, token, state_directory)
         self._timeout = timeout
-        handlers: List[urllib.request.BaseHandler] = [_NoRedirect()]
-        if self._where.is_loopback:
-            handlers.append(urllib.request.ProxyHandler({}))  # a proxy's loopback is another machine
-        self._opener = urllib.request.build_opener(*handlers)
+        self._opener = opener(self._where.is_loopback)
 
     @property
     def endpoint(self) -> str:
@@ -228,6 +227,22 @@ class Client:
         """Return the answer of a route that only reads, as it is."""
         return self._call("GET", path, params=params)
 
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Send a body to a route and return the answer, as it is."""
+        return self._call("POST", path, body)
+
+    def annotate(self, ids: Union[str, Iterable[str], None] = None, **said: Any) -> Row:
+        """Note, tag, exclude, or record a decision on tasks or on a campaign; see `mida.annotate`."""
+        from .annotating import annotate
+
+        return annotate(ids, client=self, **said)
+
+    def watch(self, query: Any, callback: Any = None, **options: Any) -> Any:
+        """Call back for each task that matches, now and later, each once; see `mida.watch`."""
+        from .watching import watch
+
+        return watch(query, callback, client=self, **options)
+
     def correlation(self, x: Any = None, y: Any = None, **options: Any) -> Any:
         """Return how each field of x goes together with each of y; see `mida.correlation`."""
         from .correlations import correlation
@@ -293,6 +308,19 @@ class Client:
         """Write a consistent copy of the store to a new file on the collector's machine."""
         self._call("POST", "/api/v1/backup", {"path": path})
 
+    def find_again(self) -> None:
+        """Look where the collector is now: one that was started again may have another port and token."""
+        self._where = _endpoint.find(*self._asked)
+        self._opener = opener(self._where.is_loopback)
+
+    @property
+    def state_directory(self) -> Optional[str]:
+        """The collector's state directory, where it is known."""
+        source = self._where.source
+        if os.path.basename(source) == _endpoint.ENDPOINT_FILE:
+            return os.path.dirname(os.path.abspath(source))
+        return self._asked[2]
+
     def with_timeout(self, timeout: float) -> Client:
         """Return a client of the same collector that waits as many seconds for an answer."""
         other = copy.copy(self)
@@ -319,19 +347,38 @@ class Client:
         body: Optional[Mapping[str, Any]],
         params: Optional[List[Tuple[str, Any]]],
     ) -> bytes:
+        try:
+            with self.open(method, path, body, params) as response:
+                return response.read()
+        except http.client.HTTPException as error:  # it hung up, or speaks something else
+            raise UnreachableError(self._where.unreachable(f"it answered no HTTP ({type(error).__name__})")) from None
+        except OSError as error:
+            raise UnreachableError(self._where.unreachable(error)) from None
+
+    def open(
+        self,
+        method: str,
+        path: str,
+        body: Optional[Mapping[str, Any]] = None,
+        params: Optional[List[Tuple[str, Any]]] = None,
+        headers: Optional[Mapping[str, str]] = None,
+        timeout: Optional[float] = None,
+    ) -> Any:
+        """Open a route and return the response, to be read by whom it concerns."""
         url = self._where.url + path
         if params:
             url += "?" + urllib.parse.urlencode(params)
         data = None if body is None else encode(body)
         request = urllib.request.Request(url, data=data, method=method)
         request.add_header("Accept", "application/json")
+        for name, value in (headers or {}).items():
+            request.add_header(name, value)
         if data is not None:
             request.add_header("Content-Type", "application/json")
         if self._where.authorization:
             request.add_unredirected_header("Authorization", self._where.authorization)
         try:
-            with self._opener.open(request, timeout=self._timeout) as response:
-                return response.read()
+            return self._opener.open(request, timeout=timeout or self._timeout)
         except urllib.error.HTTPError as error:
             with error:
                 raise _error_of(error.code, error.read(), self._where) from None
@@ -346,6 +393,14 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *args: Any, **kwargs: Any) -> None:
         return None
+
+
+def opener(loopback: bool) -> urllib.request.OpenerDirector:
+    """Return what opens addresses without following redirects."""
+    handlers: List[urllib.request.BaseHandler] = [_NoRedirect()]
+    if loopback:
+        handlers.append(urllib.request.ProxyHandler({}))  # a proxy's loopback is another machine
+    return urllib.request.build_opener(*handlers)
 
 
 def _error_of(status: int, body: bytes, where: _endpoint.Endpoint) -> MidaError:

@@ -22,6 +22,14 @@ func (r *Report) Markdown() []byte {
 	for _, o := range r.Results {
 		m.result(o)
 	}
+	if len(r.Decisions) > 0 {
+		m.heading(2, "What people decided")
+		rows = nil
+		for _, d := range r.Decisions {
+			rows = append(rows, []string{when(d.At), d.Who(), d.What(), d.Why, d.On()})
+		}
+		m.table([]string{"When", "Who", "What", "Why", "On"}, rows)
+	}
 	return []byte(strings.ToValidUTF8(m.String(), "\uFFFD"))
 }
 

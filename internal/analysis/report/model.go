@@ -10,12 +10,13 @@ const Version = 1
 
 // Report is the life of the best results. In its JSON null means "not recorded".
 type Report struct {
-	Version  int       `json:"version"`
-	MadeAt   Time      `json:"made_at"`
-	Question Question  `json:"question"`
-	Total    int64     `json:"total"` // tasks that have the metric
-	Results  []*Result `json:"results"`
-	Warnings []string  `json:"warnings"`
+	Version   int         `json:"version"`
+	MadeAt    Time        `json:"made_at"`
+	Question  Question    `json:"question"`
+	Total     int64       `json:"total"` // tasks that have the metric
+	Results   []*Result   `json:"results"`
+	Decisions []*Decision `json:"decisions"` // of people, on tasks of the results, of their campaigns, and on these
+	Warnings  []string    `json:"warnings"`
 }
 
 // Question is what was asked.

@@ -48,11 +48,13 @@ type builder struct {
 	looked       map[string]*looked
 	wished       map[string]wish
 	omitted      []string
+	decisions    map[string]*Decision // by annotation
+	campaigns    map[string]bool      // of the results
 }
 
-// Question is the query that a report asks: the tasks that have the metric, the best first.
-func (o Options) question() (*query.Query, error) {
-	filters := []any{map[string]any{o.Metric: map[string]any{"$exists": true}}}
+// Question is the query that a report asks: the tasks that have the metric and fit more, the best first.
+func (o Options) question(more ...any) (*query.Query, error) {
+	filters := append([]any{map[string]any{o.Metric: map[string]any{"$exists": true}}}, more...)
 	if o.Campaign != "" {
 		filters = append(filters, map[string]any{"campaign_id": o.Campaign})
 	}
@@ -95,13 +97,18 @@ func Build(ctx context.Context, reader Reader, o Options) (*Report, *query.Query
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	answer, err := reader.Query(ctx, q)
+	ranked, err := o.question(map[string]any{fieldExcluded: map[string]any{"$ne": true}})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	answer, err := reader.Query(ctx, ranked)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	b := &builder{
 		reader: reader, names: o.Names.withUsual(), files: o.Files, showTime: o.ShowTime, maxTasks: o.MaxTasks,
 		environments: map[string]map[string]any{}, given: map[string][]Fact{}, looked: map[string]*looked{}, wished: map[string]wish{},
+		decisions: map[string]*Decision{}, campaigns: map[string]bool{},
 	}
 	if b.files == nil {
 		b.files = artifact.NewReader(nil)
@@ -110,10 +117,13 @@ func Build(ctx context.Context, reader Reader, o Options) (*Report, *query.Query
 		b.maxTasks = lineageTasks
 	}
 	r := &Report{
-		Version: Version, MadeAt: b.time(time.Now().UnixNano()), Total: answer.Total, Results: []*Result{}, Warnings: []string{},
+		Version: Version, MadeAt: b.time(time.Now().UnixNano()), Total: answer.Total, Results: []*Result{}, Decisions: []*Decision{}, Warnings: []string{},
 		Question: Question{CampaignID: o.Campaign, K: o.K, Metric: o.Metric, Order: o.Order, Filter: Value{o.Filter}},
 	}
 	r.Warnings = append(r.Warnings, answer.Warnings...)
+	if err := b.leftOut(ctx, o, r); err != nil {
+		return nil, nil, nil, err
+	}
 	for _, row := range answer.Rows {
 		id, _ := row["id"].(string)
 		v := row[o.Metric]
@@ -121,12 +131,15 @@ func Build(ctx context.Context, reader Reader, o Options) (*Report, *query.Query
 			r.Warnings = append(r.Warnings, fmt.Sprintf("task %s is left out: its %s is %s, which is no number to rank by", id, o.Metric, cutText(task.JSON(v), 100)))
 			continue
 		}
-		result, err := b.result(ctx, id)
+		result, err := b.result(ctx, id, len(r.Results)+1)
 		if err != nil {
 			return nil, nil, nil, err
 		}
 		result.Rank, result.Value = len(r.Results)+1, Value{v}
 		r.Results = append(r.Results, result)
+	}
+	if err := b.decided(ctx, r); err != nil {
+		return nil, nil, nil, err
 	}
 	return r, q, answer, nil
 }
@@ -152,7 +165,7 @@ func (b *builder) omit(format string, args ...any) {
 }
 
 // result is the life of one task.
-func (b *builder) result(ctx context.Context, id string) (*Result, error) {
+func (b *builder) result(ctx context.Context, id string, rank int) (*Result, error) {
 	b.omitted = []string{}
 	g, err := b.load(ctx, id)
 	if err != nil {
@@ -162,6 +175,10 @@ func (b *builder) result(ctx context.Context, id string) (*Result, error) {
 		return nil, err
 	}
 	self := g.nodes[id]
+	b.campaigns[self.CampaignID] = true
+	for _, id := range g.order {
+		b.hear(g.nodes[id].doc, rank)
+	}
 	r := b.assign(g, id)
 	out := &Result{
 		Task: b.task(self), Metrics: bounded(b.metrics(self)), Parameters: bounded(b.own(self)), Plots: b.plots(ctx, g, id),
