@@ -88,7 +88,7 @@ def test_unknown_scheduler(troubled):
         60,
         "a counted failure",
     )
-    assert troubled.nobody in troubled.log
+    until(lambda: troubled.nobody in troubled.log, 60, "a line that names it")
 
 
 def test_broken_journals(troubled):
