@@ -209,6 +209,8 @@ def where_next(client: mida.Client, work: Path, once: bool) -> None:
         return
     print(f"\n  The collector stays up at {client.endpoint}; Ctrl-C ends it. In another terminal:")
     print(f"    cd {show(work)}")
+    print(f"    export PATH={Path(sys.executable).parent}:$PATH   # where mida is")
+    print("    mida ui                                  # all of it in the browser")
     print("    mida status")
     print("    mida query --filter 'generated.loss<0.3' --format table")
 

@@ -199,6 +199,31 @@ func TestMLflowRunsAreNamed(t *testing.T) {
 	assert.Equal(t, []string{"observer mlflow-1 on node-1"}, missing(RunsInView{Runs: 1, Used: 2, Generated: 3, Each: map[string][2]int64{"a": {2, 3}}}))
 }
 
+// TestMLflowDatabaseReadTwice: observers that come one after the other each read the whole database.
+func TestMLflowDatabaseReadTwice(t *testing.T) {
+	of := func(observer, host string, runs int64) store.Checkpoint {
+		return store.Checkpoint{Observer: observer, Host: host, Final: true, At: runs, Record: map[string]any{"witness": map[string]any{
+			"mlflow": map[string]any{"database": "/mlflow.db", "counted": runs, "read": runs, "runs": runs, "used": 2 * runs, "generated": 3 * runs},
+		}}}
+	}
+	states := func(list []store.Checkpoint, view RunsInView) (out []State) {
+		for _, w := range mlflow(list, view) {
+			out = append(out, w.State)
+		}
+		return out
+	}
+	list := []store.Checkpoint{of("first", "node-1", 5), of("second", "node-1", 10), of("third", "node-1", 7)}
+	assert.EqualValues(t, 10, Runs(list))
+	view := RunsInView{Runs: 10, Used: 20, Generated: 30}
+	assert.Equal(t, []State{Complete, Complete, Complete, Complete, Complete, Complete}, states(list, view))
+	view.Runs = 9
+	assert.Contains(t, states(list, view), Missing)
+	list = append(list, of("other", "node-2", 3)) // of that name on another host: another database
+	view.Runs = 10
+	assert.Contains(t, states(list, view), Missing)
+	assert.EqualValues(t, 13, Runs(list))
+}
+
 func TestMLflowWitnesses(t *testing.T) {
 	c := func(final bool, counted int64) []store.Checkpoint {
 		return []store.Checkpoint{{Final: final, At: 1, Record: map[string]any{"witness": map[string]any{"mlflow": map[string]any{

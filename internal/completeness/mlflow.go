@@ -17,10 +17,37 @@ type RunsInView struct {
 
 // Runs is the number of MLflow runs that the observers of a campaign sent; 0 = nothing to compare.
 func Runs(list []store.Checkpoint) (n int64) {
-	for _, c := range list {
-		n += number(section(section(c.Record, "witness"), "mlflow")["runs"])
+	for _, c := range databases(list) {
+		n += number(readOf(c)["runs"])
 	}
 	return n
+}
+
+// readOf is what an observer says of the MLflow database that it reads; nil for others.
+func readOf(c store.Checkpoint) map[string]any {
+	return section(section(c.Record, "witness"), "mlflow")
+}
+
+// databases returns one checkpoint for each database: that of the observer that read most of it. Observers that come one
+// after the other, as with each `mida run`, all read the whole, so what they say must not be added up.
+func databases(list []store.Checkpoint) (out []store.Checkpoint) {
+	at := map[[2]string]int{}
+	for _, c := range list {
+		m := readOf(c)
+		if m == nil {
+			continue
+		}
+		key := [2]string{c.Host, text(m["database"])}
+		i, known := at[key]
+		switch {
+		case !known:
+			at[key] = len(out)
+			out = append(out, c)
+		case number(m["runs"]) >= number(readOf(out[i])["runs"]):
+			out[i] = c
+		}
+	}
+	return out
 }
 
 // mlflow compares the database with what was read of it, and what was read with the view.
@@ -30,18 +57,11 @@ func mlflow(list []store.Checkpoint, view RunsInView) (out []Witness) {
 	of := ""
 	var who, lost, poor []string // observers, runs that are not in the view, and runs of which it lacks something
 	for _, c := range list {
-		m := section(section(c.Record, "witness"), "mlflow")
-		if m == nil {
-			continue
-		}
-		counts++
-		who = append(who, named(c))
-		gone, less := lackingRuns(section(m, "each"), view.Each)
-		lost, poor = append(lost, gone...), append(poor, less...)
-		of = text(m["database"])
-		open = open || !c.Final
+		m := readOf(c)
 		if v, ok := m["counted"]; ok {
-			read := Witness{What: "runs counted in the MLflow database, against runs read", Of: of, State: Complete, Expected: number(v)}
+			read := Witness{
+				What: "runs counted in the MLflow database, against runs read", Of: text(m["database"]), State: Complete, Expected: number(v),
+			}
 			read.Found = min(read.Expected, number(m["read"]))
 			if read.Found < read.Expected {
 				read.State = lacking(c.Final)
@@ -49,6 +69,15 @@ func mlflow(list []store.Checkpoint, view RunsInView) (out []Witness) {
 			}
 			out = append(out, read)
 		}
+	}
+	for _, c := range databases(list) {
+		m := readOf(c)
+		counts++
+		who = append(who, named(c))
+		gone, less := lackingRuns(section(m, "each"), view.Each)
+		lost, poor = append(lost, gone...), append(poor, less...)
+		of = text(m["database"])
+		open = open || !c.Final
 		for _, key := range []string{"runs", "used", "generated"} {
 			v, ok := m[key].(int64)
 			sums[key] += v

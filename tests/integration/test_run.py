@@ -58,6 +58,8 @@ def test_demo_equals_ground_truth(tmp_path):
     with Up(tmp_path / "demo", *QUIET, "--logs", "false") as view:
         left = differences(view, truth, "microscopy") + unfinished(view)
         assert not left, readable(left)
+        counted = view.client().completeness("microscopy")["witnesses"]
+        assert counted and {w["state"] for w in counted} == {"complete"}, counted
         for task in view.client().query(filter={"kind": {"$in": ["dask", "mlflow"]}}):
             covers = task.get("telemetry_coverage", {})
             assert covers and (task["kind"] == "mlflow" or task["telemetry_delta"]["process.cpu.time"] >= 0), task
