@@ -14,6 +14,7 @@ import (
 type job struct {
 	seg   *segment
 	later bool
+	waits int64 // bytes of all segments of its observer that were not read yet
 }
 
 // plan lists the directory and chooses, per observer, the oldest segment that is not finished, if it can have news. more
@@ -52,13 +53,44 @@ func (r *Reader) plan(root *os.Root, now time.Time) (jobs []job, more bool, err 
 	}
 	sort.Strings(observers)
 	for _, name := range observers {
+		chosen := len(jobs)
 		jobs = r.choose(root, byObserver[name], now, jobs)
+		for i := range jobs[chosen:] {
+			jobs[chosen+i].waits = unread(byObserver[name])
+		}
 	}
 	if more = len(jobs) > roundSegments; more {
 		r.turn = (r.turn + roundSegments) % len(jobs)
 		jobs = append(jobs[r.turn:], jobs[:r.turn]...)[:roundSegments]
 	}
 	return jobs, more, nil
+}
+
+// unread is how many bytes of an observer's segments were not read, as far as their sizes are known.
+func unread(segs []*segment) (bytes int64) {
+	for _, s := range segs {
+		bytes += max(0, s.size-s.pos)
+	}
+	return bytes
+}
+
+// shares says how much of each job a round reads. Who has more to tell gets more, so that the observers of a job, say its
+// scheduler and its workers, reach the end of a backlog together: what they tell of a task then mostly meets in one batch.
+func shares(jobs []job) []int64 {
+	var all int64
+	for _, j := range jobs {
+		all += j.waits
+	}
+	out := make([]int64, len(jobs))
+	for i, j := range jobs {
+		out[i] = int64(roundBytes / len(jobs))
+		if all > 0 {
+			out[i] = int64(roundBytes * (float64(j.waits) / float64(all)))
+		}
+		// The last share ended with a whole record, behind its end.
+		out[i] = max(minShare, out[i]-j.seg.over)
+	}
+	return out
 }
 
 // choose adds what is to be read of one observer: its first segment in order, and those that were set aside and are due.

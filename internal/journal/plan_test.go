@@ -55,6 +55,37 @@ func TestMoreOnlyWhereMoreCanBeRead(t *testing.T) {
 	assert.False(t, more)
 }
 
+// TestObserversReachTheEndTogether: what a scheduler says in a few bytes and its worker in many is read at the pace of the
+// backlog, so that both mostly tell of the same tasks in one batch.
+func TestObserversReachTheEndTogether(t *testing.T) {
+	h := newHarness(t)
+	small, large := h.writer("w.1", func(o *WriterOptions) { o.SegmentSize = roundBytes }), h.writer("w.2")
+	const events = 12 * roundBytes / 2500
+	for i := range events {
+		key := fmt.Sprint("task-", i)
+		e := finished(key, i+1)
+		require.NoError(t, small.Write(e))
+		e["stdout"] = strings.Repeat("x", 2500)
+		require.NoError(t, large.Write(e))
+	}
+	r := h.reader()
+	defer r.release()
+	told := map[string]int{}
+	apart, batches := 0, 0
+	_, err := r.look(t.Context(), func(ctx context.Context, batch []*task.Event) func() error {
+		for _, e := range batch {
+			told[e.ObserverID]++
+		}
+		batches++
+		apart = max(apart, told["w.1"]-told["w.2"], told["w.2"]-told["w.1"])
+		return inTurn(h.emit)(ctx, batch)
+	})
+	require.NoError(t, err)
+	assert.Equal(t, map[string]int{"w.1": events, "w.2": events}, told)
+	require.Greater(t, batches, 10)
+	assert.Less(t, apart, 2*events/batches, "less than two batches")
+}
+
 // TestCheckpointsComeAfterWhatTheyCount: what is read ahead is on its way at the same time, but for checkpoints.
 func TestCheckpointsComeAfterWhatTheyCount(t *testing.T) {
 	h := newHarness(t)

@@ -51,7 +51,7 @@ type Options struct {
 }
 
 const (
-	roundBytes    = 1 << 20  // what one round reads of all segments together
+	roundBytes    = 1 << 20  // what one round reads of all segments together, at most twice as much
 	minShare      = 64 << 10 // of one segment
 	roundSegments = roundBytes / minShare
 )
@@ -197,14 +197,14 @@ func (r *Reader) open() (*os.Root, error) {
 
 // read reads all jobs, several at a time, and returns the parts in the order of the jobs.
 func (r *Reader) read(root *os.Root, jobs []job) []*part {
-	share := int64(max(minShare, roundBytes/len(jobs)))
+	share := shares(jobs)
 	parts := make([]*part, len(jobs))
 	errs := make([]error, len(jobs))
 	var group errgroup.Group
 	group.SetLimit(max(2, runtime.GOMAXPROCS(0)))
 	for i, j := range jobs {
 		group.Go(func() error {
-			parts[i], errs[i] = j.seg.read(root, j.later, r.opt.AllowForeignOwner, share, time.Now())
+			parts[i], errs[i] = j.seg.read(root, j.later, r.opt.AllowForeignOwner, share[i], time.Now())
 			return nil
 		})
 	}

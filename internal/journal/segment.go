@@ -32,7 +32,8 @@ type segment struct {
 	// accepted and acceptedFinal are pos and final of what the pipeline accepted; they move only in commit.
 	accepted      int64
 	acceptedFinal bool
-	restored      bool // the position of an earlier run was looked for
+	restored      bool  // the position of an earlier run was looked for
+	over          int64 // what the last share was exceeded by
 	size          int64
 	grew          time.Time // when size last changed, in this process's clock
 	quiet         bool      // nothing can be new before it grows or its writer ends
@@ -269,7 +270,8 @@ func (s *segment) decode(payload []byte) (any, error) {
 
 // records reads events until the file or the budget ends.
 func (s *segment) records(scan scanner, p *part, ended bool, budget int64) error {
-	for limit := p.next + budget; p.next < limit; {
+	limit := p.next + budget
+	for p.next < limit {
 		st, err := scan.next(p.next, ended)
 		if err != nil {
 			if errors.Is(err, io.ErrUnexpectedEOF) {
@@ -279,7 +281,7 @@ func (s *segment) records(scan scanner, p *part, ended bool, budget int64) error
 		}
 		switch st.outcome {
 		case waiting:
-			s.quiet = true
+			s.quiet, s.over = true, 0
 			return nil
 		case torn:
 			p.fault(Torn, 1, fmt.Errorf("its writer ended inside a record: %d bytes at byte %d are lost", st.next-p.next, p.next))
@@ -290,6 +292,7 @@ func (s *segment) records(scan scanner, p *part, ended bool, budget int64) error
 		}
 		p.next = st.next
 	}
+	s.over = max(0, p.next-limit)
 	p.more = p.next < s.size
 	return nil
 }
