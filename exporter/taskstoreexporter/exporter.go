@@ -51,7 +51,7 @@ func (w *writer) consume(ctx context.Context, logs plog.Logs) error {
 		return fmt.Errorf("wait for the events before these: %w", err)
 	}
 	defer w.room.Release(size)
-	events, broken := task.FromLogs(logs)
+	events, broken := task.FromLogsWithoutPaths(logs)
 	started := time.Now()
 	rejected, err := w.store.Write(ctx, events)
 	if err != nil {
@@ -60,11 +60,32 @@ func (w *writer) consume(ctx context.Context, logs plog.Logs) error {
 	}
 	w.telemetry.ExporterTaskstoreWriteDuration.Record(ctx, time.Since(started).Seconds())
 	w.telemetry.ExporterTaskstoreBatchEvents.Record(ctx, int64(len(events)))
-	if err := w.putAside(ctx, broken, rejected); err != nil {
+	if err := w.putAside(ctx, broken, whole(rejected, events, logs)); err != nil {
 		return err
 	}
 	w.telemetry.ExporterTaskstoreEventsWritten.Add(ctx, int64(len(events)-len(rejected)))
 	return nil
+}
+
+// whole gives rejected events back what was not decoded for the store: a dead letter has everything.
+func whole(rejected []store.Rejected, events []*task.Event, logs plog.Logs) []store.Rejected {
+	if len(rejected) == 0 {
+		return nil
+	}
+	index := make(map[*task.Event]int, len(events))
+	for i, e := range events {
+		index[e] = i
+	}
+	all, _ := task.FromLogs(logs)
+	out := make([]store.Rejected, len(rejected))
+	for i, r := range rejected {
+		out[i] = r
+		// Records whose paths are broken are events here, and none there.
+		if at, ok := index[r.Event]; ok && len(all) == len(events) {
+			out[i].Event = all[at]
+		}
+	}
+	return out
 }
 
 // putAside writes dead letters. When that fails the whole request is repeated, which the store takes as a replay.

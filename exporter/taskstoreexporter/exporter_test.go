@@ -120,6 +120,7 @@ func TestDeadLetters(t *testing.T) {
 	e := newExporter(t, h)
 	nameless := event(7)
 	nameless.Key = ""
+	nameless.Paths = map[string]task.PathInfo{"x": {Real: "/x", Size: 3}}
 	logs := task.ToLogs([]*task.Event{event(1), nameless, event(2)})
 	line := logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().AppendEmpty()
 	line.Body().SetStr("a line of text")
@@ -154,6 +155,7 @@ func TestDeadLetters(t *testing.T) {
 		"body": "a line of text", "attributes": map[string]any{}, "resource": map[string]any{"host.name": "node-1"},
 		"trace_id": "01020000000000000000000000000000", "span_id": "0300000000000000",
 	}, records[0])
+	require.Equal(t, map[string]any{"x": map[string]any{"real": "/x", "size": 3.0}}, records[1]["paths"], "the store takes none")
 }
 
 func TestUnknownStore(t *testing.T) {

@@ -30,6 +30,56 @@ func decodeMsgpack(payload []byte, known keys) (any, error) {
 	return v, nil
 }
 
+// eachMsgpack reads a list, of anything else the list of only that, and visits its elements in order; what an error leaves
+// out is not visited. A map is valid during its visit only, what it holds for ever: the events of a record need no map each.
+func eachMsgpack(payload []byte, known keys, visit func(v any)) error {
+	d := decoder{b: payload, keys: known}
+	err := d.each(visit)
+	if err != nil {
+		return fmt.Errorf("msgpack at byte %d: %w", d.i, err)
+	}
+	if d.i != len(payload) {
+		return fmt.Errorf("msgpack: %d bytes after the value", len(payload)-d.i)
+	}
+	return nil
+}
+
+func (d *decoder) each(visit func(v any)) error {
+	t, err := d.token()
+	if err != nil {
+		return err
+	}
+	if t.kind != kindArray {
+		v, err := d.content(t, 0)
+		if err == nil {
+			visit(v)
+		}
+		return err
+	}
+	if t.n > len(d.b)-d.i { // an element has at least one byte
+		return errShort
+	}
+	shared := make(map[string]any, 32)
+	for range t.n {
+		e, err := d.token()
+		if err != nil {
+			return err
+		}
+		var v any = shared
+		if e.kind == kindMap && e.n <= (len(d.b)-d.i)/2 {
+			clear(shared)
+			err = d.fill(shared, e.n, 1)
+		} else {
+			v, err = d.content(e, 1)
+		}
+		if err != nil {
+			return err
+		}
+		visit(v)
+	}
+	return nil
+}
+
 type decoder struct {
 	b    []byte
 	i    int
@@ -231,18 +281,23 @@ func (d *decoder) mapping(n, depth int) (any, error) {
 		return nil, errShort
 	}
 	out := make(map[string]any, min(n, 4096))
+	return out, d.fill(out, n, depth)
+}
+
+// fill reads the n members of a map into out.
+func (d *decoder) fill(out map[string]any, n, depth int) error {
 	for range n {
 		name, err := d.key(depth + 1)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		v, err := d.value(depth + 1)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		out[name] = v
 	}
-	return out, nil
+	return nil
 }
 
 func (d *decoder) key(depth int) (string, error) {

@@ -304,32 +304,51 @@ func (s *segment) events(payload []byte, p *part) {
 	}
 	p.records++
 	p.final = false
+	before := len(p.events)
+	if err := s.each(payload, func(v any) { s.event(v, p) }); err != nil {
+		p.events, p.final = p.events[:before], false // of a damaged record nothing is trusted
+		p.fault(Corrupt, 1, fmt.Errorf("record at byte %d: %w", p.next, err))
+	}
+}
+
+// each visits the events of a record.
+func (s *segment) each(payload []byte, visit func(v any)) error {
+	if !s.text {
+		if s.keys == nil {
+			s.keys = keys{}
+		}
+		return eachMsgpack(payload, s.keys, visit)
+	}
 	v, err := s.decode(payload)
 	if err != nil {
-		p.fault(Corrupt, 1, fmt.Errorf("record at byte %d: %w", p.next, err))
-		return
+		return err
 	}
 	list, ok := v.([]any)
 	if !ok {
 		list = []any{v}
 	}
 	for _, v := range list {
-		m, ok := v.(map[string]any)
-		if !ok {
-			p.fault(Invalid, 1, fmt.Errorf("record at byte %d: an event is a %T, want a map", p.next, v))
-			continue
-		}
-		if s.text && isHeader(m) {
-			continue // a file that two runs of a script wrote
-		}
-		e, err := s.header.event(m)
-		if err != nil {
-			p.fault(Invalid, 1, fmt.Errorf("record at byte %d: %w", p.next, err))
-			continue
-		}
-		p.events = append(p.events, e)
-		p.final = isFinal(e)
+		visit(v)
 	}
+	return nil
+}
+
+func (s *segment) event(v any, p *part) {
+	m, ok := v.(map[string]any)
+	if !ok {
+		p.fault(Invalid, 1, fmt.Errorf("record at byte %d: an event is a %T, want a map", p.next, v))
+		return
+	}
+	if s.text && isHeader(m) {
+		return // a file that two runs of a script wrote
+	}
+	e, err := s.header.event(m)
+	if err != nil {
+		p.fault(Invalid, 1, fmt.Errorf("record at byte %d: %w", p.next, err))
+		return
+	}
+	p.events = append(p.events, e)
+	p.final = isFinal(e)
 }
 
 // event makes an event of a decoded map and the header's defaults. What the events of a journal have in common they share:

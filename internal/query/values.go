@@ -16,6 +16,9 @@ import (
 // the name has no leaf of its own and only one argument has it. Names that several arguments have are in ambiguous,
 // each with the full names of its fields.
 func Leaves(root string, m map[string]any) (leaves map[string]any, ambiguous map[string][]string) {
+	if flat(m) {
+		return m, nil
+	}
 	leaves = task.Leaves(m)
 	if root != "used" {
 		return leaves, nil
@@ -295,4 +298,22 @@ func compareInt(a, b int) int {
 	default:
 		return 0
 	}
+}
+
+// flat says whether a map's values are its leaves: no path leads into one.
+func flat(m map[string]any) bool {
+	for _, v := range m {
+		switch v := v.(type) {
+		case map[string]any:
+			return false
+		case []any:
+			for _, e := range v {
+				switch e.(type) {
+				case map[string]any, []any:
+					return false
+				}
+			}
+		}
+	}
+	return true
 }

@@ -10,9 +10,12 @@ import (
 var scratch = sync.Pool{New: func() any { return new([]byte) }}
 
 // canonical is AppendJSON of the event's wire form, without making that first.
-func (e *Event) canonical() []byte {
+func (e *Event) canonical() []byte { return scratched(e.appendCanonical) }
+
+// scratched returns what write appends, in a slice of its size.
+func scratched(write func(dst []byte) []byte) []byte {
 	buf, _ := scratch.Get().(*[]byte)
-	*buf = e.appendCanonical((*buf)[:0])
+	*buf = write((*buf)[:0])
 	out := bytes.Clone(*buf)
 	if cap(*buf) <= 1<<20 {
 		scratch.Put(buf)

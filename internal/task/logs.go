@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -67,7 +68,13 @@ func (t *traces) of(e *Event) [16]byte {
 }
 
 func putAll(dst pcommon.Map, m map[string]any) {
-	for _, k := range sortedKeys(m) {
+	var few [24]string // spares most maps a slice of their own
+	keys := few[:0]
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
 		putValue(dst.PutEmpty(k), m[k])
 	}
 }
@@ -172,7 +179,7 @@ func (e *Event) toRecord(r plog.LogRecord, trace [16]byte) {
 		}
 	}
 	if e.Paths != nil {
-		putValue(a.PutEmpty(AttrPaths), pathsToWire(e.Paths))
+		putPaths(a.PutEmptyMap(AttrPaths), e.Paths)
 	}
 	attrMap(AttrUsed, e.Used)
 	attrMap(AttrGenerated, e.Generated)
@@ -192,13 +199,11 @@ func (e *Event) toRecord(r plog.LogRecord, trace [16]byte) {
 	}
 	attrMap(AttrCustom, e.Custom)
 	if e.Claims != nil {
-		putValue(a.PutEmpty(AttrClaims), claimsToWire(e.Claims))
+		putClaims(a.PutEmptySlice(AttrClaims), e.Claims)
 	}
 	attrString(AttrObserverID, e.ObserverID)
 	attrInt(AttrObserverSeq, e.Seq)
-	for _, k := range sortedKeys(e.Attributes) {
-		putValue(a.PutEmpty(k), e.Attributes[k])
-	}
+	putAll(a, e.Attributes)
 	if e.Record != nil {
 		putValue(r.Body(), e.Record)
 	}
@@ -221,11 +226,11 @@ var ErrNotTaskEvent = errors.New("not a task event")
 // FromRecord decodes one log record. Resource attributes go to Event.Resource, attributes that are not ours to
 // Event.Attributes. Trace and span id are kept only when they are not the derived ones.
 func FromRecord(r plog.LogRecord, resource map[string]any) (*Event, error) {
-	return fromRecord(r, resource, new(traces))
+	return fromRecord(r, resource, new(traces), true)
 }
 
-func fromRecord(r plog.LogRecord, resource map[string]any, known *traces) (*Event, error) {
-	e, err := decode(r, resource, nil)
+func fromRecord(r plog.LogRecord, resource map[string]any, known *traces, paths bool) (*Event, error) {
+	e, err := decode(r, resource, nil, paths)
 	if err != nil {
 		return nil, err
 	}
@@ -241,11 +246,11 @@ func fromRecord(r plog.LogRecord, resource map[string]any, known *traces) (*Even
 // FromRecordPart decodes only the attributes that only names, and no ids of trace and span: for who needs to look at a part of
 // every record.
 func FromRecordPart(r plog.LogRecord, resource map[string]any, only map[string]bool) (*Event, error) {
-	return decode(r, resource, only)
+	return decode(r, resource, only, true)
 }
 
-// decode decodes all attributes, or those in only.
-func decode(r plog.LogRecord, resource map[string]any, only map[string]bool) (*Event, error) {
+// decode decodes all attributes, or those in only; paths only if asked for.
+func decode(r plog.LogRecord, resource map[string]any, only map[string]bool, paths bool) (*Event, error) {
 	name := r.EventName()
 	if !strings.HasPrefix(name, "mida.") {
 		return nil, fmt.Errorf("%w: event name %q", ErrNotTaskEvent, name)
@@ -255,7 +260,10 @@ func decode(r plog.LogRecord, resource map[string]any, only map[string]bool) (*E
 	}
 	w := wireReader{clean: true}
 	for k, v := range r.Attributes().All() {
-		if only != nil && !only[k] {
+		if only != nil && !only[k] || !paths && k == AttrPaths {
+			continue
+		}
+		if k == AttrClaims && e.takeClaims(v) {
 			continue
 		}
 		key, ours := "", false
@@ -335,7 +343,12 @@ type Rejected struct {
 }
 
 // FromLogs decodes all records; those that are no task events, or broken, come back with their reason and stop nothing.
-func FromLogs(logs plog.Logs) ([]*Event, []Rejected) {
+func FromLogs(logs plog.Logs) ([]*Event, []Rejected) { return fromLogs(logs, true) }
+
+// FromLogsWithoutPaths is FromLogs for who wants the claims that were made of paths, and not the paths.
+func FromLogsWithoutPaths(logs plog.Logs) ([]*Event, []Rejected) { return fromLogs(logs, false) }
+
+func fromLogs(logs plog.Logs, paths bool) ([]*Event, []Rejected) {
 	events := make([]*Event, 0, logs.LogRecordCount())
 	var rejected []Rejected
 	var known traces
@@ -346,7 +359,7 @@ func FromLogs(logs plog.Logs) ([]*Event, []Rejected) {
 		}
 		for _, sl := range rl.ScopeLogs().All() {
 			for _, r := range sl.LogRecords().All() {
-				e, err := fromRecord(r, resource, &known)
+				e, err := fromRecord(r, resource, &known, paths)
 				if err != nil {
 					rejected = append(rejected, Rejected{Record: r, Resource: rl.Resource(), Err: err})
 					continue
@@ -356,9 +369,4 @@ func FromLogs(logs plog.Logs) ([]*Event, []Rejected) {
 		}
 	}
 	return events, rejected
-}
-
-// PutClaims writes the event's claims to its record, in place of those that it had.
-func (e *Event) PutClaims(r plog.LogRecord) {
-	putValue(r.Attributes().PutEmpty(AttrClaims), claimsToWire(e.Claims))
 }

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"sort"
+	"slices"
 	"strconv"
 	"sync/atomic"
 )
@@ -93,7 +93,7 @@ func (s *State) AttemptNumbers() []int64 {
 			out = append(out, a)
 		}
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i] < out[j] })
+	slices.Sort(out)
 	return out
 }
 
@@ -109,22 +109,33 @@ func (s *State) snapshots(attempt int64) []*Snapshot {
 }
 
 func sortSnapshots(l []*Snapshot) {
-	sort.Slice(l, func(i, j int) bool { return l[i].less(l[j]) })
+	if len(l) < 2 {
+		return
+	}
+	slices.SortFunc(l, func(a, b *Snapshot) int {
+		switch {
+		case a.less(b):
+			return -1
+		case b.less(a):
+			return 1
+		}
+		return 0
+	})
 }
 
 // Encode writes the state as canonical JSON: {"<attempt>": {"<facet>": <event>}}, "" standing for NoAttempt.
 func (s *State) Encode() []byte {
-	size := 2
-	attempts := make([]int64, 0, len(s.Attempts))
-	for a, facets := range s.Attempts {
+	return scratched(s.appendCanonical)
+}
+
+func (s *State) appendCanonical(dst []byte) []byte {
+	var few [4]int64
+	attempts := few[:0]
+	for a := range s.Attempts {
 		attempts = append(attempts, a)
-		size += 26
-		for name, n := range facets {
-			size += len(name) + 4 + len(n.bytes())
-		}
 	}
-	dst := append(make([]byte, 0, size), '{')
-	sort.Slice(attempts, func(i, j int) bool { return attempts[i] < attempts[j] })
+	slices.Sort(attempts)
+	dst = append(dst, '{')
 	for i, a := range attempts {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -141,7 +152,12 @@ func (s *State) Encode() []byte {
 			}
 			dst = appendString(dst, f)
 			dst = append(dst, ':')
-			dst = append(dst, s.Attempts[a][f].bytes()...)
+			n := s.Attempts[a][f]
+			if known := n.encoded.Load(); known != nil {
+				dst = append(dst, *known...)
+			} else {
+				dst = n.Event.appendCanonical(dst)
+			}
 		}
 		dst = append(dst, '}')
 	}

@@ -1,7 +1,7 @@
 package provenanceprocessor
 
 import (
-	"strings"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/entity"
 	"github.com/otelcol-mida/otelcol-mida/internal/glob"
@@ -26,14 +26,12 @@ func newClaimer(cfg *Config) *claimer {
 	return c
 }
 
-// claims returns the event's claims and the new ones, each once, those that were there first.
-func (c *claimer) claims(e *task.Event) []task.Claim {
-	b := builder{claimer: c, event: e, list: e.Claims, known: make(map[claimKey]bool, len(e.Claims)), where: c.where(e)}
-	for _, old := range e.Claims {
-		b.known[keyOf(old)] = true
-	}
-	b.side(task.Used, e.Used)
-	b.side(task.Generated, e.Generated)
+// claims appends the event's claims and the new ones to list, which is empty, each once, those that were there first.
+func (c *claimer) claims(r *record, list []task.Claim) []task.Claim {
+	e := r.event
+	b := builder{claimer: c, record: r, list: append(list, e.Claims...), where: c.where(e)}
+	b.side(task.Used, r.used)
+	b.side(task.Generated, r.generated)
 	if e.IsTask() && e.Kind == "mlflow" && e.Key != "" {
 		// A run is a thing that others name by its id.
 		if id, ok := entity.Canonical("run_id", e.Key, nil, b.where); ok {
@@ -73,42 +71,42 @@ func keyOf(c task.Claim) claimKey {
 
 type builder struct {
 	*claimer
-	event *task.Event
+	*record
 	where entity.Where
 	list  []task.Claim
-	known map[claimKey]bool
+	known map[claimKey]bool // of long lists
 }
 
-func (b *builder) side(role task.Role, values map[string]any) {
-	if len(values) == 0 {
+func (b *builder) side(role task.Role, values pcommon.Map) {
+	if values.Len() == 0 {
 		return
 	}
-	b.datasets(role, values, 0)
-	entity.Walk(values, func(keys []string, value any) {
-		s, text := value.(string)
+	if b.event.Kind == "mlflow" {
+		b.datasets(role, values.AsRaw(), 0)
+	}
+	walk(values, append(make([]byte, 0, 64), role...), 0, func(at []byte, value pcommon.Value) {
+		text := value.Type() == pcommon.ValueTypeStr
 		if !text && len(b.values) == 0 {
 			return // only text names things, unless rules say otherwise
 		}
-		name := strings.Join(keys, ".")
-		field := string(role) + "." + name
+		field := string(at)
 		if glob.Any(b.ignore, field) {
 			return
 		}
 		for _, r := range b.values {
 			if glob.Any(r.Fields, field) {
-				if id, ok := entity.ByValue(r.Name, value); ok {
-					b.add(role, field, labelOf(value), id, nil)
+				v := task.Normalize(value.AsRaw())
+				if id, ok := entity.ByValue(r.Name, v); ok {
+					b.add(role, field, labelOf(v), id, nil)
 				}
 			}
 		}
 		if !text {
 			return
 		}
-		var info *entity.PathInfo
-		if p, ok := b.event.Paths[s]; ok {
-			info = &entity.PathInfo{Real: p.Real, FS: p.FS, Rel: p.Rel, ModTime: p.ModTime, Size: p.Size}
-		}
-		if id, ok := entity.Canonical(name, s, info, b.where); ok {
+		s := task.ValidText(value.Str())
+		info := b.paths.find(s)
+		if id, ok := entity.Canonical(field[len(role)+1:], s, info, b.where); ok {
 			b.add(role, field, s, id, info)
 		}
 	})
@@ -116,7 +114,7 @@ func (b *builder) side(role task.Role, values map[string]any) {
 
 // datasets finds what MLflow records as a data set: a map with a name and a digest.
 func (b *builder) datasets(role task.Role, v any, depth int) {
-	if depth > 8 || b.event.Kind != "mlflow" {
+	if depth > 8 {
 		return
 	}
 	switch v := v.(type) {
@@ -143,10 +141,33 @@ func (b *builder) add(role task.Role, field, label string, id entity.Entity, inf
 	if role == task.Generated && info != nil && b.writtenByTask(info.ModTime) {
 		c.Time, c.TimeSource = info.ModTime, "mtime"
 	}
-	if key := keyOf(c); !b.known[key] {
-		b.known[key] = true
+	if !b.has(keyOf(c)) {
 		b.list = append(b.list, c)
 	}
+}
+
+// fewClaims is up to how many claims a list is looked through.
+const fewClaims = 16
+
+// has says whether a claim is there already, and notes that it will be.
+func (b *builder) has(key claimKey) bool {
+	if len(b.list) < fewClaims {
+		for i := range b.list {
+			if keyOf(b.list[i]) == key {
+				return true
+			}
+		}
+		return false
+	}
+	if b.known == nil {
+		b.known = make(map[claimKey]bool, 2*fewClaims)
+		for _, c := range b.list {
+			b.known[keyOf(c)] = true
+		}
+	}
+	known := b.known[key]
+	b.known[key] = true
+	return known
 }
 
 // writtenByTask says whether a file's modification time can be this task's doing: a file that was looked at late may have

@@ -16,26 +16,14 @@ type provenance struct {
 	tel     *metadata.TelemetryBuilder
 }
 
-// needed are the attributes that claims depend on; the exporter decodes the others.
-var needed = func() map[string]bool {
-	names := map[string]bool{}
-	for _, n := range []string{
-		task.AttrKind, task.AttrKey, task.AttrStartedAt, task.AttrEndedAt, task.AttrUsed, task.AttrGenerated, task.AttrPaths, task.AttrClaims,
-	} {
-		names[n] = true
-	}
-	for _, n := range whereAttributes {
-		names[n] = true
-	}
-	return names
-}()
-
 // process adds claims to events of tasks, and of entities that say what was used or generated. Whatever else is in the
 // stream passes unchanged.
 func (p *provenance) process(ctx context.Context, logs plog.Logs) (plog.Logs, error) {
 	var seen, invalid int64
 	type kind struct{ role, evidence string }
 	made := map[kind]int64{}
+	var rec record
+	var list []task.Claim
 	for _, rl := range logs.ResourceLogs().All() {
 		attrs := rl.Resource().Attributes()
 		if site := p.claimer.site; site != "" {
@@ -49,24 +37,25 @@ func (p *provenance) process(ctx context.Context, logs plog.Logs) (plog.Logs, er
 				if !claims(r.EventName()) {
 					continue
 				}
-				e, err := task.FromRecordPart(r, resource, needed)
-				if err != nil {
+				if err := rec.read(r, resource); err != nil {
 					invalid++
 					continue
 				}
+				e := rec.event
 				// An entity without an identity is nobody's.
-				if !e.IsTask() && (e.Kind == "" || e.Key == "" || len(e.Used)+len(e.Generated) == 0) {
+				if !e.IsTask() && (e.Kind == "" || e.Key == "" || rec.used.Len()+rec.generated.Len() == 0) {
 					continue
 				}
 				seen++
 				known := len(e.Claims)
-				e.Claims = p.claimer.claims(e)
-				if len(e.Claims) == known {
+				list = p.claimer.claims(&rec, list[:0])
+				if len(list) == known {
 					continue
 				}
-				for _, c := range e.Claims[known:] {
+				for _, c := range list[known:] {
 					made[kind{string(c.Role), c.Evidence}]++
 				}
+				e.Claims = list
 				e.PutClaims(r)
 			}
 		}

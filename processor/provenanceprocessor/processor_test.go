@@ -1,12 +1,14 @@
 package provenanceprocessor
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/consumer/consumertest"
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/processor/processortest"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/lineage"
@@ -263,4 +265,58 @@ func TestSiteOfTheClusterIsTheDefault(t *testing.T) {
 	got := through(t, &Config{}, e)[0]
 	assert.Equal(t, "frontier", got.Resource[task.AttrSite])
 	assert.Equal(t, "file:frontier/n1:/data/x.npz", got.Claims[0].Entity)
+}
+
+// TestPathsAsOthersWriteThem: what is not written as our observers write it is read all the same, or the event counts as
+// invalid; neither stops the others.
+func TestPathsAsOthersWriteThem(t *testing.T) {
+	written := func(change func(path pcommon.Map)) *task.Event {
+		e := ran("a", "n1", 1, 5)
+		e.Generated = map[string]any{"out": "x.npz"}
+		e.Paths = map[string]task.PathInfo{"x.npz": {Real: "/data/x.npz", ModTime: 4 * second, Size: 7}}
+		logs := task.ToLogs([]*task.Event{e, e})
+		attrs := logs.ResourceLogs().At(0).ScopeLogs().At(0).LogRecords().At(0).Attributes()
+		paths, _ := attrs.Get(task.AttrPaths)
+		path, _ := paths.Map().Get("x.npz")
+		change(path.Map())
+		tel, err := metadata.NewTelemetryBuilder(componenttest.NewNopTelemetrySettings())
+		require.NoError(t, err)
+		p := &provenance{claimer: newClaimer(config()), tel: tel}
+		_, err = p.process(t.Context(), logs)
+		require.NoError(t, err)
+		got, _ := task.FromLogsWithoutPaths(logs)
+		require.Len(t, got, 2)
+		require.Len(t, got[1].Claims, 1, "the next one")
+		require.Equal(t, "file:my.site/n1:/data/x.npz", got[1].Claims[0].Entity)
+		require.Equal(t, 4*second, got[1].Claims[0].Time)
+		return got[0]
+	}
+	same := written(func(pcommon.Map) {})
+	require.Len(t, same.Claims, 1)
+	for name, change := range map[string]func(pcommon.Map){
+		"a time as a double": func(m pcommon.Map) { m.PutDouble("mtime", float64(4*second)) },
+		"an unknown key":     func(m pcommon.Map) { m.PutBool("new", true) },
+		"no size":            func(m pcommon.Map) { m.Remove("size") },
+	} {
+		assert.Equal(t, same.Claims, written(change).Claims, name)
+	}
+	assert.Empty(t, written(func(m pcommon.Map) { m.PutStr("mtime", "yesterday") }).Claims)
+}
+
+func TestManyPathsAndClaims(t *testing.T) {
+	e := ran("a", "n1", 1, 5)
+	e.Generated, e.Paths = map[string]any{}, map[string]task.PathInfo{}
+	for i := range 50 {
+		name := fmt.Sprintf("x%d.npz", i)
+		e.Generated[fmt.Sprint("out", i)] = []any{name, name}
+		e.Paths[name] = task.PathInfo{Real: "/data/" + name, Size: 1}
+	}
+	entities := map[string]int{}
+	for _, c := range through(t, config(), e)[0].Claims {
+		entities[c.Entity]++
+	}
+	assert.Len(t, entities, 50)
+	for entity, n := range entities {
+		assert.Equal(t, 1, n, entity)
+	}
 }

@@ -1,6 +1,7 @@
 package elastic
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,8 +10,6 @@ import (
 	"net/url"
 	"sync"
 	"time"
-
-	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
 // version is what a document must still have when it is written over.
@@ -25,10 +24,10 @@ type operation struct {
 }
 
 func (o *operation) append(buf []byte) []byte {
-	buf = append(buf, `{"`+o.verb+`":{"_index":`...)
-	buf = task.AppendJSON(buf, o.index)
+	buf = append(append(append(buf, `{"`...), o.verb...), `":{"_index":`...)
+	buf = appendText(buf, o.index)
 	buf = append(buf, `,"_id":`...)
-	buf = task.AppendJSON(buf, o.id)
+	buf = appendText(buf, o.id)
 	if o.version != nil {
 		buf = fmt.Appendf(buf, `,"if_seq_no":%d,"if_primary_term":%d`, o.version.seq, o.version.term)
 	}
@@ -100,17 +99,19 @@ func (s *Store) bulkRequest(ctx context.Context, ops []*operation, results []res
 	for _, o := range ops {
 		body = o.append(body)
 	}
-	var answer struct {
-		Items []map[string]struct {
-			Status int
-			Seq    int64 `json:"_seq_no"`
-			Term   int64 `json:"_primary_term"`
-			Error  *struct {
-				Type, Reason string
-				CausedBy     struct{ Reason string } `json:"caused_by"`
-			}
+	type item struct {
+		Status int
+		Seq    int64 `json:"_seq_no"`
+		Term   int64 `json:"_primary_term"`
+		Error  *struct {
+			Type, Reason string
+			CausedBy     struct{ Reason string } `json:"caused_by"`
 		}
 	}
+	var answer struct {
+		Items []struct{ Create, Index, Delete *item } // one of them, as the operation said
+	}
+	answer.Items = make([]struct{ Create, Index, Delete *item }, 0, len(ops))
 	err = s.client.do(ctx, request{method: http.MethodPost, path: "/_bulk", query: bulkQuery, body: ndjson(body)}, &answer)
 	var refused *Error
 	switch {
@@ -131,20 +132,22 @@ func (s *Store) bulkRequest(ctx context.Context, ops []*operation, results []res
 	if len(answer.Items) != len(ops) {
 		return o, fmt.Errorf("bulk: %d operations, %d results", len(ops), len(answer.Items))
 	}
-	for i, item := range answer.Items {
-		for _, r := range item {
-			results[i].version = version{r.Seq, r.Term}
-			if r.Error != nil {
-				reason := r.Error.Reason
-				if r.Error.CausedBy.Reason != "" {
-					reason += ": " + r.Error.CausedBy.Reason
-				}
-				results[i].err = &Error{Status: r.Status, Type: r.Error.Type, Reason: reason}
-			} else if r.Status >= 300 {
-				results[i].err = &Error{Status: r.Status}
-			}
-			o.busy = o.busy || results[i].busy()
+	for i, a := range answer.Items {
+		r := cmp.Or(a.Create, a.Index, a.Delete)
+		if r == nil {
+			return o, fmt.Errorf("bulk: the server did not say what became of %s of %s", ops[i].id, ops[i].index)
 		}
+		results[i].version = version{r.Seq, r.Term}
+		if r.Error != nil {
+			reason := r.Error.Reason
+			if r.Error.CausedBy.Reason != "" {
+				reason += ": " + r.Error.CausedBy.Reason
+			}
+			results[i].err = &Error{Status: r.Status, Type: r.Error.Type, Reason: reason}
+		} else if r.Status >= 300 {
+			results[i].err = &Error{Status: r.Status}
+		}
+		o.busy = o.busy || results[i].busy()
 	}
 	return o, nil
 }

@@ -37,6 +37,12 @@ func makeRow(s *task.State) *row {
 	maps := []map[string]any{
 		d.Used, d.Generated, d.TelemetryStart, d.TelemetryEnd, d.TelemetryPeak, d.TelemetryDelta, d.TelemetryCoverage,
 	}
+	n := 0
+	for _, m := range maps {
+		n += len(m)
+	}
+	r.leaves = make([]leaf, 0, n)
+	r.names = make([]string, 0, n+len(maps)+len(d.Attributes))
 	for i, m := range maps {
 		root := indexedRoots[i]
 		for path, v := range r.add(root, m) {
@@ -49,9 +55,12 @@ func makeRow(s *task.State) *row {
 		}
 	}
 	slices.SortFunc(r.leaves, func(x, y leaf) int { return strings.Compare(x.name, y.name) })
-	for root, m := range map[string]map[string]any{"job": d.Job, "error": d.Error, "custom": d.Custom, "attributes": d.Attributes} {
-		for path := range r.add(root, m) {
-			r.names = append(r.names, root+"."+path)
+	for _, x := range [...]struct {
+		root string
+		m    map[string]any
+	}{{"job", d.Job}, {"error", d.Error}, {"custom", d.Custom}, {"attributes", d.Attributes}} {
+		for path := range r.add(x.root, x.m) {
+			r.names = append(r.names, x.root+"."+path)
 		}
 	}
 	if d.Stdout != "" {
@@ -152,7 +161,7 @@ func (r *row) newFields(to map[string]bool) {
 // body is the document of a row. With spill the leaves stay in the state alone: the server refused them. spilled counts
 // the leaves that the index does not look at though it could.
 func (r *row) body(f *fields, encoded []byte, spill bool) (body []byte, spilled int) {
-	w := &objectWriter{buf: make([]byte, 0, 2*len(encoded)+1024)}
+	w := &objectWriter{buf: make([]byte, 0, 2*len(encoded)+256)}
 	opaque := r.promoted(w)
 	odds := map[string]string{}
 	var vague []string

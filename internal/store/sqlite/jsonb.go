@@ -149,6 +149,9 @@ func encodeLeaf(v any) any {
 	case []byte:
 		return string(kindBytes) + base64.StdEncoding.EncodeToString(v)
 	case map[string]any:
+		if len(v) == 0 {
+			return "m{}"
+		}
 		if digits, ok := v["$int"].(string); ok && len(v) == 1 {
 			if _, ok := new(big.Int).SetString(digits, 10); ok {
 				return string(kindBigInt) + digits

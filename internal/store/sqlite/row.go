@@ -3,6 +3,7 @@ package sqlite
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
@@ -23,7 +24,8 @@ type row struct {
 func makeRow(s *task.State) *row {
 	d := task.Project(s)
 	r := &row{doc: d, edges: view.Edges(d)}
-	main := make(leaves, 0, 32)
+	pooled, _ := leafLists.Get().(*leaves)
+	main := (*pooled)[:0]
 	r.ambiguous = main.addMap("used", d.Used)
 	main.addMap("generated", d.Generated)
 	main.addMap("telemetry_start", d.TelemetryStart)
@@ -37,59 +39,53 @@ func makeRow(s *task.State) *row {
 	main.addStrings("dependencies", d.Dependencies)
 	r.main = main.object(512)
 
-	extra := make(leaves, 0, 16)
+	extra := main[:0]
 	extra.addMap("error", d.Error)
 	extra.addMap("attributes", d.Attributes)
 	extra.addString("stdout", d.Stdout)
 	extra.addString("stderr", d.Stderr)
 	r.extra = extra.object(256)
+
+	if *pooled = extra[:cap(extra)]; cap(extra) <= manyLeaves {
+		clear(*pooled) // or it would hold on to the values
+		leafLists.Put(pooled)
+	}
 	return r
 }
+
+// manyLeaves bounds the lists that are kept for the next task.
+const manyLeaves = 1024
+
+var leafLists = sync.Pool{New: func() any { l := make(leaves, 0, 64); return &l }}
 
 // leaves are the leaves of a document, each by its full name.
 type leaves []leaf
 
+// leaf is "root.path" when it is inside of root, else root itself.
 type leaf struct {
-	name  string
-	value any
+	root, path string
+	inside     bool
+	value      any
 }
+
+var emptyMap any = map[string]any{} // never changed
 
 // addMap adds the leaves of one map of the document as "root.path", and "root" itself to say that there is a map.
 func (l *leaves) addMap(root string, m map[string]any) (ambiguous map[string][]string) {
 	if m == nil {
 		return nil
 	}
-	*l = append(*l, leaf{root, map[string]any{}})
-	if !flat(m) {
-		m, ambiguous = query.Leaves(root, m)
-	}
+	*l = append(*l, leaf{root: root, value: emptyMap})
+	m, ambiguous = query.Leaves(root, m)
 	for path, v := range m {
-		*l = append(*l, leaf{root + "." + path, v})
+		*l = append(*l, leaf{root, path, true, v})
 	}
 	return ambiguous
 }
 
-// flat says whether a map's values are its leaves: no path leads into one.
-func flat(m map[string]any) bool {
-	for _, v := range m {
-		switch v := v.(type) {
-		case map[string]any:
-			return false
-		case []any:
-			for _, e := range v {
-				switch e.(type) {
-				case map[string]any, []any:
-					return false
-				}
-			}
-		}
-	}
-	return true
-}
-
 func (l *leaves) addString(name, v string) {
 	if v != "" {
-		*l = append(*l, leaf{name, v})
+		*l = append(*l, leaf{root: name, value: v})
 	}
 }
 
@@ -101,32 +97,48 @@ func (l *leaves) addStrings(name string, values []string) {
 	for i, s := range values {
 		list[i] = s
 	}
-	*l = append(*l, leaf{name, list})
+	*l = append(*l, leaf{root: name, value: list})
 }
 
 // object returns the leaves as a flat object of about that size. What is asked for most stands first: SQLite looks for a
 // label from the front.
 func (l leaves) object(size int) []byte {
-	rank := func(name string) int {
-		switch {
-		case strings.HasPrefix(name, "generated."):
-			return 0
-		case strings.HasPrefix(name, "used."):
-			return 1
-		default:
-			return 2
-		}
-	}
 	slices.SortFunc(l, func(a, b leaf) int {
-		if ra, rb := rank(a.name), rank(b.name); ra != rb {
+		if ra, rb := rank(a), rank(b); ra != rb {
 			return ra - rb
 		}
-		return strings.Compare(a.name, b.name)
+		if c := strings.Compare(a.root, b.root); c != 0 {
+			return c
+		}
+		return strings.Compare(a.path, b.path)
 	})
 	dst, at := openContainer(make([]byte, 0, size), jsonbObject)
 	for _, leaf := range l {
-		dst = appendJSONBText(dst, leafKey(leaf.name))
+		dst = leaf.appendKey(dst)
 		dst = appendLeaf(dst, leaf.value)
 	}
 	return closeContainer(dst, at)
+}
+
+func rank(l leaf) int {
+	switch {
+	case !l.inside:
+		return 2
+	case l.root == "generated":
+		return 0
+	case l.root == "used":
+		return 1
+	default:
+		return 2
+	}
+}
+
+// appendKey writes the leaf's full name as a label.
+func (l leaf) appendKey(dst []byte) []byte {
+	if !l.inside {
+		return appendJSONBText(dst, leafKey(l.root))
+	}
+	path := leafKey(l.path) // roots are clean
+	dst = appendHeader(dst, textKind(path), len(l.root)+1+len(path))
+	return append(append(append(dst, l.root...), '.'), path...)
 }
