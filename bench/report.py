@@ -33,8 +33,8 @@ def say(text: str) -> None:
 class Results:
     """What was measured."""
 
-    def __init__(self, tasks: int, rounds: int) -> None:
-        self._tasks, self._rounds = tasks, rounds
+    def __init__(self, tasks: int, rounds: int, apart: bool = False) -> None:
+        self._tasks, self._rounds, self._apart = tasks, rounds, apart
         self._runs: dict[tuple[str, str], list[Cost]] = defaultdict(list)
         self._growth: dict[str, list[Cost]] = defaultdict(list)
         self._skipped: list[str] = []
@@ -78,7 +78,8 @@ class Results:
     def _comparison(self) -> str:
         per_task = 1e6 / self._tasks
         rows = [
-            f"Medians of {self._rounds} rounds of {self._tasks:,} tasks each.",
+            f"Medians of {self._rounds} rounds of {self._tasks:,} tasks each."
+            + (" The search server had half of the cores, everything else the other half." if self._apart else ""),
             "",
             "| into | what | tasks/s | least and most | CPU, µs a task | peak memory, MB | server CPU, µs a task |",
             "|---|---|--:|--:|--:|--:|--:|",

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import os
 import shutil
 import sys
 import tempfile
@@ -153,8 +154,8 @@ def grow(bench: Bench, sink: str, server: Server | None, sizes: list[int]) -> No
 
 
 @contextlib.contextmanager
-def server_of(sink: str, root: Path) -> Iterator[Server | None]:
-    """Run the search server of a sink; SQLite has none."""
+def server_of(sink: str, root: Path, apart: bool = False) -> Iterator[Server | None]:
+    """Run the search server of a sink; SQLite has none. Apart: on half of the cores, all others on the other half."""
     if sink == "sqlite":
         yield None
         return
@@ -163,7 +164,17 @@ def server_of(sink: str, root: Path) -> Iterator[Server | None]:
         raise Missing(f"no {', '.join(missing)} on the PATH")
     from support.servers import SearchServer
 
-    with SearchServer(sink, root / sink).start() as running:
+    cores = sorted(os.sched_getaffinity(0)) if apart else []
+    if apart and len(cores) < 2:
+        raise Missing("--apart needs two cores")
+    half = len(cores) // 2
+    with contextlib.ExitStack() as after:
+        if apart:
+            after.callback(os.sched_setaffinity, 0, cores)
+            os.sched_setaffinity(0, cores[half:])  # what is started now inherits it
+        running = after.enter_context(SearchServer(sink, root / sink).start())
+        if apart:
+            os.sched_setaffinity(0, cores[:half])
         yield Server(running.url, running.pid)
 
 
@@ -208,9 +219,12 @@ def main() -> int:
     parser.add_argument(
         "--peers", type=lambda t: names(t, PEERS), default=list(PEERS), help=f"some of {','.join(PEERS)}; '' for none"
     )
+    parser.add_argument(
+        "--apart", action="store_true", help="a search server gets half of the cores, everything else the other half"
+    )
     parser.add_argument("--write", action="store_true", help="write the tables into docs/benchmarks.md as well")
     args = parser.parse_args()
-    results = Results(args.tasks, args.rounds)
+    results = Results(args.tasks, args.rounds, args.apart)
     with tempfile.TemporaryDirectory(prefix="mida-bench-") as directory:
         root = Path(directory)
         bench = Bench(build_load(root / "load"), root, results)
@@ -219,7 +233,7 @@ def main() -> int:
         try:
             for sink in args.only:
                 try:
-                    with server_of(sink, root) as server:
+                    with server_of(sink, root, args.apart) as server:
                         if args.rounds:
                             compare(bench, sink, server, args.tasks, args.rounds)
                         # One search server is enough, for it takes long.
