@@ -85,7 +85,7 @@ class Pipeline:
         Begins the names of its indices there.
     """
 
-    def __init__(self, work: Path, server: Server | None, prefix: str) -> None:
+    def __init__(self, work: Path, server: Server | None, prefix: str, claims: bool = True) -> None:
         self._server, self._prefix = server, prefix
         self.otlp_port = free_port()
         env = {"MIDA_CAMPAIGN": CAMPAIGN, "MIDA_SITE": "bench.site"}
@@ -97,7 +97,11 @@ class Pipeline:
             "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{self.otlp_port}"}}}},
             "service": {
                 "pipelines": {
-                    "logs/otlp": {"receivers": ["otlp"], "processors": ["provenance"], "exporters": ["taskstore"]}
+                    "logs/otlp": {
+                        "receivers": ["otlp"],
+                        "processors": ["provenance"] if claims else [],
+                        "exporters": ["taskstore"],
+                    }
                 }
             },
         }

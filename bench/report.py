@@ -19,7 +19,8 @@ BEGIN, END = "<!-- begin: bench/stores.py --write -->", "<!-- end -->"
 RATIOS = (
     ("mida, 3 events", "bare loop, 3 events", None, "0.8"),
     ("mida, 1 event", "bare loop, 1 event", None, "0.8"),
-    ("mida, OTLP", "contrib, OTLP", "elasticsearch", "1"),
+    ("mida, OTLP, no claims", "contrib, OTLP", "elasticsearch", "1"),
+    ("mida, OTLP", "contrib, OTLP", "elasticsearch", ""),
     ("mida, 3 events", "FlowCept, 2 messages", "sqlite", "5"),
     ("mida, 1 event", "FlowCept, 1 message", "sqlite", "5"),
 )

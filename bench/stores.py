@@ -75,6 +75,7 @@ def compare(bench: Bench, sink: str, server: Server | None, tasks: int, rounds: 
     ]
     if sink == "elasticsearch" and bench.program:
         units.append(lambda: {"mida, OTLP": _otlp(bench, server, tasks)})
+        units.append(lambda: {"mida, OTLP, no claims": _otlp(bench, server, tasks, claims=False)})
         units.append(lambda: {"contrib, OTLP": _contrib(bench, server, tasks)})
     if sink == "sqlite" and bench.flowcept:
         units.append(lambda: {"FlowCept, 2 messages": _flowcept(bench, tasks, 2)})
@@ -108,10 +109,10 @@ def _and_bare(bench: Bench, sink: str, server: Server | None, tasks: int, events
     return {f"mida, {events} event{plural}": ours, f"bare loop, {events} event{plural}": bare}
 
 
-def _otlp(bench: Bench, server: Server | None, tasks: int) -> Cost:
+def _otlp(bench: Bench, server: Server | None, tasks: int, claims: bool = True) -> Cost:
     journals = bench.journals(tasks, 1)
     with bench.run() as (work, name):
-        with Pipeline(work, server, name) as pipeline:
+        with Pipeline(work, server, name, claims) as pipeline:
             cost = pipeline.from_otlp(bench.load, journals, tasks)
             cost.size = pipeline.size()
         if server:
