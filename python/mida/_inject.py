@@ -66,6 +66,7 @@ MODULES = (
     "dask_process",
     "dask_scheduler_events",
     "dask_witness",
+    "dask_memory",
     "dask_measure",
     "dask_worker",
     "dask_scheduler",

@@ -7,6 +7,7 @@ import asyncio
 import collections
 import os
 import pickletools
+import re
 import socket
 from typing import Any, Deque, Dict, List, Optional
 
@@ -27,6 +28,8 @@ __all__ = [
 
 _TRACEBACK = 16384
 _MESSAGE = 2000
+# What numpy keeps in the exception for an array that found no memory; its text is made when it is shown.
+_NO_ARRAY = re.compile(r"(\([\d, ]*\)), dtype\('([^']+)'\)")
 
 
 def journal_directory(config: Dict[str, Any]) -> str:
@@ -119,6 +122,9 @@ def _message(text: str, short: str) -> str:
     if not (text.startswith(short + "(") and text.endswith(")")):
         return text
     inner = text[len(short) + 1 : -1].rstrip(",")
+    array = _NO_ARRAY.fullmatch(inner) if short == "MemoryError" else None
+    if array is not None:
+        return f"Unable to allocate an array with shape {array[1]} and data type {array[2]}"
     if inner[:1] in ("'", '"') and len(inner) < 20000:
         try:
             literal = ast.literal_eval(inner)
