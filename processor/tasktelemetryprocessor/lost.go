@@ -141,8 +141,11 @@ func (p *process) killed(host *around) string {
 	where.mu.Lock()
 	defer where.mu.Unlock()
 	died := p.died.UnixNano()
-	before, after := where.series.At(died-int64(killWindow)), where.series.At(died+int64(killWindow))
-	n := after.After[value] - before.Before[value]
+	from, to := died-int64(killWindow), died+int64(killWindow)
+	// The greatest that is known: a job's cgroup goes with the job, and counts nothing any more.
+	after := where.series.At(to).Before
+	where.series.Max(&after, from, to)
+	n := after[value] - where.series.At(from).Before[value]
 	if !(n > 0) {
 		return ""
 	}

@@ -7,11 +7,11 @@ import asyncio
 import collections
 import os
 import pickletools
-import re
 import socket
 from typing import Any, Deque, Dict, List, Optional
 
 from .capture import Policy
+from .dask_memory import no_array
 from .environment import job_attributes, user_name
 from .journal import default_directory
 from .observer import Event, Recorder
@@ -28,8 +28,6 @@ __all__ = [
 
 _TRACEBACK = 16384
 _MESSAGE = 2000
-# What numpy keeps in the exception for an array that found no memory; its text is made when it is shown.
-_NO_ARRAY = re.compile(r"(\([\d, ]*\)), dtype\('([^']+)'\)")
 
 
 def journal_directory(config: Dict[str, Any]) -> str:
@@ -122,9 +120,8 @@ def _message(text: str, short: str) -> str:
     if not (text.startswith(short + "(") and text.endswith(")")):
         return text
     inner = text[len(short) + 1 : -1].rstrip(",")
-    array = _NO_ARRAY.fullmatch(inner) if short == "MemoryError" else None
-    if array is not None:
-        return f"Unable to allocate an array with shape {array[1]} and data type {array[2]}"
+    if short == "MemoryError":
+        inner = no_array(inner)
     if inner[:1] in ("'", '"') and len(inner) < 20000:
         try:
             literal = ast.literal_eval(inner)

@@ -1,11 +1,12 @@
-"""Workers that their nannies ended for the memory that they had."""
+"""Tasks that ended for want of memory: workers that their nannies ended, and arrays that found none."""
 
 from __future__ import annotations
 
 import collections
+import re
 from typing import Any, Deque, Dict, List, Mapping, Set, Tuple
 
-__all__ = ["NANNY_TOPIC", "Evicted"]
+__all__ = ["NANNY_TOPIC", "Evicted", "no_array"]
 
 NANNY_TOPIC = "worker-restart-memory"  # what a nanny logs its decision under
 _KEPT = 1000
@@ -56,3 +57,38 @@ class Evicted:
             self._lost.append((worker, (key, attempt, error)))
             return {}
         return known if key in running else {}
+
+
+_NO_ARRAY = re.compile(r"\(([\d, ]*)\), dtype\('([a-z]+)(\d*)'\)")
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+def no_array(arguments: str) -> str:
+    """Return numpy's text for an array that found no memory, which numpy makes when the exception is shown.
+
+    Parameters
+    ----------
+    arguments : str
+        Those of the exception, by their ``repr``; what is none of an array is returned as it is.
+    """
+    found = _NO_ARRAY.fullmatch(arguments)
+    if found is None:
+        return arguments
+    shape, kind, bits = found.groups()
+    size = int(bits or 8) // 8  # bool has no number
+    for n in shape.split(","):
+        size *= int(n) if n.strip() else 1
+    return f"Unable to allocate {_size(size)} for an array with shape ({shape}) and data type {kind}{bits}"
+
+
+def _size(size: int) -> str:
+    """Write a size as numpy does."""
+    unit = max(size.bit_length() - 1, 1) // 10
+    units = size / (1 << (10 * unit))
+    if round(units) == 1024:
+        unit, units = unit + 1, units / 1024
+    if unit >= len(_UNITS):
+        units, unit = units * 2.0 ** (10 * (unit - len(_UNITS) + 1)), len(_UNITS) - 1
+    if unit == 0:
+        return f"{units:.0f} {_UNITS[unit]}"
+    return f"{units:#.3g} {_UNITS[unit]}" if round(units) < 1000 else f"{units:#.0f} {_UNITS[unit]}"
