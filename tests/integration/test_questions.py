@@ -14,6 +14,7 @@ from support.campaign import Running, script_environment
 from support.collector import EXAMPLE, Collector
 from support.compare import identify
 from support.memory_group import inside, memory_group
+from support.notebooks import execute, html_of, page_of, pictures_of, text_of
 from support.observed import demo_collector, readable, snapshot, unfinished
 from support.observed import differences as observed_differences
 from support.poll import until_none
@@ -177,6 +178,30 @@ def test_what_tells_overflows_from_what_fitted(survey):
     assert found.contrast.loc["used.units", "q"] < 0.05
     assert found.contrast.loc["used.optimizer", "q"] < 0.05
     assert found.contrast.loc["used.optimizer", "filter.values"] == ["gauss_newton"]
+
+
+def test_notebook(survey):
+    """The notebook runs in the campaign's directory without a change, and answers what the lab books say."""
+    cells = [c for c in execute("questions.ipynb", survey.collector.workdir).cells if c.cell_type == "code"]
+    shown = {cell.source.partition("\n")[0].partition(" = ")[0]: cell for cell in cells}
+    finished = overflow.trainings(survey.truth, "finished")
+    best = sorted(finished, key=lambda c: c.record["result"]["loss"])[:10]
+    models = html_of(shown["best"])
+    for call in best:
+        assert f"{call.record['result']['loss']:.6f}" in models, models
+    page = page_of(next(cell for cell in cells if cell.source.startswith("mida.report(")))
+    assert all(f'<a href="#r{rank}">' in page for rank in range(1, 11)) and "<script" not in page
+    rows = html_of(shown["overflows"])
+    known = text_of(next(cell for cell in cells if "known_by" in cell.source))
+    for o in survey.overflows:
+        data = overflow.data_of(survey.truth, o.call)
+        assert o.call.record["key"] in known
+        assert data.made_by.record["arguments"]["dataset_path"] in rows
+        for image in data.images:
+            assert image.record["path"] in rows and str(image.record["parameters"]["beam_energy_kV"]) in rows
+    assert known.count("Dask's nanny ended the worker") == [o.how for o in survey.overflows].count(overflow.NANNY)
+    assert "gauss_newton" in html_of(shown["found"])
+    assert [picture[:4] for picture in pictures_of(shown["trainings"])] == [b"\x89PNG"]
 
 
 def test_scripts_know_nothing_of_us(survey):
