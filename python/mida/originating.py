@@ -146,7 +146,8 @@ def _origins(client: Client, args: argparse.Namespace) -> None:
     if not rows:
         print("no task matches", file=sys.stderr)
         return
-    _write_rows([c for c in columns if c not in LONG], rows)
+    mine = [row for row in rows if row.get("group") != "against"]
+    _write_rows([c for c in columns if c not in LONG], mine)
     if "contrast" in answer:
         print()
         _write_contrast(answer)
@@ -187,5 +188,9 @@ def _write_contrast(answer: Dict[str, Any]) -> None:
 def _range(values: Dict[str, Any]) -> str:
     listed = values.get("values", [])
     if "min" in values and len(listed) != 1:
-        return f"{tables.text(values['min'])} to {tables.text(values['max'])}"
-    return ", ".join(tables.text(one) for one in listed) or f"{values['distinct']} values"
+        return f"{_short(values['min'])} to {_short(values['max'])}"
+    return ", ".join(_short(one) for one in listed) or f"{values['distinct']} values"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else tables.text(value)

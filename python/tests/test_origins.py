@@ -86,7 +86,8 @@ def test_command(scans, capsys):
     assert cli.main(apart) == 0
     shown = capsys.readouterr()
     (line,) = [line for line in shown.out.splitlines() if line.startswith("raw.used.gain")]
-    assert "3.0 to 3.5" in line and "0.0 to 2.5" in line
+    assert "3 to 3.5" in line and "0 to 2.5" in line
+    assert "fit6" in shown.out and "fit5" not in shown.out, "the rows are those of the question"
     assert "2 tasks against 6; " in shown.out and "raw.used.mode" in shown.err
     assert cli.main([*apart, "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["groups"]["against"] == {"tasks": 6, "total": 6}
