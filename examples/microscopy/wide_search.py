@@ -83,7 +83,8 @@ def train(
     network = Network(patches.shape[1], layers, units, seed)
     if optimizer == "adam":
         network.adam(patches[fit], labels[fit], epochs, learning_rate, 256, seed)
-    else:
+    else:  # which steps too far as long as the start is bad
+        network.adam(patches[fit], labels[fit], 4, 0.002, 64, seed)
         network.gauss_newton(patches[fit], labels[fit], epochs, learning_rate)
     losses = [log_loss(labels[part], network.probability(patches[part])) for part in (fit, held)]
     accuracy = float(np.mean((network.probability(patches[held]) > 0.5) == (labels[held] > 0.5)))

@@ -277,7 +277,7 @@ def hold(mebibytes, go):
     kept = []
     for _ in range(mebibytes // 10):
         kept.append(b"\1" * (10 << 20))
-        time.sleep(0.02)
+        time.sleep(0.05)
     while not os.path.exists(go):
         time.sleep(0.02)
     return len(kept)
