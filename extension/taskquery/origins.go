@@ -73,10 +73,11 @@ func originOptions(r *http.Request) (o report.OriginOptions, err error) {
 			return o, err
 		}
 	}
-	for _, name := range strings.Split(given.Get("fields"), ",") {
-		if name = strings.TrimSpace(name); name == "" {
-			continue
-		}
+	names, err := namesOfFields("fields", given.Get("fields"))
+	if err != nil {
+		return o, err
+	}
+	for _, name := range names {
 		f, err := query.LookupField("fields", name)
 		if err != nil {
 			return o, err
@@ -85,6 +86,32 @@ func originOptions(r *http.Request) (o report.OriginOptions, err error) {
 	}
 	o.Limit, err = number(r, "limit", report.DefaultOrigins, 1, report.MaxOrigins)
 	return o, err
+}
+
+// namesOfFields reads names parted by commas, or a JSON list.
+func namesOfFields(at, text string) (names []string, err error) {
+	list := []any{}
+	if strings.HasPrefix(strings.TrimSpace(text), "[") {
+		v, err := task.DecodeJSON([]byte(text))
+		if err != nil {
+			return nil, &query.Error{Field: at, Problem: `not a list of fields; want some such as ["elapsed", "host"]: ` + err.Error()}
+		}
+		list = v.([]any)
+	} else {
+		for _, name := range strings.Split(text, ",") {
+			list = append(list, name)
+		}
+	}
+	for _, e := range list {
+		name, ok := e.(string)
+		if !ok {
+			return nil, &query.Error{Field: at, Problem: task.JSON(e) + " is not the name of a field"}
+		}
+		if name = strings.TrimSpace(name); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 func showOrigins(found *report.Origins) map[string]any {
