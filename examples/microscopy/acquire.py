@@ -16,7 +16,7 @@ from labbook import command_line, file_record, note, now
 
 log = logging.getLogger("microscope")
 
-SIZE = 128  # pixels per side
+WIDTH = 4.48  # of an image, nm
 FIELD = 5.0  # distance of neighbouring fields of the raster, nm
 COLUMNS, ROWS = 4, 3
 
@@ -30,7 +30,8 @@ def raster() -> dict:
 def expose(rng: np.random.Generator, optics: dict, drift: float) -> tuple:
     """Simulate one image; return it with its map of defects (1 vacancy, 2 dopant)."""
     pixel, spacing = optics["pixel_size_nm"], optics["lattice_constant_nm"]
-    width = SIZE * pixel
+    size = round(WIDTH / pixel)  # pixels per side
+    width = size * pixel
     rows = np.arange(-1, int(width / (spacing * 0.866)) + 2)
     columns = np.arange(-1, int(width / spacing) + 2)
     y, x = (grid.ravel() for grid in np.meshgrid(rows, columns, indexing="ij"))
@@ -41,15 +42,15 @@ def expose(rng: np.random.Generator, optics: dict, drift: float) -> tuple:
     y = y / pixel + rng.normal(0, 0.25, y.size)
 
     blur = np.hypot(2.0, 0.12 * optics["defocus_nm"])
-    axis = np.arange(SIZE)
+    axis = np.arange(size)
     along_x = np.exp(-((axis - x[:, None]) ** 2) / (2 * blur**2))
     along_y = np.exp(-((axis - y[:, None]) ** 2) / (2 * blur**2))
     ideal = 0.1 + (along_y * brightness[:, None]).T @ along_x
     image = rng.poisson(ideal * optics["dose_e_per_px"]) / optics["dose_e_per_px"]
 
-    defects = np.zeros((SIZE, SIZE), np.uint8)
+    defects = np.zeros((size, size), np.uint8)
     column, row = np.rint(x).astype(int), np.rint(y).astype(int)
-    seen = (kind > 0) & (column >= 0) & (column < SIZE) & (row >= 0) & (row < SIZE)
+    seen = (kind > 0) & (column >= 0) & (column < size) & (row >= 0) & (row < size)
     defects[row[seen], column[seen]] = kind[seen]
     return image.astype(np.float32), defects
 

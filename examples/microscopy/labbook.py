@@ -47,6 +47,15 @@ def note(book: str, record: str, **fields) -> None:
         os.close(handle)
 
 
+def kernel_kills() -> int:
+    """Return how many processes of this job the kernel has killed for want of memory, by the job's cgroup."""
+    groups = [line.split(":") for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    files = [Path("/sys/fs/cgroup/memory" + p, "memory.oom_control") for _, what, p in groups if what == "memory"]
+    files += [Path("/sys/fs/cgroup" + p, "memory.events") for _, what, p in groups if not what]
+    counts = [f.read_text().partition("oom_kill ")[2].split() for f in files if f.exists()]
+    return next((int(c[0]) for c in counts if c), 0)
+
+
 class DaskCalls:
     """Submit tasks to Dask, remember every call, and note it with its outcome at the end."""
 
@@ -62,14 +71,24 @@ class DaskCalls:
         self.calls.append((future, {**call, "retries": retries, "submitted": now()}))
         return future
 
+    def take(self, future):
+        """Wait for one call and return its future's result, or None; Dask may forget it and need not keep it."""
+        i = next(i for i, (one, _) in enumerate(self.calls) if one is future)
+        self.calls[i] = (None, {**self.calls[i][1], **outcome(future)})
+        return self.calls[i][1].get("result")
+
     def note(self, book: str, **run) -> None:
         """Wait for all calls and note them."""
         for future, call in self.calls:
-            error = future.exception()
-            outcome = {"result": future.result()} if error is None else {}
-            if error is not None:
-                outcome = {"exception": type(error).__name__, "message": str(error)}
-            note(book, "call", **run, **call, status=future.status, **outcome)
+            note(book, "call", **run, **call, **(outcome(future) if future is not None else {}))
+
+
+def outcome(future) -> dict:
+    """Wait for a future and describe how it ended."""
+    error = future.exception()
+    if error is None:
+        return {"status": future.status, "result": future.result()}
+    return {"status": future.status, "exception": type(error).__name__, "message": str(error)}
 
 
 def note_dask_files(book: str, read=(), written=()) -> None:

@@ -103,6 +103,7 @@ func TestHostileDataFits(t *testing.T) {
 
 	for name, arguments := range map[string]args{
 		"campaigns": nil, "fields": nil, "correlation": {"x": []string{"used.key0001", "used.long"}}, "completeness": nil, "lineage": {"id": "hostile"},
+		"origins": {"filter": args{"task_id": "hostile"}, "against": args{"task_id": "small"}},
 	} {
 		bounded(t, session, name, arguments)
 	}

@@ -87,7 +87,7 @@ func TestAssistantsFindReadOnlyTools(t *testing.T) {
 		assert.Equal(t, false, tool.InputSchema.(map[string]any)["additionalProperties"], tool.Name)
 	}
 	slices.Sort(names)
-	assert.Equal(t, []string{"campaigns", "completeness", "correlation", "fields", "lineage", "query", "report", "task"}, names)
+	assert.Equal(t, []string{"campaigns", "completeness", "correlation", "fields", "lineage", "origins", "query", "report", "task"}, names)
 	body, err := json.Marshal(list)
 	require.NoError(t, err)
 	assert.Less(t, len(body), 16<<10, "every conversation pays for the descriptions")
@@ -111,6 +111,10 @@ func TestToolsAreTheRoutes(t *testing.T) {
 		{"lineage", args{"id": []string{"train"}}, "/api/v1/lineage?id=train&time=iso"},
 		{"lineage", args{"id": "train", "direction": "both", "depth": 2, "cost": true}, "/api/v1/lineage?id=train&direction=both&depth=2&cost=true&time=iso"},
 		{"correlation", args{"x": []string{"used.*", "attempt"}, "method": "spearman", "filter": nil}, "/api/v1/correlation?x=used.*,attempt&method=spearman"},
+		{
+			"origins", args{"filter": args{"activity_id": "train"}, "fields": []string{"host", "elapsed"}, "limit": 5},
+			"/api/v1/origins?filter=" + filter + "&fields=host,elapsed&limit=5&time=iso",
+		},
 		{"completeness", args{"campaign_id": "c1"}, "/api/v1/completeness?campaign_id=c1&time=iso"},
 	} {
 		got, texts := tell(t, session, c.tool, c.arguments)
@@ -181,6 +185,8 @@ func TestToolMistakes(t *testing.T) {
 		{"lineage", args{"id": "train", "cost": "perhaps"}, "cost"},
 		{"correlation", args{"method": "kendall"}, "unknown method"},
 		{"correlation", args{"campaign": "c1"}, `did you mean "campaign_id"?`},
+		{"origins", args{}, "filter: missing; want the tasks"},
+		{"origins", args{"filter": args{"status": "FAILED"}, "fields": []int{1}}, "1 is not the name of a field"},
 		{"report", args{}, "metric: missing; want a field that holds numbers"},
 		{"report", args{"metric": "loss"}, "metric"},
 		{"report", args{"metric": "generated.x", "k": 21}, "want a number of results from 1 to 20"},

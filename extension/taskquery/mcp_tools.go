@@ -130,6 +130,15 @@ func (s *server) tools() []tool {
 			},
 		},
 		{
+			name: "origins", title: "Raw data behind tasks", route: route{path: "/api/v1/origins"},
+			about: "The raw data behind tasks, such as failed ones: a row for each task, data set that it used, and raw file behind that, with metadata, transformations and the parameters of the instrument. With against, what tells these tasks from others, the clearest first.",
+			less:  "Narrow the filter, or set limit.",
+			arguments: []argument{
+				needed(arg("filter", "object", `the tasks, such as {"error.type": "out_of_memory"}`)), arg("against", "object", "a filter for other tasks, to be told apart"),
+				campaign, list("fields", textItems, "more fields of the tasks"), arg("limit", "integer", "tasks of each group at most; 1000 unless given"),
+			},
+		},
+		{
 			name: "completeness", title: "Completeness", route: route{path: "/api/v1/completeness"}, arguments: []argument{campaign},
 			about: "Whether all that was observed has arrived: state complete, missing or unknown, by observer, with what is missing. Look here before you say that something did not happen.",
 			less:  "Ask for one campaign.",

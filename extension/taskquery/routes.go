@@ -37,6 +37,7 @@ func (s *server) table() []route {
 		{method: http.MethodGet, path: "/api/v1/tasks/{id}", handle: s.task, parameters: []string{"time"}},
 		{method: http.MethodGet, path: "/api/v1/lineage", handle: s.lineage, parameters: []string{"id", "direction", "depth", "cost", "time"}},
 		{method: http.MethodGet, path: "/api/v1/report", handle: s.report, parameters: []string{"campaign_id", "k", "metric", "order", "filter", "format", "time"}},
+		{method: http.MethodGet, path: "/api/v1/origins", handle: s.origins, parameters: originParameters},
 		{method: http.MethodGet, path: "/api/v1/campaigns", handle: s.campaigns, parameters: []string{"time"}},
 		{method: http.MethodDelete, path: "/api/v1/campaigns/{id}", handle: s.deleteCampaign, unbounded: true},
 		{method: http.MethodPost, path: "/api/v1/campaigns/{id}/assign", handle: s.assign, unbounded: true},

@@ -2,14 +2,18 @@ package task
 
 import "strings"
 
-// AttrCause is what ended a task, where somebody other than the task saw it: one of the causes below.
-const AttrCause = "mida.error.cause"
+// AttrCause is what ended the process of a task, as somebody other than the task saw it: one of the causes below.
+// AttrEvidence says what exactly was seen.
+const (
+	AttrCause    = "mida.error.cause"
+	AttrEvidence = "mida.error.evidence"
+)
 
 // Causes that many tools report in many words; a query finds each by one error.type.
 const (
 	CauseGPUMemory = "gpu_out_of_memory"
 	CauseMemory    = "out_of_memory" // the program was refused memory
-	CauseOOMKilled = "oom_killed"    // the kernel, or a batch system, killed it for want of memory
+	CauseOOMKilled = "oom_killed"    // the kernel, a batch system, or Dask's nanny, killed it for want of memory
 	CauseTimeout   = "timeout"
 )
 

@@ -50,7 +50,9 @@ func TestErrorTypeIsTheCause(t *testing.T) {
 			Attributes: map[string]any{"error.type": "distributed.scheduler.KilledWorker"}}
 		s.Apply(killed)
 		s.Apply(&Event{Name: EventProgress, Time: at, Kind: "dask", Scope: "s", Key: "k", Attempt: 1, Facet: "telemetry",
-			Attributes: map[string]any{AttrCause: CauseOOMKilled}})
-		assert.Equal(t, CauseOOMKilled, Project(&s).Error["type"])
+			Attributes: map[string]any{AttrCause: CauseOOMKilled, AttrEvidence: "the kernel counted it"}})
+		d := Project(&s)
+		assert.Equal(t, CauseOOMKilled, d.Error["type"])
+		assert.Equal(t, "the kernel counted it", d.Error["evidence"])
 	}
 }

@@ -221,15 +221,16 @@ func (d *Document) derive() {
 	}
 	msg, stack := attrString(d.Attributes, "exception.message"), attrString(d.Attributes, "exception.stacktrace")
 	// Tools say the same in many words. The class of the exception stays among the attributes.
-	cause := attrString(d.Attributes, AttrCause)
+	cause, evidence := attrString(d.Attributes, AttrCause), attrString(d.Attributes, AttrEvidence)
 	if cause == "" {
-		cause = CauseOf(errType, msg)
+		cause, evidence = CauseOf(errType, msg), ""
 	}
 	set(&errType, cause)
 	if errType != "" || msg != "" || stack != "" {
 		d.Error = map[string]any{}
 		putString(d.Error, "type", errType)
 		putString(d.Error, "message", msg)
+		putString(d.Error, "evidence", evidence)
 		putString(d.Error, "stacktrace", stack)
 	}
 	for k, v := range d.Attributes {

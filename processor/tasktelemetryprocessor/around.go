@@ -41,6 +41,13 @@ func (a *around) turn(now time.Time) {
 	}
 }
 
+// now takes a sample.
+func (a *around) now() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sample()
+}
+
 func (a *around) sample() {
 	if left, full := a.series.Add(a.read()); full {
 		a.tasks.leaves(&left)

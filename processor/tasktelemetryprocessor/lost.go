@@ -2,6 +2,7 @@ package tasktelemetryprocessor
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/plog"
@@ -96,7 +97,7 @@ func (p *process) lost(t *telemetry, now time.Time) (out []*task.Event) {
 		return nil
 	}
 	p.told = now
-	cause := p.killed(t.sampler.host)
+	evidence := p.killed(t.sampler.host)
 	for key, of := range p.open {
 		s := span{key: key, started: of.StartedAt, ended: max(last.At, of.StartedAt+1)}
 		// Measured, not ended: its end may still come, and counts more.
@@ -109,8 +110,8 @@ func (p *process) lost(t *telemetry, now time.Time) (out []*task.Event) {
 		}
 		e := m.event(of)
 		e.Time, e.Seq = of.StartedAt, int64(m.samples)+1
-		if cause != "" {
-			e.Attributes = map[string]any{task.AttrCause: cause}
+		if evidence != "" {
+			e.Attributes = map[string]any{task.AttrCause: task.CauseOOMKilled, task.AttrEvidence: evidence}
 		}
 		out = append(out, e)
 	}
@@ -127,12 +128,12 @@ func (p *process) measureOpen(s span) *measured {
 	return m
 }
 
-// killed says whether the kernel killed something for want of memory when the process ended: in its cgroup, or on its host
-// if it is in none.
+// killed says that the kernel killed something for want of memory when the process ended: in its cgroup, or on its host if it
+// is in none. The kernel counts its kills and names nobody, so the words are those of what was seen.
 func (p *process) killed(host *around) string {
-	where, value := p.group, procstat.GroupOOMKills
+	where, value, named := p.group, procstat.GroupOOMKills, "cgroup "+p.groupPath
 	if where == nil {
-		where, value = host, procstat.HostOOMKills
+		where, value, named = host, procstat.HostOOMKills, "host"
 	}
 	if where == nil {
 		return ""
@@ -140,9 +141,14 @@ func (p *process) killed(host *around) string {
 	where.mu.Lock()
 	defer where.mu.Unlock()
 	died := p.died.UnixNano()
-	before, after := where.series.At(died-int64(killWindow)), where.series.At(died+int64(killWindow))
-	if after.After[value] > before.Before[value] {
-		return task.CauseOOMKilled
+	from, to := died-int64(killWindow), died+int64(killWindow)
+	// The greatest that is known: a job's cgroup goes with the job, and counts nothing any more.
+	after := where.series.At(to).Before
+	where.series.Max(&after, from, to)
+	n := after[value] - where.series.At(from).Before[value]
+	if !(n > 0) {
+		return ""
 	}
-	return ""
+	return fmt.Sprintf("kills of the kernel for want of memory in the %s within %s of the end of process %d, in which the task ran: %.0f",
+		named, killWindow, p.id.PID, n)
 }

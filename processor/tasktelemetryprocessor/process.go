@@ -109,6 +109,9 @@ func (p *process) sample() {
 		p.proc.Close()
 		p.proc, p.refusal, p.died = nil, err, time.Now()
 		p.gone.Store(true)
+		if p.group != nil {
+			p.group.now() // while there is one: it may have been the last of its job
+		}
 		return
 	}
 	if search {

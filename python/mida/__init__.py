@@ -48,11 +48,13 @@ if TYPE_CHECKING:
     )
     from .correlations import correlation, plot_correlation, scatter
     from .observing import Dask, Logs, MLflow, Observer, Observers, campaign
+    from .originating import OUT_OF_MEMORY, origins
     from .watching import Watch, watch
 
 __all__ = [
     "ASCENDING",
     "DESCENDING",
+    "OUT_OF_MEMORY",
     "AuthenticationError",
     "Client",
     "Dask",
@@ -73,6 +75,7 @@ __all__ = [
     "completeness",
     "correlation",
     "lineage",
+    "origins",
     "plot_correlation",
     "query",
     "query_df",
@@ -86,9 +89,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from . import annotating, client, correlations, observing, watching
+        from . import annotating, client, correlations, observing, originating, watching
 
-        modules = (m for m in (observing, correlations, annotating, watching) if name in m.__all__)
+        modules = (m for m in (observing, correlations, annotating, originating, watching) if name in m.__all__)
         value = getattr(next(modules, client), name)
         globals()[name] = value
         return value

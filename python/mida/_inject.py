@@ -61,6 +61,7 @@ MODULES = (
     "calls",
     "call_arguments",
     "dask_client",
+    "dask_memory",
     "dask_events",
     "dask_graph",
     "dask_process",

@@ -21,6 +21,7 @@ from . import (
     embedded,
     expressions,
     observers_cli,
+    originating,
     program,
     reports,
     run_cli,
@@ -142,6 +143,8 @@ def _parser() -> argparse.ArgumentParser:
     correlation_cli.add_command(commands, common, forms, _client)
 
     reports.add_command(commands, common, _client)
+
+    originating.add_command(commands, common, forms, _client)
 
     annotating.add_command(commands, common, _client)
     watch_cli.add_command(commands, common)

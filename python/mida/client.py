@@ -255,6 +255,12 @@ class Client:
 
         return scatter(x, y, client=self, **options)
 
+    def origins(self, filter: Any, against: Any = None, **options: Any) -> Any:
+        """Return the raw data behind tasks, and what tells these from other tasks; see `mida.origins`."""
+        from .originating import origins
+
+        return origins(filter, against, client=self, **options)
+
     def report(
         self,
         metric: str,

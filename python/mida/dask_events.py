@@ -11,6 +11,7 @@ import socket
 from typing import Any, Deque, Dict, List, Optional
 
 from .capture import Policy
+from .dask_memory import no_array
 from .environment import job_attributes, user_name
 from .journal import default_directory
 from .observer import Event, Recorder
@@ -119,6 +120,8 @@ def _message(text: str, short: str) -> str:
     if not (text.startswith(short + "(") and text.endswith(")")):
         return text
     inner = text[len(short) + 1 : -1].rstrip(",")
+    if short == "MemoryError":
+        inner = no_array(inner)
     if inner[:1] in ("'", '"') and len(inner) < 20000:
         try:
             literal = ast.literal_eval(inner)

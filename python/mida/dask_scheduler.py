@@ -13,6 +13,7 @@ from .calls import key_text
 from .capture import Policy
 from .dask_events import close, defaults, error_attributes, finish, journal_directory
 from .dask_graph import Steps
+from .dask_memory import NANNY_TOPIC, Evicted
 from .dask_scheduler_events import OTHERS, Known, Telling
 from .dask_witness import Workers
 from .observer import Recorder
@@ -61,6 +62,7 @@ class Scheduling(SchedulerPlugin):
         self._tasks: Dict[Any, Any] = scheduler.tasks
         self._left: Dict[Any, Tuple[str, Optional[int], str]] = {}
         self._lost: Tuple[str, List[Tuple[Any, Optional[int]]]] = ("", [])
+        self._memory = Evicted()
         self._workers = Workers(scheduler)
         attributes = {"dask.scheduler.address": str(scheduler.address)}
         self._recorder = recorder = Recorder(
@@ -241,7 +243,7 @@ class Scheduling(SchedulerPlugin):
             }
             attempt = getattr(task, "run_id", None)
             if attempt is not None:
-                self._tell.attempt(task, attempt, at, "FAILED", error, {"worker": last})
+                self._went_with(last, task, attempt, at, error)
             self._tell.task(task, known, at, "FAILED", None, error)
         else:
             error = {"error.type": "not_runnable", "exception.message": f"failed while it was {start}"}
@@ -287,6 +289,25 @@ class Scheduling(SchedulerPlugin):
         """Note a worker of the cluster."""
         if self._recorder is not None:
             self._workers.came(worker)
+            self._memory.came(worker)
+
+    def log_event(self, topic: str, msg: Any) -> None:
+        """Hear that a nanny ended a worker for its memory: before the scheduler misses it, or after."""
+        recorder = self._recorder
+        if recorder is None or topic != NANNY_TOPIC:
+            return
+        try:
+            for key, attempt, error in self._memory.told(msg, self._scheduler.workers):
+                task = self._tasks.get(key)
+                if task is not None:
+                    self._went_with(str(msg["worker"]), task, attempt, self._tell.now(), error)
+        except Exception as caught:
+            recorder.failed(caught, "log_event")
+
+    def _went_with(self, worker: str, task: Any, attempt: int, at: int, error: Dict[str, Any]) -> None:
+        """Tell that an attempt was lost with its worker, and what is known of that one's end."""
+        known = self._memory.end_of(worker, task.key, attempt, error)
+        self._tell.attempt(task, attempt, at, "FAILED", {**error, **known}, {"worker": worker})
 
     def remove_worker(self, scheduler: Any, worker: str, **kwargs: Any) -> None:
         """Tell which attempts were lost with a worker."""
@@ -305,7 +326,7 @@ class Scheduling(SchedulerPlugin):
             if task is None or key not in self._tell.known or attempt is None:
                 continue
             try:
-                self._tell.attempt(task, attempt, at, "FAILED", error, {"worker": worker})
+                self._went_with(worker, task, attempt, at, error)
             except Exception as caught:
                 recorder.failed(caught, "remove_worker")
 

@@ -85,6 +85,9 @@ class Executing(WorkerPlugin):
         attributes = {"dask.worker.name": str(worker.name), "dask.worker.address": str(worker.address)}
         if worker.nanny:
             attributes["dask.nanny.address"] = str(worker.nanny)
+        limit = getattr(getattr(worker, "memory_manager", None), "memory_limit", None)
+        if limit:
+            attributes["dask.worker.memory.limit"] = int(limit)
         self._recorder = Recorder(
             journal_directory(config),
             "dask-worker",
@@ -114,18 +117,21 @@ class Executing(WorkerPlugin):
         self._stop(lives)
         await close(recorder, lives=lives)
 
-    def _stop(self, lives: bool) -> None:
+    def _stop(
+        self, lives: bool, status: str = "CANCELLED", reason: str = "the worker closed while the task ran"
+    ) -> None:
         self.transition = _nothing  # type: ignore[method-assign]
         self._meter.stop()
         TOGETHER.leave(self._running)
         for key in () if lives else list(self._running):
             try:
-                self._end(key, "CANCELLED", reason="the worker closed while the task ran")
+                self._end(key, status, reason=reason)
             except Exception as error:
                 self._recorder.failed(error, "teardown")  # type: ignore[union-attr]
 
     def _sigterm(self) -> None:
-        self._stop(lives=False)
+        # Nobody cancelled the tasks. Why the signal came, the scheduler may know.
+        self._stop(lives=False, status="FAILED", reason="the worker was ended by SIGTERM while the task ran")
         self._recorder.close(SIGTERM_SECONDS)  # type: ignore[union-attr]
 
     def _result(self, key: Any, missing: Any) -> Any:
@@ -265,7 +271,7 @@ class Executing(WorkerPlugin):
         try:
             if status == "FINISHED":
                 self._outcome(key, task, captured)
-            elif status == "FAILED":
+            elif status == "FAILED" and not reason:
                 captured["error"] = (task.exception_text, task.traceback_text, getattr(task.exception, "data", None))
         except Exception as error:
             self._recorder.failed(error, "outcome")  # type: ignore[union-attr]
@@ -384,6 +390,8 @@ class Executing(WorkerPlugin):
             attributes["dask.task.nbytes"] = captured["nbytes"]
         if "error" in captured:
             attributes.update(error_attributes(*captured["error"]))
+        elif status == "FAILED":
+            attributes.update({"error.type": "worker_lost", "exception.message": (custom or {}).get("reason", "")})
         if attributes:
             event["attributes"] = attributes
         custom = {**(custom or {}), **captured.get("custom", {})}

@@ -270,3 +270,21 @@ def leave_and_return():
     secede()
     rejoin()
     return get_worker().get_current_task()
+
+
+def hold(mebibytes, go):
+    """Have more and more memory, up to so much, until a file appears."""
+    kept = []
+    for _ in range(mebibytes // 10):
+        kept.append(b"\1" * (10 << 20))
+        time.sleep(0.05)
+    while not os.path.exists(go):
+        time.sleep(0.02)
+    return len(kept)
+
+
+def no_array():
+    """Want an array that fits nowhere."""
+    import numpy
+
+    return numpy.empty((1 << 30, 1 << 20))

@@ -57,8 +57,9 @@ def test_sigterm_loses_nothing(tmp_path):
         snapshots = final(o.events())
         kept = {k for (k, a, f), e in snapshots.items() if f == "worker" and e["status"] == "FINISHED"}
         assert {f.key for f in futures} <= kept
-        lost = o.snapshot(running.key, "CANCELLED")
-        assert lost["custom"]["reason"] == "the worker closed while the task ran"
+        lost = o.snapshot(running.key, "FAILED")
+        assert lost["attributes"]["error.type"] == "worker_lost"
+        assert lost["custom"]["reason"] == "the worker was ended by SIGTERM while the task ran"
         go.touch()
         assert running.result(timeout=60) == 1
         (after,) = o.client.run(os.getpid).values()

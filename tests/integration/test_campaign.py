@@ -15,7 +15,7 @@ from support.compare import identify
 from support.dossier import compare_result, ranked
 from support.ids import span_id, task_id, trace_id
 from support.links import expected_links, show, upstream_of
-from support.notebooks import execute, pictures_of, text_of
+from support.notebooks import execute, page_of, pictures_of, text_of
 from support.observed import demo_collector, readable, settle, snapshot
 from support.poll import until
 from support.spans import SpanSink, attributes
@@ -129,6 +129,12 @@ def test_notebook(observed):
         assert f"{least:.6f}" in shown
     assert "make_dataset (dask)" in shown and "declared" in shown
     assert "used.seed is constant among these tasks" in shown
+    (page,) = [page_of(cell) for cell in cells if cell.source.startswith("dossier =")]
+    pairs, _ = identify(observed.truth, snapshot(observed.collector))
+    best = ranked(observed.truth, {name: task["id"] for name, task in pairs.items()}, 3)
+    for name in best:
+        assert name[2] in page and f"plots/{observed.truth.runs[name].record['name']}.png" in page
+    assert "<script" not in page and page.count('<img src="data:image/png;base64,') >= 3
     pictures = [picture for cell in cells for picture in pictures_of(cell)]
     assert [picture[:4] for picture in pictures] == [b"\x89PNG"] * 3
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +11,12 @@ import pytest
 
 from support.campaign import Running, script_environment
 from support.collector import Collector, binary
+from support.memory_group import inside, memory_group
 from support.observed import demo_collector
 from support.poll import until
 from support.used import Use, run_known
 
 SCRIPTS = Path(__file__).resolve().parent / "scripts"
-MEMORY_GROUPS = Path("/sys/fs/cgroup/memory")
 POWERLESS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
 
 WITHIN = 0.05
@@ -134,23 +133,6 @@ def test_in_a_pid_namespace_of_its_own(collector):
     assert {u.coverage.partition(",")[0] for u in uses if u.metric != "process.memory.usage"} == {"exclusive"}
 
 
-@pytest.fixture
-def memory_group():
-    """A cgroup with 500 MiB of memory."""
-    own = next(
-        (line.rpartition(":")[2] for line in Path("/proc/self/cgroup").read_text().splitlines() if ":memory:" in line),
-        "/",
-    )
-    group = MEMORY_GROUPS / own.lstrip("/") / f"mida-{os.getpid()}"
-    try:
-        group.mkdir()
-        (group / "memory.limit_in_bytes").write_text("500M")
-    except OSError as error:
-        pytest.skip(f"no memory cgroup of version 1 can be made here: {error}")
-    yield group
-    until(lambda: group.rmdir() or True, 60, "its last process has ended")
-
-
 def eat(collector: Collector, mebibytes: int, prefix: tuple = ()) -> dict[str, dict]:
     """Run the program that eats memory, and return its tasks as soon as their errors are known."""
     target = collector.workdir / f"eat-{mebibytes}.json"
@@ -177,10 +159,12 @@ def test_an_error_of_a_gpu_library_is_known_by_its_cause(collector):
 
 
 @pytest.mark.namespaces
-def test_a_worker_that_the_kernel_kills_for_want_of_memory(collector, memory_group):
+def test_a_worker_that_the_kernel_kills_for_want_of_memory(collector):
     """The task says so, though nobody in the cluster knows it, and how much memory its process had."""
-    enter = ("sh", "-c", f'echo $$ > {memory_group}/cgroup.procs && exec "$@"', "sh")
-    task = eat(collector, 3000, enter)["eater"]
+    with memory_group("500M") as group:
+        if group is None:
+            pytest.skip("no memory cgroup of version 1 can be made here")
+        task = eat(collector, 3000, inside(group))["eater"]
     client = collector.client()
     task = until(
         lambda: (client.query(filter={"id": task["id"], "error.type": "oom_killed"}) or [None])[0],
@@ -189,6 +173,7 @@ def test_a_worker_that_the_kernel_kills_for_want_of_memory(collector, memory_gro
     )
     assert task["status"] == "FAILED"
     assert task["attributes"]["exception.type"].endswith("KilledWorker")
+    assert f"in the cgroup {str(group).removeprefix('/sys/fs/cgroup/memory')} within" in task["error"]["evidence"]
     assert 200 << 20 < task["telemetry_peak"]["process.memory.usage"] < 520 << 20
     assert task["telemetry_delta"]["container.memory.oom_kills"] >= 1
 

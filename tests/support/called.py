@@ -12,7 +12,18 @@ from .collector import read_json_lines
 from .ids import task_id
 
 CAMPAIGN = "faults"
-SHOWN = ["id", "task_id", "scope", "status", "campaign_id", "workflow_id", "activity_id", "used", "generated"]
+SHOWN = [
+    "id",
+    "task_id",
+    "scope",
+    "status",
+    "campaign_id",
+    "workflow_id",
+    "activity_id",
+    "used",
+    "generated",
+    "error.type",
+]
 
 
 @dataclasses.dataclass
@@ -71,7 +82,7 @@ def compare(called: Called, rows: list[dict], whole: set[str]) -> Comparison:
     for name, lines in called.calls.items():
         row, line = found.get(name), lines[0]
         # Only a worker knows what went in.
-        if row is None or not row.get("used") or row["status"] not in ("FINISHED", "CANCELLED"):
+        if row is None or not row.get("used") or not (row["status"] in ("FINISHED", "CANCELLED") or _lost(row)):
             out.missing[name] = lines
             continue
         want = {
@@ -82,9 +93,9 @@ def compare(called: Called, rows: list[dict], whole: set[str]) -> Comparison:
             "campaign_id": CAMPAIGN,
             "status": "FINISHED",
         }
-        if row["status"] == "CANCELLED" and name not in called.results:
+        if row["status"] != "FINISHED" and name not in called.results:
             out.cancelled += 1
-            want["status"] = "CANCELLED"
+            want["status"] = row["status"]
             # A worker that closed meanwhile did not see the result.
             want["generated"] = row.get("generated") and want["generated"]
         got = {k: row.get(k) for k in want}
@@ -94,6 +105,11 @@ def compare(called: Called, rows: list[dict], whole: set[str]) -> Comparison:
         elif line["session"] in whole and not row.get("workflow_id"):
             out.wrong.append(f"no workflow: {row}")
     return out
+
+
+def _lost(row: dict) -> bool:
+    """Whether a call went with its worker, which was ended by a signal while it ran."""
+    return row["status"] == "FAILED" and row.get("error.type") == "worker_lost"
 
 
 def read_rows(client: mida.Client) -> list[dict]:

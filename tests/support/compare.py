@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from .truth import Call, Image, Run, Truth, seconds
@@ -14,6 +15,7 @@ MILLISECOND = 0.0011
 # Dask shifts a task's times by its guess of the scheduler's clock, half the way of one heartbeat, and a heartbeat may
 # change that while the task runs; on a busy machine a heartbeat takes long.
 DASK_CLOCK = 0.5
+CAUSES = {"MemoryError": "out_of_memory"}
 _MISSING = object()
 
 
@@ -136,8 +138,13 @@ def _compare_call(call: Call, task: dict, truth: Truth, d: Differences) -> None:
     earlier = [a.get("status") for a in task.get("attempts", [])]
     d.expect(of, "status of earlier attempts", ["FAILED"] * (attempts - 1), earlier)
     if not finished:
-        error = task.get("error", {})
-        d.expect(of, "error.type", record["exception"], error.get("type"))
+        error, exception = task.get("error", {}), record["exception"]
+        if exception == "KilledWorker":  # the scheduler's own words; the text for the client is made there
+            last = re.search(r"was (\S+)\. Inspecting", record["message"])
+            d.expect(of, "the last worker", last and last[1], error.get("message", "").rpartition(" ")[2])
+            d.expect(of, "exception.type", exception, task["attributes"].get("exception.type", "").rpartition(".")[2])
+            return
+        d.expect(of, "error.type", CAUSES.get(exception, exception), error.get("type"))
         d.expect(of, "error.message", record["message"], error.get("message"))
         if "Traceback" not in error.get("stacktrace", "") and "File " not in error.get("stacktrace", ""):
             d.append(f"{of}: error.stacktrace: want the traceback, got {error.get('stacktrace')!r}")

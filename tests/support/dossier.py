@@ -31,7 +31,7 @@ def compare_result(truth: Truth, ids: dict[tuple, str], name: tuple, result: dic
 
     expect("task", ids[name], result["task"]["id"])
     expect("value", run.record["metrics"]["mse"], result["value"])
-    expect("metrics", run.record["metrics"], _facts(result["metrics"]))
+    expect("metrics", run.record["metrics"], facts(result["metrics"]))
     expect("tasks", sorted(ids[n] for n in {*upstream, name}), sorted(_tasks(result)))
     expect("tasks of the lineage", len(upstream) + 1, result["lineage"]["tasks"])
     _compare_training(truth, ids, train, dataset, result, expect)
@@ -40,7 +40,7 @@ def compare_result(truth: Truth, ids: dict[tuple, str], name: tuple, result: dic
     settings = {
         image.run["read"]["absolute_path"] for n, image in truth.images.items() if n in upstream and image.run["read"]
     }
-    expect("settings", sorted(settings), _paths(result["settings"]))
+    expect("settings", sorted(settings), paths(result["settings"]))
     expect("trials", _discarded(truth, upstream), result["cost"]["trials_by_activity"].get("train", 0))
     expect("tasks that cost", len(upstream) + 1, result["cost"]["lineage"]["tasks"])
     return found
@@ -74,16 +74,16 @@ def _compare_training(truth, ids, train, dataset, result, expect) -> None:
     expect("trainings", [ids[train.name]], [t["task"]["id"] for t in result["training"]])
     (training,) = result["training"]
     given = {k: v for k, v in arguments.items() if k not in ("dataset", "model_path")}
-    expect("hyperparameters", given, _facts(training["hyperparameters"]))
-    expect("architecture", {k: given[k] for k in ("layers", "units")}, _facts(training["architecture"]))
-    expect("metrics", {k: returned[k] for k in EXPECTED_IN_RESULT}, _facts(training["metrics"]))
-    expect("split", {"train/validation split": None}, _facts(training["split"]))  # it is made inside the function
+    expect("hyperparameters", given, facts(training["hyperparameters"]))
+    expect("architecture", {k: given[k] for k in ("layers", "units")}, facts(training["architecture"]))
+    expect("metrics", {k: returned[k] for k in EXPECTED_IN_RESULT}, facts(training["metrics"]))
+    expect("split", {"train/validation split": None}, facts(training["split"]))  # it is made inside the function
     (data,) = training["datasets"]
     (written,) = dataset.written
     expect("dataset", written.path, _path(data))
     expect("dataset's digest", written.sha256, data["sha256"])
     said = {k: v for k, v in dataset.record["result"].items() if k != "dataset_path"}
-    expect("dataset's metadata", said, _facts(data["metadata"]))
+    expect("dataset's metadata", said, facts(data["metadata"]))
     patches = f"({said['patches']}, {dataset.record['arguments']['patch_size'] ** 2})"
     expect("dataset's header", [("patches", patches), ("labels", f"({said['patches']},)")], _arrays(data))
 
@@ -92,7 +92,7 @@ def _compare_training(truth, ids, train, dataset, result, expect) -> None:
     expect(
         "its parameters",
         {"patch_size": dataset.record["arguments"]["patch_size"]},
-        _facts(transformation["parameters"]),
+        facts(transformation["parameters"]),
     )
     expect("its inputs", sorted(dataset.record["arguments"]["image_paths"]), sorted(transformation["inputs"]))
     expect("its outputs", [dataset.record["arguments"]["dataset_path"]], transformation["outputs"])
@@ -104,8 +104,8 @@ def _compare_training(truth, ids, train, dataset, result, expect) -> None:
     ]
     steps = [c for c in steps if any(f.sha256 == model["sha256"] for f in c.written)]
     expect("between", sorted(ids[c.name] for c in steps), [s["task"]["id"] for s in result["between"]])
-    expect("models", sorted({own.path, model["absolute_path"]}), _paths(result["models"]))
-    _as_they_are(
+    expect("models", sorted({own.path, model["absolute_path"]}), paths(result["models"]))
+    as_they_are(
         "models", {path: model["sha256"] for path in {own.path, model["absolute_path"]}}, result["models"], expect
     )
 
@@ -130,18 +130,18 @@ def _compare_data(truth, ids, run, dataset, result, expect) -> None:
         ("raw files", raw, result["raw"]["files"]),
         ("files of the evaluation", tested, result["evaluation"]["files"]),
     ):
-        _as_they_are(field, want, files, expect)
+        as_they_are(field, want, files, expect)
         arrays = [("image", "(128, 128)"), ("defects", "(128, 128)"), ("position", "(2,)")]
         expect(field + "' headers", [arrays] * len(want), [_arrays(f) for f in files])
     expect("overlap", sorted(raw.keys() & tested.keys()), result["evaluation"]["overlap"])
 
     images = {ids[name]: image.record for name, image in truth.images.items()}
     for step in [*result["raw"]["made_by"], *result["evaluation"]["made_by"]]:
-        record, given = images[step["task"]["id"]], _facts(step["parameters"])
+        record, given = images[step["task"]["id"]], facts(step["parameters"])
         optics = {k.removeprefix("parameters."): v for k, v in given.items() if k.startswith("parameters.")}
         expect("the instrument's parameters", record["parameters"], optics)
         expect("image", [record["number"], record["position"]], [given["number"], given["position"]])
-        expect("what it measured", record["values"], _facts(step["values"]))
+        expect("what it measured", record["values"], facts(step["values"]))
         expect("its file", [record["path"]], step["outputs"])
     made = [images[s["task"]["id"]] for s in result["raw"]["made_by"]]
     space = {r["name"].removeprefix("parameters."): r["values"] for r in result["raw"]["parameter_space"]}
@@ -149,15 +149,16 @@ def _compare_data(truth, ids, run, dataset, result, expect) -> None:
         expect(f"space of {parameter}", sorted({m["parameters"][parameter] for m in made}), space[parameter])
 
 
-def _as_they_are(field: str, used: dict[str, str], files: list[dict], expect) -> None:
+def as_they_are(field: str, used: dict[str, str], files: list[dict], expect) -> None:
     """Files are named as they are now; that one is another than the one that was used is said."""
     now = {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in used}
     expect(field, now, {_path(f): f["sha256"] for f in files})
     expect(f"{field} that changed", {p for p in used if now[p] != used[p]}, {_path(f) for f in files if "changed" in f})
 
 
-def _facts(facts: list[dict]) -> dict:
-    return {f["name"]: f["value"] for f in facts}
+def facts(listed: list[dict]) -> dict:
+    """Return name → value."""
+    return {f["name"]: f["value"] for f in listed}
 
 
 def _arrays(file: dict) -> list[tuple]:
@@ -169,7 +170,8 @@ def _path(file: dict) -> str:
     return "/" + file["entity"].partition(":/")[2]
 
 
-def _paths(files: list[dict]) -> list[str]:
+def paths(files: list[dict]) -> list[str]:
+    """Return the paths of files."""
     return sorted(_path(f) for f in files)
 
 

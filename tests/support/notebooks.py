@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import html
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -43,3 +45,15 @@ def pictures_of(cell: nbformat.NotebookNode) -> list[bytes]:
     """Return the PNG pictures that a cell drew."""
     found = (o.get("data", {}).get("image/png") for o in cell.outputs)
     return [base64.b64decode(picture) for picture in found if picture]
+
+
+def html_of(cell: nbformat.NotebookNode) -> str:
+    """Return what a cell gave as HTML, such as a DataFrame."""
+    return "".join(o.get("data", {}).get("text/html", "") for o in cell.outputs)
+
+
+def page_of(cell: nbformat.NotebookNode) -> str:
+    """Return the page that a cell displays in a frame of its own, apart from the notebook's."""
+    frame = re.fullmatch(r'<iframe sandbox srcdoc="([^"]*)" style="[^"]*"></iframe>', html_of(cell))
+    assert frame, html_of(cell)[:300]
+    return html.unescape(frame[1])

@@ -35,7 +35,8 @@ after a fifth of them something is broken; the last fifth is made when that is o
 its end (one appended line), the client what it got as results. At the end
 
 - *missing*: calls that ran to their end and that the view does not show as finished with their values. *Given up by
-  Dask* are calls that ran on while the cluster closed: nobody got the result, and the view must call them cancelled;
+  Dask* are calls that ran on while the cluster closed: nobody got the result, and the view must call them cancelled, or
+  lost with their worker where a signal ended that;
 - *doubled*: tasks that the view shows more than once;
 - *completeness*: what `GET /api/v1/completeness` says. *unknown* are observers whose processes were killed by force, so
   that they could not say that they had ended. All others must be complete, unless they name what they lost.

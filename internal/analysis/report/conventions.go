@@ -44,7 +44,7 @@ var usual = Conventions{
 	Training: []string{"*train*", "fit", "fit_*", "*_fit", "*fine*tune*"},
 	Models: []string{
 		"*.pkl", "*.pickle", "*.joblib", "*.dill", "*.pt", "*.pth", "*.ckpt", "*.onnx", "*.safetensors", "*.gguf", "*.keras", "*.pb",
-		"*.tflite", "*.bst", "*.ubj", "*.model", "*.weights", "*model*.h5", "*weights*.h5", "*model*.hdf5", "*checkpoint*.h5", "mlmodel",
+		"*.tflite", "*.bst", "*.ubj", "*.model", "*.weights", "*model*.npz", "*weights*.npz", "*model*.h5", "*weights*.h5", "*model*.hdf5", "*checkpoint*.h5", "mlmodel",
 	},
 	Images:   []string{"*.png", "*.jpg", "*.jpeg", "*.gif", "*.webp", "*.svg", "*.pdf", "*.bmp"},
 	Settings: []string{"*.json", "*.yaml", "*.yml", "*.toml", "*.ini", "*.cfg", "*.conf", "*.log", "*.py", "*.sh", "*.md"},

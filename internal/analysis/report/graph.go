@@ -92,7 +92,7 @@ func (b *builder) read(ctx context.Context, walk *lineage.Graph) (*graph, error)
 		}
 		g.add(docs, claims)
 	}
-	return g, nil
+	return g, b.leaveOutputs(ctx, g)
 }
 
 func (g *graph) add(docs map[string]map[string]any, claims []store.TaskClaim) {

@@ -22,6 +22,7 @@ var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"short":     func(s string) string { return cutText(s, 120) },
 	"links":     func(list []Link) []Link { return list[:min(maxListed, len(list))] },
 	"costHeads": func() []string { return costColumns }, "costColumns": Sum.columns,
+	"recorded": recorded, "unrecorded": unrecorded,
 	"linkEnds": func(l Link) []string {
 		return []string{l.fromName, l.toName}
 	},
@@ -32,7 +33,10 @@ var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"drawing": func(svg string) template.HTML { return template.HTML(svg) }, //nolint:gosec // see above
 	"dict":    func(title string, facts []Fact) map[string]any { return map[string]any{"Title": title, "Facts": facts} },
 	"fileTable": func(title string, files []*File) map[string]any {
-		return map[string]any{"Title": title, "Files": files[:min(len(files), maxListed)], "More": max(len(files)-maxListed, 0)}
+		common := commonHeader(files)
+		return map[string]any{
+			"Title": title, "Files": files[:min(len(files), maxListed)], "More": max(len(files)-maxListed, 0), "Common": common, "Each": common == "",
+		}
 	},
 	"stepTable": func(title, none string, steps []*Step) map[string]any {
 		shown, common := differing(steps)
@@ -47,6 +51,9 @@ const maxListed = 60
 
 // HTML is the report as one page that needs nothing else.
 func (r *Report) HTML() ([]byte, error) {
+	if err := r.findRepeats(); err != nil {
+		return nil, err
+	}
 	var out bytes.Buffer
 	if err := pageTemplate.Execute(&out, r); err != nil {
 		return nil, err

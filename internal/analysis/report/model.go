@@ -51,6 +51,8 @@ type Result struct {
 	Reproduce       Reproduce   `json:"reproduce"`
 	NotRecorded     []string    `json:"not_recorded"`
 	Omitted         []string    `json:"omitted"` // what was left out for its size
+
+	same map[string]int // parts that an earlier result has, too: its rank
 }
 
 // Task names a task.

@@ -240,7 +240,7 @@ func rangeOf(r Range, values map[string]any) Range {
 	for _, k := range sortedKeys(values) {
 		all = append(all, values[k])
 	}
-	numbers := true
+	numbers := len(all) > 0
 	for _, v := range all {
 		_, ok := number(v)
 		numbers = numbers && ok
