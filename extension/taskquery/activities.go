@@ -38,10 +38,11 @@ func (s *server) lineageOfActivities(ctx context.Context, r *http.Request) (any,
 	}
 	id, _ := query.LookupField("", "id")
 	var ids []string
-	looked, total, err := sampled(ctx, st, filter, []query.Field{id}, most, func(row map[string]any) {
-		if s, ok := row["id"].(string); ok {
+	total, err := st.Scan(ctx, &query.Scan{Filter: filter, Fields: []query.Field{id}, First: most}, func(row []any) error {
+		if s, ok := row[0].(string); ok {
 			ids = append(ids, s)
 		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -50,7 +51,7 @@ func (s *server) lineageOfActivities(ctx context.Context, r *http.Request) (any,
 	if err != nil {
 		return nil, err
 	}
-	return showGroups(groups, links, looked, total, truncated), nil
+	return showGroups(groups, links, int64(len(ids)), total, truncated), nil
 }
 
 // group is an activity with its tasks.

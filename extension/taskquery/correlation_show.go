@@ -27,7 +27,7 @@ func matrix(req *correlation.Request, res *correlation.Result) map[string]any {
 	}
 	out := map[string]any{
 		"method": string(req.Method), "correction": string(req.Correction), "min_n": int64(req.MinN),
-		"tasks": res.Tasks, "read": res.Read, "sampled": res.Sampled, "partial": res.Partial, "tests": int64(res.Tests),
+		"tasks": res.Tasks, "read": res.Read, "sampled": res.Sampled, "tests": int64(res.Tests),
 		"x": fieldsShown(res.X), "y": fieldsShown(res.Y), "cells": cells,
 	}
 	if len(res.Warnings) > 0 {

@@ -1,13 +1,11 @@
 package taskquery
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strconv"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
-	"github.com/otelcol-mida/otelcol-mida/internal/store"
 )
 
 // number reads a whole number of the URL's query within bounds.
@@ -34,31 +32,6 @@ func instantOf(r *http.Request, name string) (int64, error) {
 		return 0, &query.Error{Field: name, Problem: fmt.Sprintf("%q is no time; want seconds since 1970", text)}
 	}
 	return int64(seconds * 1e9), nil
-}
-
-// sampled calls each for up to most tasks that match, by id, which is a hash: where there are more they are a fair sample.
-func sampled(ctx context.Context, st store.Reader, filter query.Filter, fields []query.Field, most int,
-	each func(row map[string]any),
-) (looked, total int64, err error) {
-	q := &query.Query{Filter: filter, Projection: fields}
-	for {
-		q.Limit = min(query.MaxLimit, most-int(looked))
-		answer, err := st.Query(ctx, q)
-		if err != nil {
-			return looked, total, err
-		}
-		if q.Cursor == "" {
-			total = answer.Total
-		}
-		for _, row := range answer.Rows {
-			each(row)
-		}
-		looked += int64(len(answer.Rows))
-		if answer.NextCursor == "" || len(answer.Rows) == 0 || int(looked) >= most {
-			return looked, max(total, looked), nil
-		}
-		q.Cursor = answer.NextCursor
-	}
 }
 
 // and joins filters; nil ones are no conditions.

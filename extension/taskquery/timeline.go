@@ -41,19 +41,19 @@ func (s *server) timeline(ctx context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	looked := int64(0)
 	if total > 0 {
-		if looked, _, err = sampled(ctx, st, t.within(), t.projection(), t.sample, t.add); err != nil {
+		if _, err = st.Scan(ctx, &query.Scan{Filter: t.within(), Fields: t.fields(), First: t.sample}, t.add); err != nil {
 			return nil, err
 		}
 	}
 	form, _ := timeForm(r) // checked before
-	return t.show(form, looked, total), nil
+	return t.show(form, int64(len(t.bars)), total), nil
 }
 
 type timeline struct {
 	filter          query.Filter
 	by              []query.Field
+	places          []int // of the fields of by in a row
 	worker          bool
 	from, to        int64 // the window
 	first, last     int64 // of all tasks that match
@@ -188,28 +188,31 @@ func (t *timeline) within() query.Filter {
 	return and(parts...)
 }
 
-func (t *timeline) projection() []query.Field {
+// fields are those of a bar, and then those of by.
+func (t *timeline) fields() []query.Field {
 	fields := []query.Field{startedField, endedField}
 	for _, name := range []string{"id", "task_id", "activity_id", "status"} {
 		f, _ := query.LookupField("", name)
 		fields = append(fields, f)
 	}
+	t.places = nil
 	for _, f := range t.by {
 		if !slices.Contains(fields, f) {
 			fields = append(fields, f)
 		}
+		t.places = append(t.places, slices.Index(fields, f))
 	}
 	return fields
 }
 
-func (t *timeline) add(row map[string]any) {
+func (t *timeline) add(row []any) error {
 	b := bar{lane: t.lane(row)}
-	b.id, _ = row["id"].(string)
-	b.taskID, _ = row["task_id"].(string)
-	b.activity, _ = row["activity_id"].(string)
-	b.status, _ = row["status"].(string)
-	b.start, _ = row["started_at"].(int64)
-	b.end, _ = row["ended_at"].(int64)
+	b.start, _ = row[0].(int64)
+	b.end, _ = row[1].(int64)
+	b.id, _ = row[2].(string)
+	b.taskID, _ = row[3].(string)
+	b.activity, _ = row[4].(string)
+	b.status, _ = row[5].(string)
 	if b.end == 0 {
 		b.open = b.status == "RUNNING"
 		if b.end = b.start; b.open {
@@ -218,13 +221,14 @@ func (t *timeline) add(row map[string]any) {
 	}
 	b.end = max(b.end, b.start)
 	t.bars = append(t.bars, b)
+	return nil
 }
 
-func (t *timeline) lane(row map[string]any) string {
+func (t *timeline) lane(row []any) string {
 	text := ""
-	for _, f := range t.by {
-		v, ok := row[f.Name]
-		if !ok || v == nil {
+	for i, f := range t.by {
+		v := row[t.places[i]]
+		if v == query.Absent || v == nil {
 			continue
 		}
 		part, isText := v.(string)

@@ -12,33 +12,48 @@ import (
 )
 
 // Leaves returns the leaves (task.Leaves) of one map of a task document by their path. Those of "used" are also there
-// without the name of the argument that holds them, so that train(cfg) has used.layers as well as used.cfg.layers: when
-// the name has no leaf of its own and only one argument has it. Names that several arguments have are in ambiguous,
-// each with the full names of its fields.
+// under their short names. Names that several arguments have are in ambiguous, each with the full names of its fields.
 func Leaves(root string, m map[string]any) (leaves map[string]any, ambiguous map[string][]string) {
-	if flat(m) {
-		return m, nil
-	}
-	leaves = task.Leaves(m)
-	if root != "used" {
+	leaves, flat := OwnLeaves(m)
+	if root != "used" || flat {
 		return leaves, nil
 	}
+	short, ambiguous := ShortNames(m, leaves)
+	for name, path := range short {
+		leaves[name] = leaves[path]
+	}
+	return leaves, ambiguous
+}
+
+// OwnLeaves is task.Leaves, and m itself where that is flat.
+func OwnLeaves(m map[string]any) (leaves map[string]any, isFlat bool) {
+	if flat(m) {
+		return m, true
+	}
+	return task.Leaves(m), false
+}
+
+// ShortNames returns, of what a task used and the leaves of it, the names without the argument that holds the leaf, each
+// with the path of its leaf, so that train(cfg) has used.layers as well as used.cfg.layers: when the name has no leaf of
+// its own and only one argument has it. Names that several arguments have are in ambiguous.
+func ShortNames(used, leaves map[string]any) (short map[string]string, ambiguous map[string][]string) {
 	alias := map[string][]string{}
-	for argument, v := range m {
+	for argument, v := range used {
 		inner, ok := v.(map[string]any)
 		if !ok || task.IsMarker(inner) {
 			continue
 		}
 		for path := range leaves {
-			short, ok := strings.CutPrefix(path, argument+".")
-			if _, own := leaves[short]; ok && !own {
-				alias[short] = append(alias[short], path)
+			name, ok := strings.CutPrefix(path, argument+".")
+			if _, own := leaves[name]; ok && !own {
+				alias[name] = append(alias[name], path)
 			}
 		}
 	}
-	for short, paths := range alias {
+	short = make(map[string]string, len(alias))
+	for name, paths := range alias {
 		if len(paths) == 1 {
-			leaves[short] = leaves[paths[0]]
+			short[name] = paths[0]
 			continue
 		}
 		if ambiguous == nil {
@@ -46,11 +61,28 @@ func Leaves(root string, m map[string]any) (leaves map[string]any, ambiguous map
 		}
 		sort.Strings(paths)
 		for i, p := range paths {
-			paths[i] = root + "." + p
+			paths[i] = "used." + p
 		}
-		ambiguous[short] = paths
+		ambiguous[name] = paths
 	}
-	return leaves, ambiguous
+	return short, ambiguous
+}
+
+// MayBeShort says whether one of the leaves has a name that may be the short one of another.
+func MayBeShort(leaves map[string]any) bool {
+	for path := range leaves {
+		for {
+			_, rest, dotted := strings.Cut(path, ".")
+			if !dotted {
+				break
+			}
+			if _, ok := leaves[rest]; ok {
+				return true
+			}
+			path = rest
+		}
+	}
+	return false
 }
 
 // document is a task document with its leaves, found when asked for.

@@ -50,6 +50,11 @@ type Reader interface {
 	// Query answers a validated query. A task whose state is damaged is a warning in the answer, not an error.
 	Query(ctx context.Context, q *query.Query) (*query.Answer, error)
 
+	// Scan calls each for every task that the scan selects, in any order, and returns how many match its filter. The values
+	// of a row stand in the order of the scan's fields, query.Absent where the task has none; each may use them until it
+	// returns. An error of each ends the scan and is returned. A field that is ambiguous in a task is refused, as by Query.
+	Scan(ctx context.Context, s *query.Scan, each func(row []any) error) (matching int64, err error)
+
 	// Tasks returns the documents (task.Document.Map, with the environment's digest) of those ids that exist, by id.
 	Tasks(ctx context.Context, ids []string) (map[string]map[string]any, error)
 

@@ -10,7 +10,7 @@ import (
 
 // Reader is what is needed of a store.
 type Reader interface {
-	Query(ctx context.Context, q *query.Query) (*query.Answer, error)
+	Scan(ctx context.Context, s *query.Scan, each func(row []any) error) (matching int64, err error)
 }
 
 // Result is the answer to a request: one Cell for each field of X with each of Y, in the order of X and, within, of Y.
@@ -18,8 +18,7 @@ type Result struct {
 	Tasks    int64 // that the filter selects
 	Read     int64 // of these; fewer than Tasks where Sampled
 	Sampled  bool
-	Partial  bool // the store could not look at everything; a warning says why
-	Tests    int  // p-values that were corrected together
+	Tests    int // p-values that were corrected together
 	X, Y     []Field
 	Cells    []Cell
 	Warnings []string
@@ -75,61 +74,29 @@ type Cell struct {
 	Reason    string
 }
 
-// Correlate reads the tasks in one pass, page by page; each page is read from a snapshot of its own, so that no writer
-// waits. An error about the request is a *query.Error.
+// Correlate reads the tasks in one pass. An error about the request is a *query.Error.
 func Correlate(ctx context.Context, st Reader, req *Request) (*Result, error) {
-	t := &table{x: newSide("x", req.X), y: newSide("y", req.Y), ranked: req.Method == Spearman}
+	scan := &query.Scan{Filter: req.Filter, Fields: projection(req)}
+	t := &table{x: newSide("x", req.X, scan.Fields), y: newSide("y", req.Y, scan.Fields), ranked: req.Method == Spearman}
 	if nx, ny := len(t.x.columns), len(t.y.columns); nx*ny > MaxCells {
 		return nil, tooManyCells(nx, ny)
 	}
+	if t.ranked {
+		scan.First = MaxRanked
+	}
 	res := &Result{}
-	if err := read(ctx, st, req, t, res); err != nil {
+	var err error
+	if res.Tasks, err = st.Scan(ctx, scan, t.add); err != nil {
 		return nil, err
 	}
 	res.Read = int64(t.rows)
+	res.Sampled = res.Read < res.Tasks
 	f := finisher{request: req, table: t, ranker: newRanker(t.rows)}
 	if err := f.cells(ctx, res); err != nil {
 		return nil, err
 	}
 	adjust(res, req.Correction)
 	return res, nil
-}
-
-// read gives the tasks to the table by rising id: an id is a hash, so that the first of many are a fair sample.
-func read(ctx context.Context, st Reader, req *Request, t *table, res *Result) error {
-	q := &query.Query{Filter: req.Filter, Projection: projection(req), Limit: query.MaxLimit}
-	for {
-		a, err := st.Query(ctx, q)
-		if err != nil {
-			return err
-		}
-		if q.Cursor == "" {
-			res.Tasks = a.Total
-		}
-		res.Partial = res.Partial || a.Partial
-		for _, w := range a.Warnings {
-			if !slices.Contains(res.Warnings, w) {
-				res.Warnings = append(res.Warnings, w)
-			}
-		}
-		for _, row := range a.Rows {
-			if t.ranked && t.rows == MaxRanked {
-				res.Sampled = true
-				return nil
-			}
-			if err := t.add(row); err != nil {
-				return err
-			}
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if !a.Truncated {
-			res.Tasks = int64(t.rows) // as of the end, while tasks arrive
-			return nil
-		}
-		q.Cursor = a.NextCursor
-	}
 }
 
 func projection(req *Request) []query.Field {

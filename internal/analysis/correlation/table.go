@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
-	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
 // column is one field of a side, and what was seen of it.
@@ -52,6 +51,7 @@ func (c *column) categorical() bool { return c.texts > c.numbers.n }
 type side struct {
 	at        string
 	selectors []Selector
+	places    []int // of their fields in a row
 	columns   []*column
 	byName    map[string]*column
 	found     []cell // in the row at hand
@@ -64,9 +64,10 @@ type cell struct {
 	category int
 }
 
-func newSide(at string, selectors []Selector) *side {
+func newSide(at string, selectors []Selector, fields []query.Field) *side {
 	s := &side{at: at, selectors: selectors, byName: map[string]*column{}}
 	for i, sel := range selectors {
+		s.places = append(s.places, slices.Index(fields, sel.Field))
 		if !sel.All {
 			s.add(sel.Field.Name, i)
 		}
@@ -94,19 +95,19 @@ func (s *side) ordered() []*column {
 }
 
 // take finds the side's fields in a row.
-func (s *side) take(row map[string]any) error {
+func (s *side) take(row []any) error {
 	s.found = s.found[:0]
 	for i, sel := range s.selectors {
-		v, ok := row[sel.Field.Name]
-		if !ok {
+		v := row[s.places[i]]
+		if v == query.Absent {
 			continue
 		}
 		if !sel.All {
 			s.see(s.byName[sel.Field.Name], valueOf(sel.Field, v))
 			continue
 		}
-		m, _ := v.(map[string]any)
-		for path, leaf := range task.Leaves(m) {
+		leaves, _ := v.(map[string]any)
+		for path, leaf := range leaves {
 			if !strings.HasPrefix(path, sel.Below) || path == "" {
 				continue
 			}
@@ -167,7 +168,7 @@ type table struct {
 	ranked bool // keep the numbers, to rank them
 }
 
-func (t *table) add(row map[string]any) error {
+func (t *table) add(row []any) error {
 	if err := t.x.take(row); err != nil {
 		return err
 	}

@@ -69,9 +69,24 @@ func strength(d Difference) float64 {
 // groupedTasks are rows for a correlation.
 type groupedTasks []map[string]any
 
-// Query gives all rows at once; what is projected is in each of them.
-func (g groupedTasks) Query(context.Context, *query.Query) (*query.Answer, error) {
-	return &query.Answer{Rows: g, Total: int64(len(g))}, nil
+// Scan gives all rows; what is asked for is in each of them, or absent.
+func (g groupedTasks) Scan(_ context.Context, s *query.Scan, each func(row []any) error) (int64, error) {
+	values := make([]any, len(s.Fields))
+	for i, row := range g {
+		if s.First > 0 && i == s.First {
+			break
+		}
+		for k, f := range s.Fields {
+			values[k] = query.Absent
+			if v, ok := row[f.Name]; ok {
+				values[k] = v
+			}
+		}
+		if err := each(values); err != nil {
+			return 0, err
+		}
+	}
+	return int64(len(g)), nil
 }
 
 func (g groupedTasks) values(column string, group bool) Range {

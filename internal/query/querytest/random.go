@@ -58,6 +58,9 @@ func compare(ctx context.Context, t *testing.T, body map[string]any, target, ref
 	assert.Equal(t, want.Warnings, got.Warnings, text)
 	if !t.Failed() && want.Total <= 200 {
 		assert.Equal(t, lines(q, pages(ctx, t, reference, q, 7), false), lines(q, pages(ctx, t, target, q, 7), false), "in pages: %s", text)
+		if target, ok := target.(scanner); ok && len(q.Aggregation) == 0 {
+			compareScan(ctx, t, target, q)
+		}
 	}
 }
 

@@ -115,6 +115,9 @@ func (c *command) run(ctx context.Context, t *testing.T, target Target) {
 	if !strings.Contains(body, `"limit"`) || c.name == "filter" {
 		assert.Equal(t, lines(q, c.rows, true), lines(q, pages(ctx, t, target, q, 2), false), "in pages of two")
 	}
+	if target, ok := target.(scanner); ok && len(q.Aggregation) == 0 {
+		compareScan(ctx, t, target, q)
+	}
 }
 
 // pages reads a whole answer in pages of n rows.

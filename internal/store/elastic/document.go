@@ -3,6 +3,7 @@ package elastic
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 	"math"
 	"slices"
 	"sort"
@@ -22,6 +23,7 @@ type row struct {
 	leaves    []leaf   // of the indexed roots
 	names     []string // of all leaves
 	ambiguous []string
+	short     []any // of the names, those without their argument's; nil = there can be none
 }
 
 type leaf struct {
@@ -34,16 +36,16 @@ type leaf struct {
 func makeRow(s *task.State) *row {
 	d := task.Project(s)
 	r := &row{doc: d, edges: view.Edges(d)}
-	maps := []map[string]any{
+	indexed := []map[string]any{
 		d.Used, d.Generated, d.TelemetryStart, d.TelemetryEnd, d.TelemetryPeak, d.TelemetryDelta, d.TelemetryCoverage,
 	}
 	n := 0
-	for _, m := range maps {
+	for _, m := range indexed {
 		n += len(m)
 	}
 	r.leaves = make([]leaf, 0, n)
-	r.names = make([]string, 0, n+len(maps)+len(d.Attributes))
-	for i, m := range maps {
+	r.names = make([]string, 0, n+len(indexed)+len(d.Attributes))
+	for i, m := range indexed {
 		root := indexedRoots[i]
 		for path, v := range r.add(root, m) {
 			l := leaf{name: root + "." + path, root: root, value: v}
@@ -80,9 +82,26 @@ func (r *row) add(root string, m map[string]any) map[string]any {
 		return nil
 	}
 	r.names = append(r.names, root)
-	leaves, ambiguous := query.Leaves(root, m)
-	for short := range ambiguous {
-		r.ambiguous = append(r.ambiguous, root+"."+short)
+	leaves, flat := query.OwnLeaves(m)
+	if root != "used" {
+		return leaves
+	}
+	if flat {
+		if query.MayBeShort(leaves) {
+			r.short = []any{}
+		}
+		return leaves
+	}
+	short, ambiguous := query.ShortNames(m, leaves)
+	for name := range ambiguous {
+		r.ambiguous = append(r.ambiguous, root+"."+name)
+	}
+	if query.MayBeShort(leaves) || len(short) > 0 {
+		r.short = []any{}
+	}
+	for _, name := range slices.Sorted(maps.Keys(short)) {
+		leaves[name] = leaves[short[name]]
+		r.short = append(r.short, name)
 	}
 	return leaves
 }
@@ -200,6 +219,9 @@ func (r *row) body(f *fields, encoded []byte, spill bool) (body []byte, spilled 
 	w.names("opaque", append(opaque, r.ambiguous...))
 	w.names("ambiguous", r.ambiguous)
 	w.names("vague", vague)
+	if r.short != nil {
+		w.value("short", r.short)
+	}
 	if spill {
 		w.value("spilled", true)
 	}

@@ -3,6 +3,7 @@ package elastic
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -34,6 +35,33 @@ func escape(path string) string {
 			b.WriteByte('/')
 		case c < ' ', c == 0x7f, strings.IndexByte(`/~*\"`, c) >= 0, c == ' ' && (i == 0 || i == len(path)-1):
 			fmt.Fprintf(&b, "~%02x", c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// unescape is the inverse of escape.
+func unescape(name string) string {
+	if name == "~" {
+		return ""
+	}
+	if strings.IndexByte(name, '/') < 0 && strings.IndexByte(name, '~') < 0 {
+		return name
+	}
+	var b strings.Builder
+	for i := 0; i < len(name); i++ {
+		switch c := name[i]; {
+		case c == '/':
+			b.WriteByte('.')
+		case c == '~' && i+2 < len(name):
+			n, err := strconv.ParseUint(name[i+1:i+3], 16, 8)
+			if err != nil {
+				return name
+			}
+			b.WriteByte(byte(n))
+			i += 2
 		default:
 			b.WriteByte(c)
 		}

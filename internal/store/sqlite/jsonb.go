@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/big"
+	"net/url"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -253,6 +254,17 @@ func leafKey(name string) string {
 		b.WriteByte(name[i])
 	}
 	return b.String()
+}
+
+// leafName is the inverse of leafKey.
+func leafName(key string) string {
+	if strings.IndexByte(key, '%') < 0 {
+		return key
+	}
+	if name, err := url.PathUnescape(key); err == nil {
+		return name
+	}
+	return key
 }
 
 // leafPath is the JSON path of a leaf.

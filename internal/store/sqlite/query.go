@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
@@ -197,6 +198,9 @@ func readRows(ctx context.Context, tx *sql.Tx, page []listed, projection []query
 	if len(page) == 0 {
 		return nil
 	}
+	if len(projection) > 0 && !slices.ContainsFunc(projection, func(f query.Field) bool { return f.Type == query.Object }) {
+		return readLeaves(ctx, tx, page, projection, a)
+	}
 	stmt, err := tx.PrepareContext(ctx, "SELECT state FROM states WHERE n = ?")
 	if err != nil {
 		return err
@@ -214,7 +218,7 @@ func readRows(ctx context.Context, tx *sql.Tx, page []listed, projection []query
 			d = task.Project(st).Map()
 		} else {
 			a.Partial = true
-			a.Warnings = append(a.Warnings, fmt.Sprintf("task %s: its stored state is damaged: %v", l.id, err))
+			a.Warnings = append(a.Warnings, damagedState(l.id, err))
 			if d, err = remnant(ctx, tx, l.n); err != nil {
 				return err
 			}
@@ -245,6 +249,44 @@ func readRows(ctx context.Context, tx *sql.Tx, page []listed, projection []query
 		a.Rows = append(a.Rows, query.Row(d, projection))
 	}
 	return nil
+}
+
+// readLeaves reads the projected fields of a page, where none of them is a whole map.
+func readLeaves(ctx context.Context, tx *sql.Tx, page []listed, projection []query.Field, a *query.Answer) error {
+	s := &query.Scan{}
+	for _, f := range projection {
+		if !slices.Contains(s.Fields, f) {
+			s.Fields = append(s.Fields, f)
+		}
+	}
+	r, err := newLeafReader(ctx, tx, s)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	numbers := make([]int64, len(page))
+	for i, l := range page {
+		numbers[i] = l.n
+	}
+	table, args := numbered(numbers)
+	return r.from(ctx, table, args, func(_ int64, values []any, damaged error) error {
+		if damaged != nil {
+			a.Partial = true
+			a.Warnings = append(a.Warnings, damagedState(page[len(a.Rows)].id, damaged))
+		}
+		row := make(map[string]any, len(values))
+		for i, f := range s.Fields {
+			if values[i] != query.Absent {
+				row[f.Name] = values[i]
+			}
+		}
+		a.Rows = append(a.Rows, row)
+		return nil
+	})
+}
+
+func damagedState(id string, err error) string {
+	return fmt.Sprintf("task %s: its stored state is damaged: %v", id, err)
 }
 
 func wantsEnvironment(projection []query.Field) bool {

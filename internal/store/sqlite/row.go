@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -76,10 +77,29 @@ func (l *leaves) addMap(root string, m map[string]any) (ambiguous map[string][]s
 		return nil
 	}
 	*l = append(*l, leaf{root: root, value: emptyMap})
-	m, ambiguous = query.Leaves(root, m)
-	for path, v := range m {
+	own, flat := query.OwnLeaves(m)
+	for path, v := range own {
 		*l = append(*l, leaf{root, path, true, v})
 	}
+	if root == "used" && !flat {
+		ambiguous = l.addShort(m, own)
+	}
+	return ambiguous
+}
+
+// shortKey is the label of the list of a task's short names, which no leaf has: leafKey writes % as %25. Without it nobody
+// could tell from the leaves alone whether train(cfg, layers) has a layers of its own.
+const shortKey = "%short"
+
+// addShort adds the short names of what a task used (query.ShortNames), and their list.
+func (l *leaves) addShort(used, own map[string]any) (ambiguous map[string][]string) {
+	short, ambiguous := query.ShortNames(used, own)
+	names := make([]any, 0, len(short))
+	for _, name := range slices.Sorted(maps.Keys(short)) {
+		*l = append(*l, leaf{"used", name, true, own[short[name]]})
+		names = append(names, name)
+	}
+	*l = append(*l, leaf{root: shortKey, value: names})
 	return ambiguous
 }
 
@@ -136,7 +156,7 @@ func rank(l leaf) int {
 // appendKey writes the leaf's full name as a label.
 func (l leaf) appendKey(dst []byte) []byte {
 	if !l.inside {
-		return appendJSONBText(dst, leafKey(l.root))
+		return appendJSONBText(dst, l.root) // such names are clean
 	}
 	path := leafKey(l.path) // roots are clean
 	dst = appendHeader(dst, textKind(path), len(l.root)+1+len(path))

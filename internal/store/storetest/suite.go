@@ -43,7 +43,7 @@ var groups = []struct {
 	cases []testCase
 }{
 	{"write", writeCases}, {"merge", mergeCases}, {"values", valueCases}, {"links", linkCases}, {"lineage", lineageCases},
-	{"overview", overviewCases}, {"completeness", completenessCases}, {"answers", answerCases}, {"admin", adminCases},
+	{"overview", overviewCases}, {"completeness", completenessCases}, {"answers", answerCases}, {"scan", scanCases}, {"admin", adminCases},
 	{"transfer", transferCases},
 }
 

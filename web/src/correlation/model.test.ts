@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { clustered, fill, inCell, layOut, readFields, writeFields, type Cell, type Matrix } from "./model";
 
 const matrix = (x: string[], y: string[], values: (number | string)[][]): Matrix => ({
-  method: "pearson", correction: "benjamini-hochberg", tasks: 9, read: 9, tests: 1, sampled: false, partial: false,
+  method: "pearson", correction: "benjamini-hochberg", tasks: 9, read: 9, tests: 1, sampled: false,
   x: x.map((field) => ({ field, kind: "number", n: 9 })),
   y: y.map((field) => ({ field, kind: "number", n: 9 })),
   cells: x.flatMap((a, i) => y.map((b, j): Cell => {

@@ -22,7 +22,6 @@ export interface Matrix {
   read: number;
   tests: number;
   sampled: boolean;
-  partial: boolean;
   x: Field[];
   y: Field[];
   cells: Cell[]; // by x, then by y

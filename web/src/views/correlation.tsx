@@ -171,7 +171,7 @@ function Shown({ matrix, version, campaign, filter }: { matrix: Matrix; version:
           </button>
         </span>
       </div>
-      <Warnings list={[...(matrix.warnings ?? []), ...(matrix.partial ? ["The store did not answer for all tasks in time: this is a part."] : [])]} />
+      <Warnings list={matrix.warnings ?? []} />
       {drawn ? (
         <HeatMap layout={layout} caption={caption} selected={cx !== null && cy !== null ? { x: cx, y: cy } : undefined} svg={svg} onOpen={open} />
       ) : (
