@@ -3,6 +3,8 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -85,11 +87,18 @@ func (s *Store) withColumns(ctx context.Context, q *query.Query, use func(tx *sq
 	if c == nil || !columnar(q) {
 		return false, nil
 	}
+	few, soon, err := s.narrowed(ctx, q.Filter)
+	if few || err != nil {
+		return false, err
+	}
 	select {
 	case <-c.turn:
 		defer func() { c.turn <- struct{}{} }()
 	case <-ctx.Done():
 		return false, ctx.Err()
+	}
+	if soon && c.lacks(q) {
+		return false, nil
 	}
 	// Before the lock, which the writer needs to commit: it must not wait for the readers that hold the connections.
 	conn, err := s.read.Conn(ctx)
@@ -124,6 +133,61 @@ func (s *Store) withColumns(ctx context.Context, q *query.Query, use func(tx *sq
 	}
 	err = use(tx)
 	return err == nil, err
+}
+
+// soonShare is the part of all tasks, one in so many, whose documents are read sooner than a vector of all.
+const soonShare = 4
+
+// narrowed says whether what a filter demands of indexed columns leaves few tasks, whose documents are read sooner than
+// vectors are looked through, or so many that they are read sooner than a vector is loaded.
+func (s *Store) narrowed(ctx context.Context, f query.Filter) (few, soon bool, err error) {
+	parts := []query.Filter{f}
+	if and, ok := f.(query.And); ok {
+		parts = flatten(and)
+	}
+	var direct []query.Filter
+	indexed := false
+	for _, p := range parts {
+		if p == nil || !onColumns(p) {
+			continue
+		}
+		direct = append(direct, p)
+		c, ok := p.(query.Compare)
+		indexed = indexed || ok && (c.Op == query.Eq || c.Op == query.In) && (c.Field.Name == "id" || c.Field.Name == "campaign_id")
+	}
+	if !indexed {
+		return false, false, nil
+	}
+	st := &statement{}
+	pushed, _, err := st.conditions(query.And{Parts: direct})
+	if err != nil {
+		return false, false, err
+	}
+	var all, n int64
+	if err := s.read.QueryRowContext(ctx, "SELECT coalesce(max(n), 0) FROM tasks").Scan(&all); err != nil {
+		return false, false, err
+	}
+	most := max(s.columns.from, all/soonShare)
+	counting := fmt.Sprintf("SELECT count(*) FROM (SELECT 1 FROM tasks t WHERE %s LIMIT %d)", pushed, most+1)
+	err = s.read.QueryRowContext(ctx, counting, st.args...).Scan(&n)
+	return n <= s.columns.from, n <= most, err
+}
+
+// flatten are the conditions that must all hold.
+func flatten(and query.And) (out []query.Filter) {
+	for _, p := range and.Parts {
+		if inner, ok := p.(query.And); ok {
+			out = append(out, flatten(inner)...)
+		} else {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// lacks says whether a vector would have to be loaded for a query.
+func (c *columns) lacks(q *query.Query) bool {
+	return slices.ContainsFunc(wants(q), func(w wanted) bool { return c.vectors[w.key()] == nil })
 }
 
 // columnar says whether vectors can hold what the query asks for. The record of an environment may come or change without

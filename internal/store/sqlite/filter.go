@@ -21,7 +21,7 @@ func (s *statement) conditions(f query.Filter) (pushed, rest string, err error) 
 func (s *statement) conditionsOf(f query.Filter, b bound) (pushed, rest string, err error) {
 	parts := []query.Filter{f}
 	if and, ok := f.(query.And); ok {
-		parts = and.Parts
+		parts = flatten(and)
 	}
 	var in, out []string
 	for _, p := range parts {

@@ -4,7 +4,6 @@ import (
 	"container/heap"
 	"context"
 	"database/sql"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -17,9 +16,6 @@ func (s *Store) listColumns(ctx context.Context, q *query.Query, position *query
 	m := matchingOf(q)
 	if s.columns == nil || onColumns(m.Filter) && !sortsByLeaves(q) || !columnar(m) {
 		return nil, false, nil
-	}
-	if few, err := s.fewPushed(ctx, q.Filter); few || err != nil {
-		return nil, false, err
 	}
 	found := false
 	ok, err = s.withColumns(ctx, m, func(tx *sql.Tx) error {
@@ -49,33 +45,6 @@ func matchingOf(q *query.Query) *query.Query {
 
 func sortsByLeaves(q *query.Query) bool {
 	return slices.ContainsFunc(q.Sort, func(k query.SortKey) bool { return encodedField(k.Field) })
-}
-
-// fewPushed says that what a filter demands of promoted columns leaves few tasks, whose documents are soon read: to load a
-// vector is to look at every task.
-func (s *Store) fewPushed(ctx context.Context, f query.Filter) (few bool, err error) {
-	parts := []query.Filter{f}
-	if and, ok := f.(query.And); ok {
-		parts = and.Parts
-	}
-	var direct []query.Filter
-	for _, p := range parts {
-		if p != nil && onColumns(p) {
-			direct = append(direct, p)
-		}
-	}
-	if direct == nil {
-		return false, nil
-	}
-	st := &statement{}
-	pushed, _, err := st.conditions(query.And{Parts: direct})
-	if err != nil {
-		return false, err
-	}
-	var n int64
-	counting := fmt.Sprintf("SELECT count(*) FROM (SELECT 1 FROM tasks t WHERE %s LIMIT %d)", pushed, s.columns.from+1)
-	err = s.read.QueryRowContext(ctx, counting, st.args...).Scan(&n)
-	return n <= s.columns.from, err
 }
 
 // pageOf finds one page of a list by the vectors.

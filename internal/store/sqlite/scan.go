@@ -23,31 +23,43 @@ func (s *Store) Scan(ctx context.Context, sc *query.Scan, each func(row []any) e
 			return err
 		}
 		defer r.close()
-		st := &statement{}
-		pushed, rest, err := st.conditions(sc.Filter)
-		if err != nil {
-			return err
-		}
-		if pushed == "" && rest == "" && sc.First == 0 {
+		if sc.Filter == nil && sc.First == 0 {
 			return r.from(ctx, "", nil, func(_ int64, row []any, _ error) error {
 				matching++
 				return each(row)
 			})
 		}
-		chosen, err := choose(ctx, tx, "SELECT n FROM "+st.from(pushed)+whereOf(rest), st.args)
-		if err != nil {
+		var chosen []int64
+		if chosen, matching, err = chosenBy(ctx, tx, sc); err != nil {
 			return err
-		}
-		matching = int64(len(chosen))
-		if sc.First > 0 && len(chosen) > sc.First {
-			lowest := fmt.Sprintf("SELECT n FROM %s ORDER BY id LIMIT %d", st.from(pushed)+whereOf(rest), sc.First)
-			if chosen, err = choose(ctx, tx, lowest, st.args); err != nil {
-				return err
-			}
 		}
 		return r.numbered(ctx, chosen, each)
 	})
 	return matching, err
+}
+
+// chosenBy returns the numbers of the tasks that a scan selects, and how many match its filter.
+func chosenBy(ctx context.Context, tx *sql.Tx, sc *query.Scan) (chosen []int64, matching int64, err error) {
+	st := &statement{}
+	pushed, rest, err := st.conditions(sc.Filter)
+	if err != nil {
+		return nil, 0, err
+	}
+	from := st.from(pushed) + whereOf(rest)
+	first := int64(sc.First)
+	if first > 0 && rest == "" { // to count is cheap
+		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM "+from, st.args...).Scan(&matching); err != nil {
+			return nil, 0, err
+		}
+	}
+	if first == 0 || matching <= first {
+		chosen, err = choose(ctx, tx, "SELECT n FROM "+from, st.args)
+		if matching = int64(len(chosen)); err != nil || first == 0 || matching <= first {
+			return chosen, matching, err
+		}
+	}
+	chosen, err = choose(ctx, tx, fmt.Sprintf("SELECT n FROM %s ORDER BY id LIMIT %d", from, first), st.args)
+	return chosen, matching, err
 }
 
 // choose returns the numbers of tasks, in the order of the file: they are in that of an index, and to read their leaves in
