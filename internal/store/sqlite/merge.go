@@ -16,6 +16,7 @@ const (
 	sqlInsertTask = `INSERT INTO tasks (id, task_id, kind, status, campaign_id, workflow_id, workflow_name, activity_id,
  attempt, submitted_at, started_at, ended_at, host, user, site, environment, scope, execution, workflow_parent_id, parent)
  VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+	sqlCampaign   = `SELECT campaign_id FROM tasks WHERE n = ?`
 	sqlUpdateTask = `UPDATE tasks SET task_id=?, kind=?, status=?, campaign_id=?, workflow_id=?, workflow_name=?,
  activity_id=?, attempt=?, submitted_at=?, started_at=?, ended_at=?, host=?, user=?, site=?, environment=?, scope=?,
  execution=?, workflow_parent_id=?, parent=? WHERE n=?`
@@ -177,6 +178,13 @@ func (s *Store) putTask(ses *session, id string, n int64, made *prepared) (int64
 			return 0, err
 		}
 	} else {
+		err := ses.query(sqlCampaign, func(v []driver.Value) error {
+			s.campaigns[textOf(v[0])] = true // it may leave this one
+			return nil
+		}, n)
+		if err != nil {
+			return 0, err
+		}
 		if _, err := ses.exec(sqlUpdateTask, append(args, n)...); err != nil {
 			return 0, err
 		}
@@ -196,6 +204,7 @@ func (s *Store) putTask(ses *session, id string, n int64, made *prepared) (int64
 		}
 	}
 	s.changed = append(s.changed, n)
+	s.campaigns[d.CampaignID] = true
 	s.states.Put(id, cachedState{n, encoded}, len(encoded)+stateOverhead)
 	return n, nil
 }

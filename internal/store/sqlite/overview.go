@@ -22,21 +22,26 @@ func (s *Store) Campaigns(ctx context.Context) ([]store.Campaign, error) {
 }
 
 // Workflows implements store.Reader.
-func (s *Store) Workflows(ctx context.Context, campaign string) (list []store.Workflow, err error) {
-	err = s.snapshot(ctx, func(tx *sql.Tx) error {
-		o, err := overview(ctx, tx, campaign)
-		list = o.Workflows()
-		return err
-	})
-	return list, err
+func (s *Store) Workflows(ctx context.Context, campaign string) ([]store.Workflow, error) {
+	o, err := s.overview(ctx, campaign)
+	if err != nil {
+		return nil, err
+	}
+	return o.Workflows(), nil
 }
 
 func overview(ctx context.Context, tx *sql.Tx, campaign string) (*view.Overview, error) {
 	o := view.NewOverview(campaign)
-	return o, errors.Join(taskWorkflows(ctx, tx, campaign, o), declaredWorkflows(ctx, tx, campaign, o))
+	where, args := "", []any(nil)
+	if campaign != "" {
+		where, args = "WHERE campaign_id = ?", []any{campaign}
+	}
+	err := eachTally(ctx, tx, where, args, func(t tally) { o.Tasks(t.status, t.workflow) })
+	return o, errors.Join(err, declaredWorkflows(ctx, tx, campaign, o))
 }
 
-func taskWorkflows(ctx context.Context, tx *sql.Tx, campaign string, o *view.Overview) error {
+// eachTally counts tasks.
+func eachTally(ctx context.Context, tx *sql.Tx, where string, args []any, f func(tally)) error {
 	return each(ctx, tx, func(r *sql.Rows) error {
 		var c, id, name, parent, kind, status sql.NullString
 		var n int64
@@ -44,13 +49,13 @@ func taskWorkflows(ctx context.Context, tx *sql.Tx, campaign string, o *view.Ove
 		if err := r.Scan(&c, &id, &status, &name, &parent, &kind, &n, &first, &last); err != nil {
 			return err
 		}
-		o.Tasks(status.String, store.Workflow{
+		f(tally{status.String, store.Workflow{
 			ID: id.String, CampaignID: c.String, Name: name.String, ParentID: parent.String, Kind: kind.String, Tasks: n,
 			FirstAt: first.Int64, LastAt: last.Int64,
-		})
+		}})
 		return nil
 	}, `SELECT campaign_id, workflow_id, status, max(workflow_name), max(workflow_parent_id), max(kind), count(*), `+
-		firstMoment+`, `+lastMoment+` FROM tasks WHERE ?1 = '' OR campaign_id = ?1 GROUP BY campaign_id, workflow_id, status`, campaign)
+		firstMoment+`, `+lastMoment+` FROM tasks `+where+` GROUP BY campaign_id, workflow_id, status`, args...)
 }
 
 func declaredWorkflows(ctx context.Context, tx *sql.Tx, campaign string, o *view.Overview) error {

@@ -33,6 +33,7 @@ type Store struct {
 	read  *sql.DB // a pool; the same as write when exclusive
 
 	columns *columns // nil when exclusive
+	tallies *tallies // nil when exclusive
 
 	queue      chan *call
 	writerDone chan struct{}
@@ -49,8 +50,9 @@ type Store struct {
 	states    *view.Cache[cachedState]
 	loose     map[string]bool // tasks that are not known yet and have claims
 	observers map[view.Observer]*observerRow
-	changed   []int64 // rows written in the present transaction
-	same      int64   // tasks of the present transaction that did not change
+	changed   []int64         // rows written in the present transaction
+	campaigns map[string]bool // of these tasks, before and now
+	same      int64           // tasks of the present transaction that did not change
 	// rewritten says that the present transaction changes more than it lists in changed.
 	rewritten bool
 }
@@ -84,7 +86,7 @@ func open(ctx context.Context, opts Options, network func(dir string) (string, e
 	s := &Store{
 		opts: opts, path: path, log: opts.Logger, queue: make(chan *call, 64), writerDone: make(chan struct{}),
 		states: view.NewCache[cachedState](opts.CacheBytes), observers: map[view.Observer]*observerRow{}, loose: map[string]bool{},
-		meet: meeting{longest: opts.BatchWait},
+		meet: meeting{longest: opts.BatchWait}, campaigns: map[string]bool{},
 	}
 	if fs != "" {
 		if opts.NetworkFilesystem == Refuse {
@@ -136,7 +138,7 @@ func (s *Store) connect(ctx context.Context) error {
 	}
 	s.read = s.write
 	if !s.exclusive {
-		s.columns = newColumns(s.opts.ColumnsBytes)
+		s.columns, s.tallies = newColumns(s.opts.ColumnsBytes), newTallies()
 		s.read = openDB(s.path, append(slices.Clone(commonPragmas), "query_only(1)", "cache_size(-16384)"))
 		s.read.SetMaxOpenConns(s.opts.Readers)
 		s.read.SetMaxIdleConns(s.opts.Readers)

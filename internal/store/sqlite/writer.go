@@ -254,6 +254,7 @@ func (s *Store) transactionOn(conn *sql.Conn, f func(*session) error) error {
 		}
 		ses := s.session
 		s.changed, s.same, s.rewritten = s.changed[:0], 0, false
+		clear(s.campaigns)
 		if _, err := ses.exec("BEGIN IMMEDIATE"); err != nil {
 			return err
 		}
@@ -285,7 +286,7 @@ func (s *Store) transactionOn(conn *sql.Conn, f func(*session) error) error {
 	return nil
 }
 
-// commit commits, and tells the columns in the same breath what changed.
+// commit commits, and tells the columns and the tallies in the same breath what changed.
 func (s *Store) commit(ses *session) error {
 	if s.columns == nil {
 		_, err := ses.exec("COMMIT")
@@ -293,8 +294,11 @@ func (s *Store) commit(ses *session) error {
 	}
 	s.columns.dirtyMu.Lock()
 	defer s.columns.dirtyMu.Unlock()
+	s.tallies.mu.Lock()
+	defer s.tallies.mu.Unlock()
 	_, err := ses.exec("COMMIT")
 	// Also after an error: a commit may have happened although it was not confirmed.
 	s.columns.note(s.changed, s.rewritten || err != nil)
+	s.tallies.note(s.campaigns, s.rewritten || err != nil)
 	return err
 }
