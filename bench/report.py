@@ -137,12 +137,17 @@ class Results:
 
     def write(self, text: str) -> None:
         """Put the text between the marks of the page."""
-        page = PAGE.read_text()
-        before, _, rest = page.partition(BEGIN)
-        _, _, after = rest.partition(END)
-        if not rest or END not in rest:
-            raise SystemExit(f"{PAGE}: has no {BEGIN} … {END}")
-        PAGE.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
+        write_between(BEGIN, text)
+
+
+def write_between(begin: str, text: str) -> None:
+    """Put a text into the page, from a mark to the next end."""
+    page = PAGE.read_text()
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(END)
+    if not rest or END not in rest:
+        raise SystemExit(f"{PAGE}: has no {begin} … {END}")
+    PAGE.write_text(f"{before}{begin}\n{text}{END}{after}")
 
 
 def _cpu(cost: Cost) -> str:

@@ -11,6 +11,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -63,24 +64,25 @@ func bulk(args []string) error {
 		if _, err := fmt.Sscanf(g, "%dx%d", &size, &workers); err != nil {
 			return fmt.Errorf("grid: %q is not <documents>x<workers>: %w", g, err)
 		}
-		took, n, err := s.load(docs, made, size, workers)
+		took, n, busy, err := s.load(docs, made, size, workers)
 		if err != nil {
 			return err
 		}
-		say(map[string]any{"batch": g, "documents": len(docs), "bytes": n, "seconds": took.Seconds()})
+		say(map[string]any{"batch": g, "documents": len(docs), "bytes": n, "seconds": took.Seconds(), "busy": busy})
 	}
 	return nil
 }
 
-func (s server) load(docs []document, made map[string]json.RawMessage, size, workers int) (time.Duration, int, error) {
+// load returns how long it took, the bytes that were sent, and how often the server had no room for a request, which was
+// sent again as the collector does.
+func (s server) load(docs []document, made map[string]json.RawMessage, size, workers int) (took time.Duration, total int, busy int64, err error) {
 	for index, definition := range made {
 		if err := s.ask(http.MethodPut, "/"+bareAhead+index, definition, nil); err != nil {
-			return 0, 0, err
+			return 0, 0, 0, err
 		}
 		defer func() { _ = s.ask(http.MethodDelete, "/"+bareAhead+index, nil, nil) }()
 	}
 	work := make(chan []byte, len(docs)/size+1)
-	var total int
 	for first := 0; first < len(docs); first += size {
 		var body bytes.Buffer
 		for _, d := range docs[first:min(first+size, len(docs))] {
@@ -91,6 +93,7 @@ func (s server) load(docs []document, made map[string]json.RawMessage, size, wor
 	}
 	close(work)
 	errs := make([]error, workers)
+	var refusals atomic.Int64
 	var wg sync.WaitGroup
 	started := time.Now()
 	for i := range workers {
@@ -98,6 +101,11 @@ func (s server) load(docs []document, made map[string]json.RawMessage, size, wor
 			for body := range work {
 				var answer struct{ Errors bool }
 				err := s.ask(http.MethodPost, "/_bulk?filter_path=errors", body, &answer)
+				for wait := leastWait; errors.Is(err, errBusy) && wait < mostWait; wait *= 2 {
+					refusals.Add(1)
+					time.Sleep(wait)
+					err = s.ask(http.MethodPost, "/_bulk?filter_path=errors", body, &answer)
+				}
 				if err == nil && answer.Errors {
 					err = errors.New("the server refused documents")
 				}
@@ -107,18 +115,23 @@ func (s server) load(docs []document, made map[string]json.RawMessage, size, wor
 	}
 	wg.Wait()
 	if err := s.ask(http.MethodPost, "/"+bareAhead+"*/_refresh", nil, nil); err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
-	took := time.Since(started)
+	took = time.Since(started)
 	var counted struct{ Count int }
 	if err := s.ask(http.MethodGet, "/"+bareAhead+"*/_count", nil, &counted); err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	if counted.Count != len(docs) {
 		errs = append(errs, fmt.Errorf("%d of %d documents arrived", counted.Count, len(docs)))
 	}
-	return took, total, errors.Join(errs...)
+	return took, total, refusals.Load(), errors.Join(errs...)
 }
+
+// errBusy is the answer of a server that has no room for a request now.
+var errBusy = errors.New("the server is busy")
+
+const leastWait, mostWait = 100 * time.Millisecond, 30 * time.Second
 
 // definition returns what makes an index like this one.
 func (s server) definition(index string) (json.RawMessage, error) {
@@ -190,6 +203,9 @@ func (s server) ask(method, path string, body []byte, answer any) error {
 	data, err := io.ReadAll(got.Body)
 	if err != nil {
 		return err
+	}
+	if got.StatusCode == http.StatusTooManyRequests {
+		return fmt.Errorf("%s %s: %w: %.300s", method, path, errBusy, data)
 	}
 	if got.StatusCode/100 != 2 {
 		return fmt.Errorf("%s %s: %s: %.500s", method, path, got.Status, data)

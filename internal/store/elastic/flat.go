@@ -15,12 +15,40 @@ type flat struct {
 	leaves []flatLeaf
 	// inside are paths of which it matters whether they lead to a map: root → path.
 	inside []query.Field
+	fields []query.Field
+	// columns are asked for in place of the source, see fromColumns.
+	columns docValues
 }
 
 type flatLeaf struct{ root, path, name, odd string }
 
+// asked is what a search has to send.
+func (f *flat) asked() any {
+	if f.columns != nil {
+		return f.columns
+	}
+	return f.source
+}
+
+// take reads a task; a nil document must be read whole.
+func (f *flat) take(h hit) (id string, doc map[string]any, err error) {
+	if f.columns != nil {
+		return f.ofColumns(h)
+	}
+	v, err := task.DecodeStored(h.Source)
+	m, ok := v.(map[string]any)
+	if err != nil || !ok {
+		return h.ID, nil, fmt.Errorf("task %s: its stored document is damaged", h.ID)
+	}
+	if m["spilled"] == true {
+		return h.ID, nil, nil
+	}
+	doc, err = f.document(h.ID, m)
+	return h.ID, doc, err
+}
+
 func newFlat(fields []query.Field, q *query.Query) *flat {
-	f := &flat{source: []string{"id", "spilled"}}
+	f := &flat{source: []string{"id", "spilled"}, fields: fields}
 	for _, x := range fields {
 		switch {
 		case x.Type == query.Duration:
@@ -63,6 +91,19 @@ func existences(q *query.Query) (out []query.Field) {
 	return out
 }
 
+// addInside puts something below the paths that lead to a map: that it is there is what counts.
+func (f *flat) addInside(names []any, put func(root, path string)) {
+	for _, x := range f.inside {
+		for _, n := range names {
+			name, _ := n.(string)
+			if strings.HasPrefix(name, x.Name+".") {
+				put(x.Root, name[len(x.Root)+1:])
+				break
+			}
+		}
+	}
+}
+
 // document takes the stored fields over; stored is not used afterwards.
 func (f *flat) document(id string, stored map[string]any) (map[string]any, error) {
 	odds, _ := stored["odd"].(map[string]any)
@@ -74,15 +115,7 @@ func (f *flat) document(id string, stored map[string]any) (map[string]any, error
 		}
 		maps[root][path] = v
 	}
-	for _, x := range f.inside {
-		for _, n := range names {
-			name, _ := n.(string)
-			if strings.HasPrefix(name, x.Name+".") {
-				put(x.Root, name[len(x.Root)+1:], true) // any value: that it is there is what counts
-				break
-			}
-		}
-	}
+	f.addInside(names, func(root, path string) { put(root, path, true) })
 	for _, l := range f.leaves {
 		of, _ := stored[l.root].(map[string]any)
 		if v, ok := of[l.name]; ok {

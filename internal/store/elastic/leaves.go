@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
@@ -64,7 +65,8 @@ type scanned struct {
 var enough = errors.New("enough")
 
 func (x *scanner) run(ctx context.Context) (int64, error) {
-	source, page := documentSource, smallPage
+	var source any = documentSource
+	page := smallPage
 	whole, err := x.readsWhole(ctx)
 	if err != nil {
 		return 0, err
@@ -77,7 +79,7 @@ func (x *scanner) run(ctx context.Context) (int64, error) {
 		if err := x.choose(ctx); err != nil {
 			return 0, err
 		}
-		source, page = x.flat.source, largePage
+		source, page = x.flat.asked(), largePage
 	}
 	if err := x.counted(ctx); err != nil {
 		return 0, err
@@ -146,6 +148,9 @@ func (x *scanner) choose(ctx context.Context) error {
 	for root := range x.maps {
 		x.flat.source = append(x.flat.source, root, "odd", "short")
 	}
+	if len(x.maps) == 0 && !slices.Contains(x.flat.source, "leaves") {
+		return x.fromColumns(ctx, x.flat)
+	}
 	return nil
 }
 
@@ -176,6 +181,13 @@ func (x *scanner) take(h hit) (scanned, error) {
 		w.doc = x.withEnvironment(d)
 		x.doubts.Add(w.doc)
 		return w, nil
+	}
+	if x.flat.columns != nil {
+		id, d, err := x.flat.ofColumns(h)
+		if d != nil {
+			d = x.withEnvironment(d)
+		}
+		return scanned{id: id, doc: d}, err
 	}
 	v, err := task.DecodeStored(h.Source)
 	m, ok := v.(map[string]any)

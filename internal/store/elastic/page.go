@@ -9,8 +9,12 @@ import (
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
+// mostLeafSorts bounds the conditions that a sort by leaves adds: servers refuse more than a thousand.
+const mostLeafSorts = 20
+
 // addPage lets the server find the page of a list: where it filters and sorts exactly as the reference does. That is so
-// when the filter is exact, the order is of promoted fields, and none of them is opaque in a task that matches.
+// when the filter is exact, the order is of promoted fields and of leaves that are numbers wherever a task that matches
+// has them, and none of them is opaque in one.
 func (r *reader) addPage(ctx context.Context, stream *query.Stream) (done bool, err error) {
 	position, err := r.q.Position()
 	if err != nil || len(r.q.Aggregation) > 0 || !r.where.exact {
@@ -21,15 +25,21 @@ func (r *reader) addPage(ctx context.Context, stream *query.Stream) (done bool, 
 		return false, nil
 	}
 	sort := make([]object, 0, len(r.q.Sort)+1)
+	doubts := []object{r.opaque()}
 	for _, k := range r.q.Sort {
-		if !sortable(k.Field) {
+		field, how := k.Field.Name, object{"order": "asc", "missing": "_last"}
+		switch {
+		case sortable(k.Field):
+		case indexedLeaf(k.Field) && r.store.fields.tellsVague() && len(r.q.Sort) <= mostLeafSorts:
+			field, how["unmapped_type"] = fieldOf(k.Field.Root, k.Field.Path), "double"
+			doubts = append(doubts, noNumbers(k.Field)...)
+		default:
 			return false, nil
 		}
-		order := "asc"
 		if k.Descending {
-			order = "desc"
+			how["order"] = "desc"
 		}
-		sort = append(sort, object{k.Field.Name: object{"order": order, "missing": "_last"}})
+		sort = append(sort, object{field: how})
 	}
 	f := newFlat(r.evaluated(), r.q)
 	a, err := r.search(ctx, object{
@@ -38,17 +48,17 @@ func (r *reader) addPage(ctx context.Context, stream *query.Stream) (done bool, 
 		"aggs": object{
 			"total":  object{"filter": all()},
 			"behind": object{"filter": behind},
-			"opaque": object{"filter": r.opaque()},
+			"doubt":  object{"filter": boolOf("should", doubts)},
 		},
 	})
 	if err != nil {
 		return false, err
 	}
-	var counts struct{ Total, Behind, Opaque bucketCount }
+	var counts struct{ Total, Behind, Doubt bucketCount }
 	if err := json.Unmarshal(a.Aggregations, &counts); err != nil {
 		return false, fmt.Errorf("search %s: %w", r.index, err)
 	}
-	if counts.Opaque.N > 0 {
+	if counts.Doubt.N > 0 {
 		return false, nil
 	}
 	for _, h := range a.Hits.Hits {
@@ -65,6 +75,15 @@ func (r *reader) addPage(ctx context.Context, stream *query.Stream) (done bool, 
 	}
 	stream.Counted(counts.Total.N, counts.Behind.N)
 	return true, nil
+}
+
+// noNumbers selects the tasks in which a leaf may be anything but one number that a double holds.
+func noNumbers(f query.Field) []object {
+	field := fieldOf(f.Root, f.Path)
+	return []object{
+		{"term": object{"_ignored": field}}, {"term": object{"vague": term(f.Name)}},
+		rangeOf(field, query.Gte, float64(exactDouble)), rangeOf(field, query.Lte, -float64(exactDouble)),
+	}
 }
 
 // sortable says whether the server orders the field as the reference does.
@@ -87,7 +106,11 @@ func behindOf(keys []query.SortKey, p *query.Position) (q object, ok bool) {
 	q = object{"range": object{"id": object{"gt": p.ID}}}
 	for i := len(keys) - 1; i >= 0; i-- {
 		f, v := keys[i].Field, p.Keys[i]
-		missing := negate(object{"exists": object{"field": f.Name}})
+		field := f.Name
+		if f.Type == query.Dynamic {
+			field = fieldOf(f.Root, f.Path)
+		}
+		missing := negate(object{"exists": object{"field": field}})
 		if v == nil {
 			q = boolOf("filter", []object{missing, q}) // it comes last, in both directions
 			continue

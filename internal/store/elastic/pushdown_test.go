@@ -77,6 +77,8 @@ var pushdownQueries = []string{
 	`"projection": ["status", "used.a"], "aggregation": [["avg", "attempt"], ["max", "ended_at"], ["min", "elapsed"]], "sort": [["used.a", "descending"]]`,
 	`"projection": ["used.nothing"], "aggregation": [["min", "generated.nothing"], ["count", "used.a"]]`,
 	`"projection": ["task_id"], "sort": [["ended_at", "descending"]], "limit": 7`,
+	`"projection": ["task_id"], "sort": [["used.a", "descending"]], "limit": 7`,
+	`"projection": ["task_id", "used.b"], "sort": [["generated.c", "ascending"], ["ended_at", "descending"]]`,
 	`"aggregation": [["stddev", "used.a"], ["median", "generated.c"]]`, // never
 }
 

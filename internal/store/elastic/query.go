@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
-	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
 // Query implements store.Reader. The server selects the tasks that may match and sends the fields that the query looks
@@ -178,27 +177,26 @@ func (r *reader) evaluated() []query.Field {
 // addFlat streams the evaluated fields of the tasks that may match.
 func (r *reader) addFlat(ctx context.Context, stream *query.Stream) error {
 	f := newFlat(r.evaluated(), r.q)
-	var spilled []string
-	err := r.each(ctx, r.where.upper, f.source, largePage, func(h hit) error {
-		v, err := task.DecodeStored(h.Source)
-		m, ok := v.(map[string]any)
-		if err != nil || !ok {
-			return fmt.Errorf("task %s: its stored document is damaged", h.ID)
-		}
-		if m["spilled"] == true {
-			spilled = append(spilled, h.ID)
-			return nil
-		}
-		d, err := f.document(h.ID, m)
-		if err == nil {
-			stream.Add(r.withEnvironment(d))
-		}
-		return err
-	})
-	if err != nil || len(spilled) == 0 {
+	if err := r.fromColumns(ctx, f); err != nil {
 		return err
 	}
-	docs, err := r.documents(ctx, spilled)
+	var whole []string
+	err := r.each(ctx, r.where.upper, f.asked(), largePage, func(h hit) error {
+		id, d, err := f.take(h)
+		switch {
+		case err != nil:
+			return err
+		case d == nil:
+			whole = append(whole, id)
+		default:
+			stream.Add(r.withEnvironment(d))
+		}
+		return nil
+	})
+	if err != nil || len(whole) == 0 {
+		return err
+	}
+	docs, err := r.documents(ctx, whole)
 	for _, d := range docs {
 		stream.Add(r.withEnvironment(d))
 	}

@@ -92,6 +92,7 @@ type hit struct {
 	Seq    int64             `json:"_seq_no"`
 	Term   int64             `json:"_primary_term"`
 	Source json.RawMessage   `json:"_source"`
+	Fields json.RawMessage   // of docValues
 	Sort   []json.RawMessage `json:"sort"`
 }
 
@@ -135,6 +136,9 @@ const (
 	largePage = 2_000   // of a few fields
 )
 
+// docValues are fields that a search reads from their columns, in place of documents, which it then need not open.
+type docValues []string
+
 // each calls f for every document of a query, in the order of their ids, however many there are. The first request asks
 // for a page; the others for as many as fit in pageBytes, by the sizes of the page before.
 func (p *snapshot) each(ctx context.Context, query, source any, page int, f func(hit) error) error {
@@ -153,6 +157,10 @@ func (p *snapshot) eachBy(ctx context.Context, order []string, query, source any
 			"query": query, "_source": source, "size": page, "sort": sort,
 			"track_total_hits": false, "seq_no_primary_term": true,
 		}
+		if columns, ok := source.(docValues); ok {
+			delete(body, "_source")
+			body["stored_fields"], body["docvalue_fields"], body["seq_no_primary_term"] = "_none_", columns, false
+		}
 		if after != nil {
 			body["search_after"] = after
 		}
@@ -170,7 +178,7 @@ func (p *snapshot) eachBy(ctx context.Context, order []string, query, source any
 		}
 		bytes := 1
 		for _, h := range list {
-			bytes += len(h.Source)
+			bytes += len(h.Source) + len(h.Fields)
 			if err := f(h); err != nil {
 				return err
 			}
