@@ -132,10 +132,15 @@ bench: build venv ## measure the idle cost, freshness, the overhead on Dask and 
 	$(MIDA_VENV)/bin/python bench/dask_overhead.py $(BENCH_ARGS)
 	$(GO) test -run '^$$' -bench . -benchtime 3x -timeout 20m $(BENCH_PACKAGES)
 	$(MIDA_VENV)/bin/python bench/stores.py $(STORES_ARGS)
+	$(MIDA_VENV)/bin/python bench/queries.py $(QUERIES_ARGS)
 
 .PHONY: bench-stores
 bench-stores: build venv ## measure the speed into SQLite, OpenSearch and Elasticsearch, beside others; STORES_ARGS=--help
 	$(MIDA_VENV)/bin/python bench/stores.py $(STORES_ARGS)
+
+.PHONY: bench-queries
+bench-queries: build venv ## measure how soon SQLite, OpenSearch and Elasticsearch answer with 200,000 tasks; QUERIES_ARGS=--help
+	$(MIDA_VENV)/bin/python bench/queries.py $(QUERIES_ARGS)
 
 # The tasks of the benchmark of the UI: ten campaigns of 100,000, made once for each state of what makes them.
 UI_STORE := $(MIDA_CACHE)/ui-bench-$(shell cat bench/load/view.go internal/store/sqlite/schema.go internal/store/sqlite/row.go internal/store/sqlite/jsonb.go | cksum | tr ' ' -)

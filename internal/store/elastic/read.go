@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
 	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
@@ -64,45 +65,68 @@ func documentOf(h hit) (map[string]any, error) {
 	return m, nil
 }
 
+// factColumns are what facts are made of. A text that is too long for its column is opaque.
+var factColumns = docValues{
+	"id", "opaque", "task_id", "kind", "scope", "execution", "campaign_id", "workflow_id", "workflow_name", "activity_id", "status",
+	"started_at", "ended_at",
+}
+
 // Facts implements store.Reader.
 func (s *Store) Facts(ctx context.Context, ids []string) (map[string]store.TaskFacts, error) {
 	out := make(map[string]store.TaskFacts, len(ids))
-	source := []string{
-		"task_id", "kind", "scope", "execution", "campaign_id", "workflow_id", "workflow_name", "activity_id", "status",
-		"started_at", "ended_at",
-	}
 	err := s.reading(ctx, func(p *snapshot) error {
-		return p.eachOf(ctx, "id", ids, nil, source, largePage, func(h hit) error {
-			var d struct {
-				Task      string `json:"task_id"`
-				Kind      string
-				Scope     string
-				Execution string
-				Campaign  string `json:"campaign_id"`
-				Workflow  string `json:"workflow_id"`
-				Name      string `json:"workflow_name"`
-				Activity  string `json:"activity_id"`
-				Status    string
-				Started   int64 `json:"started_at"`
-				Ended     int64 `json:"ended_at"`
+		var whole []string
+		err := p.eachOf(ctx, "id", ids, nil, factColumns, largePage, func(h hit) error {
+			v, err := task.DecodeStored(h.Fields)
+			columns, _ := v.(map[string]any)
+			d := map[string]any{}
+			for name, list := range columns {
+				if list, ok := list.([]any); ok && len(list) > 0 {
+					d[name] = list[0]
+				}
 			}
-			if err := json.Unmarshal(h.Source, &d); err != nil {
-				return fmt.Errorf("task %s: %w", h.ID, err)
+			id, ok := d["id"].(string)
+			if err != nil || !ok {
+				return fmt.Errorf("a task has no id in its column: %v", err)
 			}
-			status, err := task.ParseStatus(d.Status)
-			if err != nil {
-				return fmt.Errorf("task %s: %w", h.ID, err)
+			opaque, _ := columns["opaque"].([]any)
+			if slices.ContainsFunc(opaque, func(name any) bool { n, _ := name.(string); return slices.Contains(factColumns, n) }) {
+				whole = append(whole, id)
+				return nil
 			}
-			f := store.TaskFacts{
-				ID: h.ID, TaskID: d.Task, Kind: d.Kind, CampaignID: d.Campaign, WorkflowID: d.Workflow, WorkflowName: d.Name,
-				ActivityID: d.Activity, Status: status, StartedAt: d.Started, EndedAt: d.Ended,
+			out[id], err = factsOf(id, d)
+			return err
+		})
+		if err != nil || len(whole) == 0 {
+			return err
+		}
+		return p.eachOf(ctx, "id", whole, nil, []string(factColumns), largePage, func(h hit) error {
+			v, err := task.DecodeStored(h.Source)
+			d, ok := v.(map[string]any)
+			if err != nil || !ok {
+				return fmt.Errorf("task %s: its stored document is damaged", h.ID)
 			}
-			f.TraceID, f.SpanID = task.SpanContext(task.Ref{Kind: d.Kind, Scope: d.Scope, Key: d.Task}, d.Execution)
-			out[h.ID] = f
-			return nil
+			out[h.ID], err = factsOf(h.ID, d)
+			return err
 		})
 	}, tasks)
 	return out, err
+}
+
+func factsOf(id string, d map[string]any) (store.TaskFacts, error) {
+	text := func(name string) string { s, _ := d[name].(string); return s }
+	status, err := task.ParseStatus(text("status"))
+	if err != nil {
+		return store.TaskFacts{}, fmt.Errorf("task %s: %w", id, err)
+	}
+	f := store.TaskFacts{
+		ID: id, TaskID: text("task_id"), Kind: text("kind"), CampaignID: text("campaign_id"), WorkflowID: text("workflow_id"),
+		WorkflowName: text("workflow_name"), ActivityID: text("activity_id"), Status: status,
+	}
+	f.StartedAt, _ = d["started_at"].(int64)
+	f.EndedAt, _ = d["ended_at"].(int64)
+	f.TraceID, f.SpanID = task.SpanContext(task.Ref{Kind: f.Kind, Scope: text("scope"), Key: f.TaskID}, text("execution"))
+	return f, nil
 }
 
 // ClaimsOf implements store.Reader. Claims of tasks that are not known yet are among them.
@@ -144,18 +168,19 @@ func (s *Store) Dependents(ctx context.Context, ids []string) ([]store.Edge, err
 	for _, id := range ids {
 		wanted[id] = true
 	}
-	return s.edges(ctx, "targets", ids, func(e store.Edge) bool { return wanted[e.To] })
+	return s.edges(ctx, "targets", ids, nil, func(e store.Edge) bool { return wanted[e.To] })
 }
 
 // Dependencies implements store.Reader.
 func (s *Store) Dependencies(ctx context.Context, ids []string) ([]store.Edge, error) {
-	return s.edges(ctx, "id", ids, func(store.Edge) bool { return true })
+	some := []object{{"exists": object{"field": "targets"}}}
+	return s.edges(ctx, "id", ids, some, func(store.Edge) bool { return true })
 }
 
-func (s *Store) edges(ctx context.Context, field string, ids []string, keep func(store.Edge) bool) (out []store.Edge, err error) {
+func (s *Store) edges(ctx context.Context, field string, ids []string, filter []object, keep func(store.Edge) bool) (out []store.Edge, err error) {
 	seen := map[string]bool{} // a task may lead to targets of several chunks
 	err = s.reading(ctx, func(p *snapshot) error {
-		return p.eachOf(ctx, field, ids, nil, []string{"edges"}, largePage, func(h hit) error {
+		return p.eachOf(ctx, field, ids, filter, []string{"edges"}, largePage, func(h hit) error {
 			if seen[h.ID] {
 				return nil
 			}
