@@ -74,7 +74,7 @@ func (f *flat) ofColumns(h hit) (id string, doc map[string]any, err error) {
 	}
 	id, ok := one("id").(string)
 	if err != nil || !ok {
-		return "", nil, fmt.Errorf("a task has no id in its column: %v", err)
+		return "", nil, fmt.Errorf("a task has no id in its columns: %.200s", h.Fields)
 	}
 	if one("spilled") == true {
 		return id, nil, nil

@@ -61,8 +61,8 @@ type scanned struct {
 	maps map[string]map[string]any // the leaves of the maps that are asked for, where doc does not have them
 }
 
-// enough ends the walk over tasks once the wanted ones were given and all are counted.
-var enough = errors.New("enough")
+// errEnough ends the walk over tasks once the wanted ones were given and all are counted.
+var errEnough = errors.New("errEnough")
 
 func (x *scanner) run(ctx context.Context) (int64, error) {
 	var source any = documentSource
@@ -97,7 +97,7 @@ func (x *scanner) run(ctx context.Context) (int64, error) {
 	if err == nil {
 		err = x.flush(ctx)
 	}
-	if errors.Is(err, enough) {
+	if errors.Is(err, errEnough) {
 		return x.count, nil
 	}
 	if err == nil && x.doubts != nil {
@@ -299,7 +299,7 @@ func (x *scanner) flush(ctx context.Context) error {
 			return err
 		}
 		if x.count >= 0 && x.given == x.scan.First {
-			return enough
+			return errEnough
 		}
 	}
 	x.waiting = x.waiting[:0]

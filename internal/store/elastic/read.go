@@ -87,7 +87,7 @@ func (s *Store) Facts(ctx context.Context, ids []string) (map[string]store.TaskF
 			}
 			id, ok := d["id"].(string)
 			if err != nil || !ok {
-				return fmt.Errorf("a task has no id in its column: %v", err)
+				return fmt.Errorf("a task has no id in its columns: %.200s", h.Fields)
 			}
 			opaque, _ := columns["opaque"].([]any)
 			if slices.ContainsFunc(opaque, func(name any) bool { n, _ := name.(string); return slices.Contains(factColumns, n) }) {
