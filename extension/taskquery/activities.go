@@ -47,6 +47,7 @@ func (s *server) lineageOfActivities(ctx context.Context, r *http.Request) (any,
 	if err != nil {
 		return nil, err
 	}
+	slices.Sort(ids) // the example of a link is the first of the best
 	links, err := lineage.Collapse(ctx, st, ids)
 	if err != nil {
 		return nil, err

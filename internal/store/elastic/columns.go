@@ -25,7 +25,7 @@ func (r *reader) fromColumns(ctx context.Context, f *flat) error {
 	if !r.store.fields.tellsVague() {
 		return nil
 	}
-	columns := docValues{"id", "opaque", "vague", "spilled"}
+	columns := docValues{"id"}
 	names := []string{}
 	for _, x := range f.fields {
 		switch {
@@ -46,19 +46,22 @@ func (r *reader) fromColumns(ctx context.Context, f *flat) error {
 	if len(f.inside) > 0 {
 		columns = append(columns, "leaves")
 	}
-	slices.Sort(columns)
-	if columns = slices.Compact(columns); len(columns) > mostColumns {
-		return nil
-	}
 	var answer struct{ All, Doubt bucketCount }
 	err := r.aggregations(ctx, object{"size": 0, "query": r.where.upper, "aggs": object{
 		"all":   object{"filter": all()},
 		"doubt": object{"filter": boolOf("should", []object{{"terms": object{"opaque": names}}, {"terms": object{"vague": names}}, {"term": object{"spilled": true}}})},
 	}}, &answer)
-	if err == nil && answer.Doubt.N*doubtfulShare <= answer.All.N {
+	if err != nil || answer.Doubt.N*doubtfulShare > answer.All.N {
+		return err
+	}
+	if answer.Doubt.N > 0 {
+		columns = append(columns, "opaque", "vague", "spilled")
+	}
+	slices.Sort(columns)
+	if columns = slices.Compact(columns); len(columns) <= mostColumns {
 		f.columns = columns
 	}
-	return err
+	return nil
 }
 
 // ofColumns makes the document of the values in columns; nil where they do not tell it.

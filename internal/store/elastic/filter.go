@@ -129,7 +129,10 @@ func condition(f query.Compare) (q object, exact bool) {
 	case f.Op == query.Exists:
 		return object{"exists": object{"field": f.Field.Name}}, true
 	case f.Op == query.Regex:
-		return object{"exists": object{"field": f.Field.Name}}, false // servers have other patterns
+		if q, ok := containing(f.Field.Name, f.Value.(string)); ok {
+			return q, false
+		}
+		return object{"exists": object{"field": f.Field.Name}}, false
 	}
 	numeric := f.Field.Type == query.Integer || f.Field.Type == query.Time || f.Field.Type == query.Duration
 	value := func(v any) bool {
@@ -198,6 +201,10 @@ func leafCondition(f query.Compare) (object, bool) {
 		return none(), false // its values are opaque
 	}
 	switch f.Op {
+	case query.Regex:
+		if q, ok := containing(field+".keyword", f.Value.(string)); ok {
+			return q, false
+		}
 	case query.Eq:
 		return equalsLeaf(field, []any{f.Value})
 	case query.In:
