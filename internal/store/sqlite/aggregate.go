@@ -40,6 +40,12 @@ func (s *Store) aggregate(ctx context.Context, tx *sql.Tx, q *query.Query, posit
 			}
 		}
 	}
+	if counting(q) {
+		if err := g.count(ctx, tx, st, names, pushed, rest); err != nil {
+			return nil, err
+		}
+		return g.answer(position), nil
+	}
 	if len(names) == 0 {
 		names = []string{"1"}
 	}
