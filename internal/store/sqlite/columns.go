@@ -97,7 +97,7 @@ func (s *Store) withColumns(ctx context.Context, q *query.Query, use func(tx *sq
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
-	if soon && c.lacks(q) {
+	if (soon || counting(q) && onColumns(q.Filter)) && c.lacks(q) {
 		return false, nil
 	}
 	// Before the lock, which the writer needs to commit: it must not wait for the readers that hold the connections.

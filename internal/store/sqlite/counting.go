@@ -11,6 +11,9 @@ import (
 // counting says whether an aggregation only counts tasks, by columns: SQLite can do that exactly, without a row for each
 // task.
 func counting(q *query.Query) bool {
+	if len(q.Aggregation) == 0 {
+		return false
+	}
 	plain := func(f query.Field) bool { return !encodedField(f) }
 	for _, f := range q.Groups() {
 		if !plain(f) {
