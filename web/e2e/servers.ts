@@ -101,7 +101,9 @@ export async function startCollector(binary: string, recorded: string, directory
   mkdirSync(state, { recursive: true, mode: 0o700 });
   copyFileSync(join(recorded, "mida.db"), join(state, "mida.db"));
   copyFileSync(join(ROOT, "examples/microscopy/rules.yaml"), join(directory, "rules.yaml"));
-  const collector = spawn(binary, ["--config", join(ROOT, "examples/microscopy/collector.yaml")], {
+  // The tasks name the files of the run, which lie where they were written.
+  const files = `extensions::taskquery::report::read_files=[${JSON.stringify(join(recorded, "run"))}]`;
+  const collector = spawn(binary, ["--config", join(ROOT, "examples/microscopy/collector.yaml"), "--set", files], {
     cwd: directory,
     stdio: ["ignore", "ignore", "pipe"],
     env: { ...process.env, MIDA_DATA: state, MIDA_QUERY_ENDPOINT: `127.0.0.1:${await freePort()}`, MIDA_METRICS_PORT: String(await freePort()) },

@@ -15,6 +15,7 @@ const Lineage = lazy(() => import("./views/lineage").then((m) => ({ default: m.L
 const Timeline = lazy(() => import("./views/timeline").then((m) => ({ default: m.Timeline })));
 const Parameters = lazy(() => import("./views/parameters").then((m) => ({ default: m.Parameters })));
 const Correlation = lazy(() => import("./views/correlation").then((m) => ({ default: m.Correlation })));
+const Dossier = lazy(() => import("./views/dossier").then((m) => ({ default: m.Dossier })));
 const QueryPage = lazy(() => import("./views/query").then((m) => ({ default: m.QueryPage })));
 const Completeness = lazy(() => import("./views/completeness").then((m) => ({ default: m.Completeness })));
 
@@ -25,6 +26,7 @@ const VIEWS: { path: string; name: string; view: () => ReactNode }[] = [
   { path: "/timeline", name: "Timeline", view: () => <Timeline /> },
   { path: "/parameters", name: "Parameters", view: () => <Parameters /> },
   { path: "/correlation", name: "Correlation", view: () => <Correlation /> },
+  { path: "/dossier", name: "Dossier", view: () => <Dossier /> },
   { path: "/query", name: "Query", view: () => <QueryPage /> },
   { path: "/completeness", name: "Completeness", view: () => <Completeness /> },
 ];

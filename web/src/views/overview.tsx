@@ -59,6 +59,17 @@ function CampaignCard({ campaign: c, open, titled }: { campaign: Campaign; open:
         <Fact name="Span" value={duration(c.first_at && c.last_at ? c.last_at - c.first_at : undefined)} />
       </dl>
       <StatusBar counts={c.by_status} total={c.tasks} />
+      <p className="bar under">
+        <Link to="/dossier" params={params}>
+          Dossier of the best results
+        </Link>
+        <Link to="/lineage" params={params}>
+          Lineage
+        </Link>
+        <Link to="/completeness" params={params}>
+          Is everything here?
+        </Link>
+      </p>
       {open && c.campaign_id !== "" && (
         <>
           <Activity campaign={c.campaign_id} />
