@@ -50,6 +50,7 @@ type builder struct {
 	omitted      []string
 	decisions    map[string]*Decision // by annotation
 	campaigns    map[string]bool      // of the results
+	entities     map[string][]int     // ranks of the results whose lineage has the entity
 }
 
 // Question is the query that a report asks: the tasks that have the metric and fit more, the best first.
@@ -108,7 +109,7 @@ func Build(ctx context.Context, reader Reader, o Options) (*Report, *query.Query
 	b := &builder{
 		reader: reader, names: o.Names.withUsual(), files: o.Files, showTime: o.ShowTime, maxTasks: o.MaxTasks,
 		environments: map[string]map[string]any{}, given: map[string][]Fact{}, looked: map[string]*looked{}, wished: map[string]wish{},
-		decisions: map[string]*Decision{}, campaigns: map[string]bool{},
+		decisions: map[string]*Decision{}, campaigns: map[string]bool{}, entities: map[string][]int{},
 	}
 	if b.files == nil {
 		b.files = artifact.NewReader(nil)
@@ -176,6 +177,7 @@ func (b *builder) result(ctx context.Context, id string, rank int) (*Result, err
 	}
 	self := g.nodes[id]
 	b.campaigns[self.CampaignID] = true
+	b.goBack(g, rank)
 	for _, id := range g.order {
 		b.hear(g.nodes[id].doc, rank)
 	}
