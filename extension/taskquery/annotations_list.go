@@ -46,7 +46,13 @@ func (s *server) annotations(ctx context.Context, r *http.Request) (any, error) 
 	if ids := given["id"]; len(ids) > 1 {
 		return nil, &query.Error{Field: "id", Problem: fmt.Sprintf("given %d times; want it once", len(ids))}
 	}
-	filters, err := annotated(ctx, st, given.Get("campaign_id"), given.Get("id"), given.Get("entity"))
+	onTasks := true
+	if v := given.Get("tasks"); v != "" {
+		if onTasks, err = flag(r, "tasks"); err != nil {
+			return nil, err
+		}
+	}
+	filters, err := annotated(ctx, st, given.Get("campaign_id"), given.Get("id"), given.Get("entity"), onTasks)
 	if err != nil {
 		return nil, err
 	}
@@ -55,17 +61,29 @@ func (s *server) annotations(ctx context.Context, r *http.Request) (any, error) 
 		return nil, err
 	}
 	form, _ := timeForm(r) // checked before
+	listed := found[:min(len(found), limit)]
+	makers, err := makersOf(ctx, st, listed)
+	if err != nil {
+		return nil, err
+	}
 	rows := []any{}
-	for _, a := range found[:min(len(found), limit)] {
-		rows = append(rows, a.show(form))
+	for _, a := range listed {
+		m := a.show(form)
+		if id := makers[a.Entity]; id != "" {
+			m["generated_by"] = id
+		}
+		rows = append(rows, m)
 	}
 	return map[string]any{"annotations": rows, "total": int64(len(found)), "truncated": more || len(rows) < len(found)}, nil
 }
 
 // annotated are the filters that find the tasks which carry the annotations asked for. Of a task these are its own, and those
 // of what it used and generated.
-func annotated(ctx context.Context, st store.Store, campaign, id, entity string) ([]any, error) {
+func annotated(ctx context.Context, st store.Store, campaign, id, entity string, onTasks bool) ([]any, error) {
 	all := map[string]any{"custom.people.log.id": map[string]any{"$exists": true}}
+	if !onTasks { // then no other task is looked at, however many there are
+		all["kind"] = task.KindPeople
+	}
 	onEntity := func(entities ...any) map[string]any {
 		return map[string]any{"kind": task.KindPeople, "custom.people.log.entity": map[string]any{"$in": entities}}
 	}
@@ -144,6 +162,29 @@ func listAnnotations(ctx context.Context, st store.Store, filters []any) (list [
 		return list[i].ID < list[j].ID
 	})
 	return list, more, nil
+}
+
+// makersOf names for each entity a task that generated it, if one is known: from there its lineage is reached.
+func makersOf(ctx context.Context, st store.Store, list []*said) (map[string]string, error) {
+	var entities []string
+	for _, a := range list {
+		if a.OfEntity && !slices.Contains(entities, a.Entity) {
+			entities = append(entities, a.Entity)
+		}
+	}
+	makers := map[string]string{}
+	for part := range slices.Chunk(entities, factsBatch) {
+		claims, err := st.ClaimsOn(ctx, part, task.Generated)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range claims {
+			if m := makers[c.Entity]; m == "" || c.TaskID < m { // the same in each answer
+				makers[c.Entity] = c.TaskID
+			}
+		}
+	}
+	return makers, nil
 }
 
 func collect(byID map[string]*said, doc map[string]any) {

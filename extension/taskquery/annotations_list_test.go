@@ -55,6 +55,7 @@ func TestAnnotationOfAnEntity(t *testing.T) {
 		assert.Equal(t, "out of focus", one["why"], q)
 		assert.Equal(t, true, one["excluded"], q)
 		assert.NotContains(t, one, "tasks", q)
+		assert.Equal(t, a.ok("GET", "/api/v1/tasks/image", "")["id"], one["generated_by"], q)
 	}
 	list := a.ok("GET", "/api/v1/annotations?id=train", "")["annotations"].([]any)
 	require.Len(t, list, 2, "of all that the task used")
@@ -95,6 +96,7 @@ func TestAnnotationsAreListed(t *testing.T) {
 	one := said1(t, a, "?campaign_id=c0")
 	assert.Equal(t, both["id"], one["id"])
 	assert.Equal(t, "image", one["tasks"].([]any)[0].(map[string]any)["task_id"])
+	assert.Equal(t, campaign["id"], said1(t, a, "?tasks=false")["id"], "what was said of single tasks is left out")
 	cut := a.ok("GET", "/api/v1/annotations?limit=1&time=iso", "")
 	assert.Equal(t, true, cut["truncated"])
 	assert.Equal(t, int64(2), cut["total"])
@@ -105,7 +107,7 @@ func TestAnnotationListMistakes(t *testing.T) {
 	a := start(t)
 	chain(t, a)
 	for q, want := range map[string]string{
-		"limit=0": `limit: "0"; want a number from 1 to 1000`, "limit=many": "limit:", "id=image&entity=x": "entity: given together with id",
+		"tasks=maybe": "tasks", "limit=0": `limit: "0"; want a number from 1 to 1000`, "limit=many": "limit:", "id=image&entity=x": "entity: given together with id",
 		"id=image&id=train": "id: given 2 times", "campaign=c0": "campaign: unknown parameter",
 	} {
 		assert.Contains(t, a.refused(http.StatusBadRequest, "GET", "/api/v1/annotations?"+q, "")["message"], want, q)

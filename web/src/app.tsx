@@ -16,6 +16,7 @@ const Timeline = lazy(() => import("./views/timeline").then((m) => ({ default: m
 const Parameters = lazy(() => import("./views/parameters").then((m) => ({ default: m.Parameters })));
 const Correlation = lazy(() => import("./views/correlation").then((m) => ({ default: m.Correlation })));
 const Dossier = lazy(() => import("./views/dossier").then((m) => ({ default: m.Dossier })));
+const NotesPage = lazy(() => import("./views/notes").then((m) => ({ default: m.NotesPage })));
 const QueryPage = lazy(() => import("./views/query").then((m) => ({ default: m.QueryPage })));
 const Completeness = lazy(() => import("./views/completeness").then((m) => ({ default: m.Completeness })));
 
@@ -27,6 +28,7 @@ const VIEWS: { path: string; name: string; view: () => ReactNode }[] = [
   { path: "/parameters", name: "Parameters", view: () => <Parameters /> },
   { path: "/correlation", name: "Correlation", view: () => <Correlation /> },
   { path: "/dossier", name: "Dossier", view: () => <Dossier /> },
+  { path: "/notes", name: "Notes", view: () => <NotesPage /> },
   { path: "/query", name: "Query", view: () => <QueryPage /> },
   { path: "/completeness", name: "Completeness", view: () => <Completeness /> },
 ];
