@@ -142,6 +142,11 @@ bench-ui: build venv $(NODE_MODULES) ## measure the web UI in Chromium with a ca
 	$(MAKE) --no-print-directory $(UI_DEMO)/mida.db
 	cd web && MIDA_UI_BENCH=1 MIDA_CHROMIUM=$$(../tools/chromium.sh) MIDA_UI_DEMO=$(UI_DEMO) npm run e2e
 
+.PHONY: pictures
+pictures: build venv $(NODE_MODULES) ## take the pictures of the web UI in docs/images anew; VIEW=dossier for some
+	$(MAKE) --no-print-directory $(UI_DEMO)/mida.db
+	cd web && MIDA_UI_PICTURES=$(CURDIR)/docs/images MIDA_CHROMIUM=$$(../tools/chromium.sh) MIDA_UI_DEMO=$(UI_DEMO) npm run e2e
+
 ##@ test
 
 # The race detector needs a C compiler. Packages that link SQLite (PLAIN) are

@@ -9,7 +9,7 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
-          include: process.env.MIDA_UI_BENCH ? ["e2e/**/*.bench.ts"] : ["e2e/**/*.e2e.ts"],
+          include: process.env.MIDA_UI_PICTURES ? ["e2e/**/*.shots.ts"] : process.env.MIDA_UI_BENCH ? ["e2e/**/*.bench.ts"] : ["e2e/**/*.e2e.ts"],
           environment: "node",
           globalSetup: "./e2e/setup.ts",
           fileParallelism: false,

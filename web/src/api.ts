@@ -96,7 +96,7 @@ export function getText(path: string, params: Record<string, string | undefined>
 }
 
 export function post<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
-  return ask<T>(path, { method: "POST", body: JSON.stringify(body), signal });
+  return ask<T>(path, { method: "POST", body: body === undefined ? undefined : JSON.stringify(body), signal });
 }
 
 export function remove<T>(path: string): Promise<T> {

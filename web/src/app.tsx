@@ -18,6 +18,7 @@ const Correlation = lazy(() => import("./views/correlation").then((m) => ({ defa
 const Dossier = lazy(() => import("./views/dossier").then((m) => ({ default: m.Dossier })));
 const NotesPage = lazy(() => import("./views/notes").then((m) => ({ default: m.NotesPage })));
 const QueryPage = lazy(() => import("./views/query").then((m) => ({ default: m.QueryPage })));
+const ObserversPage = lazy(() => import("./views/observers").then((m) => ({ default: m.ObserversPage })));
 const Completeness = lazy(() => import("./views/completeness").then((m) => ({ default: m.Completeness })));
 
 const VIEWS: { path: string; name: string; view: () => ReactNode }[] = [
@@ -30,6 +31,7 @@ const VIEWS: { path: string; name: string; view: () => ReactNode }[] = [
   { path: "/dossier", name: "Dossier", view: () => <Dossier /> },
   { path: "/notes", name: "Notes", view: () => <NotesPage /> },
   { path: "/query", name: "Query", view: () => <QueryPage /> },
+  { path: "/observers", name: "Observers", view: () => <ObserversPage /> },
   { path: "/completeness", name: "Completeness", view: () => <Completeness /> },
 ];
 
