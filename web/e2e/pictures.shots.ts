@@ -21,6 +21,7 @@ interface Picture {
   path: string | ((at: Address) => Promise<string>);
   theme?: "light" | "dark";
   height?: number;
+  said?: boolean; // shows what people said
   act?: (page: Page) => Promise<void>;
 }
 
@@ -36,18 +37,19 @@ const QUERY = JSON.stringify(
 
 const PICTURES: Picture[] = [
   { name: "ui-overview", path: "/?campaign=microscopy" },
-  { name: "ui-tasks", path: "/tasks?campaign=microscopy&q=activity_id+%3D+train&sort=generated.loss", height: 620 },
+  { name: "ui-tasks", path: "/tasks?campaign=microscopy&q=activity_id+%3D+train&sort=generated.loss", height: 620, said: true },
   { name: "ui-task", path: async (at) => `/task/${await best(at)}`, theme: "dark" },
   { name: "ui-lineage", path: async (at) => `/lineage?campaign=microscopy&direction=upstream&id=${await one(at, { kind: "mlflow", "generated.mse": { $exists: true } }, "generated.mse")}` },
   { name: "ui-timeline", path: "/timeline?campaign=microscopy&by=worker", height: 620 },
   { name: "ui-parameters", path: "/parameters?campaign=microscopy&activity=train&q=status+%3D+FINISHED" },
   { name: "ui-correlation", path: "/correlation?campaign=microscopy&activity=train&q=status+%3D+FINISHED" },
-  { name: "ui-dossier", path: "/dossier?campaign=microscopy&metric=generated.mse", height: 1150 },
-  { name: "ui-notes", path: "/notes?campaign=microscopy", height: 480 },
+  { name: "ui-dossier", path: "/dossier?campaign=microscopy&metric=generated.mse", height: 1150, said: true, act: (page) => page.frameLocator(".paper").locator("figure img").first().waitFor() },
+  { name: "ui-notes", path: "/notes?campaign=microscopy", height: 480, said: true },
   {
     name: "ui-annotate",
     path: async (at) => `/task/${await best(at)}`,
     height: 620,
+    said: true,
     act: async (page) => {
       await page.getByRole("button", { name: "Say something" }).click();
       await page.getByRole("button", { name: "Exclude" }).click();
@@ -86,15 +88,17 @@ async function say(at: Address): Promise<void> {
 
 test("pictures", { timeout: 300_000 }, async () => {
   const demo = inject("demo");
+  const chosen = PICTURES.filter((p) => wanted(p.name));
+  for (const p of chosen.filter((x) => !x.said)) await take(demo, p);
   await say(demo);
-  for (const p of PICTURES.filter((x) => wanted(x.name))) await take(demo, p);
+  for (const p of chosen.filter((x) => x.said)) await take(demo, p);
   if (!wanted("ui-observers")) return;
   const directory = join(inject("directory"), "laptop");
   mkdirSync(join(directory, "logs"), { recursive: true });
   const run = join(process.env.MIDA_UI_DEMO!, "run");
   copyFileSync(join(run, "mlflow.db"), join(directory, "search.db"));
   copyFileSync(join(run, "rules.yaml"), join(directory, "rules.yaml"));
-  const collector = await startBinary(process.env.MIDA_BIN!, ["--config", join(ROOT, "distributions/otelcol-mida/laptop.yaml")], directory);
+  const collector = await startBinary(process.env.MIDA_BIN!, ["--config", join(ROOT, "distributions/otelcol-mida/laptop.yaml"), "--set", "extensions::taskcontroller::discover={max_processes: 1}"], directory);
   const at = collector.address;
   try {
     await api(at, "observers", { kind: "mlflow", id: "search-runs", config: { tracking_uri: "sqlite:///search.db", campaign: "microscopy" } });

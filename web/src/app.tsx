@@ -51,6 +51,9 @@ function Shell(): ReactNode {
   const id = /^\/task\/(.+)$/.exec(place.path)?.[1];
   useEffect(startLive, []);
   const title = page?.name ?? (id ? "Task" : "Not found");
+  useEffect(() => {
+    document.querySelector(".top nav [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" }); // where the bar is narrow
+  }, [page]);
   useEffect(() => nameTab([title, campaign, "MIDA"]), [title, campaign]);
   return (
     <>

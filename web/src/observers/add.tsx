@@ -77,7 +77,7 @@ interface Found {
 // Offers are what the collector found that could be observed, where its operator wants it to look.
 export function Offers({ campaign, onAdded, round }: Props & { round: number }): ReactNode {
   const { data, error } = useData("discovered", round, (s) => get<Found>("observers/discovered", {}, s));
-  if (error?.status === 404) return <p className="soft">{error.message}.</p>;
+  if (error?.status === 404) return <p className="soft">{error.message.charAt(0).toUpperCase() + error.message.slice(1)}.</p>;
   if (error && !data) return <Problem error={error} />;
   if (!data) return <Waiting what="Looking" />;
   return (

@@ -116,7 +116,7 @@ function Observers({ list }: { list: Observer[] }): ReactNode {
                 <td className={`number ${o.missing ? "bad" : ""}`} title={o.missing_ranges && show(o.missing_ranges)}>
                   {count(o.missing)}
                 </td>
-                <td>
+                <td className="nowrap">
                   {o.checkpoint_at ? ago(o.checkpoint_at) : "never"}
                   {o.final ? ", ended" : ""}
                 </td>

@@ -1,5 +1,5 @@
 import { useMemo, useState, type ReactNode } from "react";
-import { getText, type Filter } from "../api";
+import { get, getText, type Filter } from "../api";
 import { metricsOf, MOST, usualMetric, usualOrder, type Report, type ReportTask } from "../dossier/model";
 import { useData } from "../data";
 import { useFields, useKnown, type FieldInfo } from "../fields";
@@ -11,7 +11,7 @@ import { FilterBox } from "../parts/filterbox";
 import { Link } from "../parts/link";
 import { Empty, Problem, Waiting, Warnings } from "../parts/states";
 import { setParams, usePlace } from "../router";
-import { decode, show } from "../values";
+import { show } from "../values";
 
 const CHOICES = 300;
 
@@ -129,8 +129,8 @@ function Answered({ campaign, metric, order, k, text }: Asked): ReactNode {
   const live = useVersion(campaign);
   const [version, setVersion] = useState(live);
   const { data, error, loading } = useData(JSON.stringify(asked), version, async (s) => {
-    const [json, html] = await Promise.all([getText("report", asked, s), getText("report", { ...asked, format: "html" }, s)]);
-    return { json, html, report: decode(json) as unknown as Report, version };
+    const { report, html } = await get<{ report: Report; html: string }>("report", { ...asked, format: "page" }, s);
+    return { report, html, version };
   });
   // A page that somebody reads is not taken from under the eyes; while there is none, it comes by itself.
   if (live !== version && !loading && (error !== undefined || data?.report.results?.length === 0)) setVersion(live);
@@ -154,18 +154,17 @@ function Answered({ campaign, metric, order, k, text }: Asked): ReactNode {
 interface ShownProps {
   campaign: string;
   asked: Record<string, string | undefined>;
-  json: string;
   html: string;
   report: Report;
 }
 
-function Shown({ campaign, asked, json, html, report }: ShownProps): ReactNode {
+function Shown({ campaign, asked, html, report }: ShownProps): ReactNode {
   const results = report.results ?? [];
   const [problem, setProblem] = useState<string>();
   const name = `dossier-${campaign || "all"}-${report.question.metric}`;
-  const markdown = async (): Promise<void> => {
+  const save = async (format: string, ending: string, type: string): Promise<void> => {
     try {
-      download(`${name}.md`, new Blob([await getText("report", { ...asked, format: "markdown" })], { type: "text/markdown" }));
+      download(`${name}.${ending}`, new Blob([await getText("report", { ...asked, format })], { type }));
       setProblem(undefined);
     } catch (e) {
       setProblem(e instanceof Error ? e.message : String(e));
@@ -203,10 +202,10 @@ function Shown({ campaign, asked, json, html, report }: ShownProps): ReactNode {
           <button type="button" onClick={() => download(`${name}.html`, new Blob([html], { type: "text/html" }))}>
             HTML
           </button>
-          <button type="button" onClick={() => void markdown()}>
+          <button type="button" onClick={() => void save("markdown", "md", "text/markdown")}>
             Markdown
           </button>
-          <button type="button" onClick={() => download(`${name}.json`, new Blob([json], { type: "application/json" }))}>
+          <button type="button" onClick={() => void save("json", "json", "application/json")}>
             JSON
           </button>
         </span>

@@ -93,7 +93,12 @@ function Controlled({ campaign, told, version }: { campaign: string; told: Told[
         )}
       </section>
       <section className="card" aria-label="Could be observed">
-        <h2>Could be observed</h2>
+        <div className="bar">
+          <h2>Could be observed</h2>
+          <button type="button" onClick={() => setChanges((n) => n + 1)}>
+            Look again
+          </button>
+        </div>
         <Offers campaign={campaign} round={changes} onAdded={changed} />
       </section>
     </>
