@@ -153,6 +153,11 @@ $(UI_STORE)/mida-data/mida.db:
 	rm -rf $(MIDA_CACHE)/ui-bench-*
 	$(BUILD_ENV) $(GO) run -trimpath ./bench/load view -db $@
 
+.PHONY: pictures
+pictures: build venv $(NODE_MODULES) ## take the pictures of the web UI in docs/images anew; VIEW=dossier for some
+	$(MAKE) --no-print-directory $(UI_DEMO)/mida.db
+	cd web && MIDA_UI_PICTURES=$(CURDIR)/docs/images MIDA_CHROMIUM=$$(../tools/chromium.sh) MIDA_UI_DEMO=$(UI_DEMO) npm run e2e
+
 ##@ test
 
 # The race detector needs a C compiler. Packages that link SQLite (PLAIN) are
@@ -200,13 +205,14 @@ test-python: venv venv-old ## unit tests of the Python package, on the newest an
 test-integration: build venv ## the binary, the plugin and real tools together, faults in short form
 	$(MIDA_VENV)/bin/python $(PYTEST) tests/integration
 
-# What a run of the demo left, served to the tests of the UI: recorded once for each state of what makes it.
-UI_DEMO := $(MIDA_CACHE)/ui-demo-$(shell cat examples/microscopy/*.py examples/microscopy/collector.yaml internal/store/sqlite/schema.go | cksum | tr ' ' -)
+# What a run of the demo left, served to the tests of the UI: recorded once for each state of what makes it. Its files stay
+# where its tasks say that they are, in $(UI_DEMO)/run.
+UI_DEMO := $(MIDA_CACHE)/ui-record-$(shell cat examples/microscopy/*.py examples/microscopy/collector.yaml internal/store/sqlite/schema.go | cksum | tr ' ' -)
 
 $(UI_DEMO)/mida.db: | build venv
-	rm -rf $(UI_DEMO).run && mkdir -p $(UI_DEMO)
-	$(MIDA_VENV)/bin/python examples/microscopy/demo.py --once --workdir $(UI_DEMO).run
-	cp $(UI_DEMO).run/mida-data/mida.db $@ && rm -rf $(UI_DEMO).run
+	rm -rf $(UI_DEMO) && mkdir -p $(UI_DEMO)
+	$(MIDA_VENV)/bin/python examples/microscopy/demo.py --once --workdir $(UI_DEMO)/run
+	cp $(UI_DEMO)/run/mida-data/mida.db $@ && rm -rf $(UI_DEMO)/run/mida-data
 
 .PHONY: test-ui
 test-ui: build venv ## the web UI: units, then every view in Chromium; in CI nothing may be left out

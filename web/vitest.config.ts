@@ -9,11 +9,11 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
-          include: process.env.MIDA_UI_BENCH ? ["e2e/**/*.bench.ts"] : ["e2e/**/*.e2e.ts"],
+          include: process.env.MIDA_UI_PICTURES ? ["e2e/**/*.shots.ts"] : process.env.MIDA_UI_BENCH ? ["e2e/**/*.bench.ts"] : ["e2e/**/*.e2e.ts"],
           environment: "node",
           globalSetup: "./e2e/setup.ts",
           fileParallelism: false,
-          testTimeout: 60_000,
+          testTimeout: 120_000,
           hookTimeout: 240_000,
         },
       },

@@ -28,9 +28,10 @@ const (
 	maxAnnotationsATask = 500
 )
 
-var annotationKeys = []string{"ids", "filter", "campaign", "note", "tags_added", "tags_removed", "excluded", "action", "why", "by", "via"}
+var annotationKeys = []string{"ids", "filter", "campaign", "entity", "note", "tags_added", "tags_removed", "excluded", "action", "why", "by", "via"}
 
-// annotate answers POST /api/v1/annotations: what a person says of tasks or of a campaign, kept with who, when and why.
+// annotate answers POST /api/v1/annotations: what a person says of tasks, of an entity or of a campaign, kept with who, when
+// and why.
 func (s *server) annotate(ctx context.Context, r *http.Request) (any, error) {
 	m, err := object(r, annotationKeys)
 	if err != nil {
@@ -53,8 +54,8 @@ func (s *server) annotate(ctx context.Context, r *http.Request) (any, error) {
 	_, _ = rand.Read(random[:]) // it never fails
 	a := annotation{id: hex.EncodeToString(random[:]), at: time.Now().UnixNano(), entry: entry}
 	a.by(ctx)
-	campaign, err := a.target(ctx, st, m)
-	if err != nil {
+	out := map[string]any{"id": a.id, "by": entry["by"], "by_source": entry["by_source"], "at": entry["at"]}
+	if err := a.target(ctx, st, m, out); err != nil {
 		return nil, err
 	}
 	for part := range slices.Chunk(a.events, assignBatch) {
@@ -66,12 +67,8 @@ func (s *server) annotate(ctx context.Context, r *http.Request) (any, error) {
 			return nil, fmt.Errorf("task %q cannot be annotated: %w", r.Event.Key, r.Err)
 		}
 	}
-	out := map[string]any{"id": a.id, "by": entry["by"], "by_source": entry["by_source"], "at": entry["at"], "tasks": int64(len(a.events))}
-	if campaign != "" {
-		out["campaign_id"], out["tasks"] = campaign, int64(0)
-	}
-	s.set.Logger.Info("an annotation was written", zap.String("annotation", a.id), zap.Int("tasks", len(a.events)),
-		zap.String("campaign", campaign), zap.Any("user", entry["by"]))
+	s.set.Logger.Info("an annotation was written", zap.String("annotation", a.id), zap.Any("tasks", out["tasks"]),
+		zap.Any("campaign", out["campaign_id"]), zap.Any("entity", out["entity"]), zap.Any("user", entry["by"]))
 	return out, nil
 }
 
@@ -95,51 +92,67 @@ func (a *annotation) by(ctx context.Context) {
 	}
 }
 
-// target makes the events of those that are meant: tasks, or a campaign.
-func (a *annotation) target(ctx context.Context, st store.Store, m map[string]any) (campaign string, err error) {
+var annotationTargets = []string{"ids", "filter", "campaign", "entity"}
+
+// target makes the events of those that are meant: tasks, an entity, or a campaign. It says in out what these are.
+func (a *annotation) target(ctx context.Context, st store.Store, m, out map[string]any) error {
 	given := 0
-	for _, k := range []string{"ids", "filter", "campaign"} {
+	for _, k := range annotationTargets {
 		if m[k] != nil {
 			given++
 		}
 	}
 	if given != 1 {
-		return "", &query.Error{Problem: fmt.Sprintf("%d of ids, filter and campaign are given; want one of them", given), Valid: []string{"ids", "filter", "campaign"}}
+		return &query.Error{Problem: fmt.Sprintf("%d of ids, filter, campaign and entity are given; want one of them", given), Valid: annotationTargets}
 	}
+	out["tasks"] = int64(0)
 	switch {
-	case m["campaign"] != nil:
-		campaign, err = boundedText(m, "campaign", 1024)
+	case m["entity"] != nil:
+		entity, err := boundedText(m, "entity", maxEntity)
 		if err != nil {
-			return "", err
+			return err
+		}
+		campaigns, err := a.ofEntity(ctx, st, entity)
+		out["entity"], out["campaigns"] = entity, campaigns
+		return err
+	case m["campaign"] != nil:
+		campaign, err := boundedText(m, "campaign", 1024)
+		if err != nil {
+			return err
 		}
 		list, err := st.Campaigns(ctx)
 		if err != nil {
-			return "", err
+			return err
 		}
 		var names []string
 		for _, c := range list {
 			names = append(names, c.ID)
 		}
 		if !slices.Contains(names, campaign) || campaign == "" {
-			return "", &apiError{
+			return &apiError{
 				status: http.StatusNotFound, Field: "campaign", Message: fmt.Sprintf("there is no campaign %q", campaign),
 				Valid: names, Suggestion: query.Nearest(campaign, names),
 			}
 		}
 		a.events = []*task.Event{a.ofCampaign(campaign)}
-		return campaign, nil
+		out["campaign_id"] = campaign
+		return nil
 	case m["ids"] != nil:
 		ids, err := textList(m, "ids", maxAnnotatedIDs, 4096)
 		if err != nil {
-			return "", err
+			return err
 		}
-		return "", a.ofIDs(ctx, st, ids)
+		err = a.ofIDs(ctx, st, ids)
+		out["tasks"] = int64(len(a.events))
+		return err
 	}
 	filter, ok := m["filter"].(map[string]any)
 	if !ok || len(filter) == 0 {
-		return "", &query.Error{Field: "filter", Problem: `want an object with a condition, such as {"status": "FAILED"}`}
+		return &query.Error{Field: "filter", Problem: `want an object with a condition, such as {"status": "FAILED"}`}
 	}
-	return "", a.ofFilter(ctx, st, filter)
+	err := a.ofFilter(ctx, st, filter)
+	out["tasks"] = int64(len(a.events))
+	return err
 }
 
 func (a *annotation) ofIDs(ctx context.Context, st store.Store, names []string) error {
@@ -205,7 +218,7 @@ func (a *annotation) event(row map[string]any) *task.Event {
 	}
 }
 
-// ofCampaign makes a task of what a person did on a campaign as a whole: it is an activity with a time and an actor, is found
+// ofCampaign makes a task of what a person did on a campaign as a whole, or on an entity of it: it is an activity with a time and an actor, is found
 // by every query, and goes where the campaign goes.
 func (a *annotation) ofCampaign(campaign string) *task.Event {
 	user, _ := a.entry["by"].(string)

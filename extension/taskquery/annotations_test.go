@@ -95,8 +95,8 @@ func TestAnnotationMistakes(t *testing.T) {
 	a.stores.load(t, event("train", nil))
 	for body, want := range map[string]string{
 		`{"ids": ["train"]}`: "nothing is said",
-		`{"note": "x"}`:      "0 of ids, filter and campaign are given",
-		`{"ids": ["train"], "campaign": "c1", "note": "x"}`:                    "2 of ids, filter and campaign are given",
+		`{"note": "x"}`:      "0 of ids, filter, campaign and entity are given",
+		`{"ids": ["train"], "campaign": "c1", "note": "x"}`:                    "2 of ids, filter, campaign and entity are given",
 		`{"ids": ["train"], "action": "stop"}`:                                 "why: missing",
 		`{"ids": ["train"], "excluded": true}`:                                 "why: missing",
 		`{"ids": ["train"], "excluded": "yes", "why": "x"}`:                    `excluded: "yes" is neither`,

@@ -92,6 +92,13 @@ func render(found *report.Report, format string) (any, error) {
 		// The policy of the page is said here, too, and the page is kept from the origin of the API.
 		header := map[string]string{"Content-Security-Policy": report.CSP + "; frame-ancestors 'self'; sandbox"}
 		return document{contentType: "text/html; charset=utf-8", header: header, body: page}, err
+	case "page": // the page beside what it says, of one look: for who shows both
+		page, err := found.HTML()
+		if err != nil {
+			return nil, err
+		}
+		body, err := json.Marshal(map[string]any{"report": found, "html": string(page)})
+		return document{contentType: "application/json", body: append(body, '\n')}, err
 	case "markdown":
 		return document{contentType: "text/markdown; charset=utf-8", body: found.Markdown()}, nil
 	}
@@ -125,10 +132,10 @@ func reportOptions(r *http.Request) (o report.Options, format string, err error)
 		}
 	}
 	switch format = given.Get("format"); format {
-	case "", "json", "html", "markdown":
+	case "", "json", "html", "markdown", "page":
 		return o, format, nil
 	}
-	formats := []string{"html", "markdown", "json"}
+	formats := []string{"html", "markdown", "json", "page"}
 	return o, "", &query.Error{
 		Field: "format", Problem: fmt.Sprintf("unknown format %q", format), Valid: formats, Suggestion: query.Nearest(format, formats),
 	}

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -117,6 +118,9 @@ func TestReportMistakes(t *testing.T) {
 	}
 }
 
+// made is what differs between two looks.
+var made = regexp.MustCompile(`Made [-0-9: ]+ UTC`)
+
 func TestReportSaysWhoDecided(t *testing.T) {
 	a := start(t)
 	a.stores.load(t, event("best", func(e *task.Event) { e.Generated = map[string]any{"loss": 0.1} }),
@@ -139,7 +143,10 @@ func TestReportSaysWhoDecided(t *testing.T) {
 	require.Len(t, answer["results"], 1)
 	assert.Equal(t, 0.1, answer["results"].([]any)[0].(map[string]any)["value"], "what people excluded is not ranked")
 	assert.Contains(t, answer["warnings"], "1 tasks that have the metric are left out: people excluded them")
+	both := a.ok("GET", "/api/v1/report?metric=generated.loss&format=page", "")
+	assert.Len(t, both["report"].(map[string]any)["decisions"], 4)
 	_, body := a.page("/api/v1/report?metric=generated.loss&format=html")
+	assert.Equal(t, made.ReplaceAllString(body, ""), made.ReplaceAllString(both["html"].(string), ""))
 	assert.Contains(t, body, "take &lt;b&gt;this&lt;/b&gt;")
 	assert.Contains(t, body, "bob (stated) by watch diverging")
 	_, body = a.page("/api/v1/report?metric=generated.loss&format=markdown")

@@ -54,6 +54,7 @@ func (s *server) table() []route {
 		{method: http.MethodDelete, path: "/api/v1/observers/{id}", handle: s.deleteObserver, unbounded: true, parameters: []string{"timeout", "force"}},
 		{method: http.MethodGet, path: "/api/v1/doctor", handle: s.doctor, parameters: []string{"campaign_id", "time"}},
 		{method: http.MethodGet, path: "/api/v1/doctor/link", handle: s.explain, parameters: []string{"from", "to", "time"}},
+		{method: http.MethodGet, path: "/api/v1/annotations", handle: s.annotations, parameters: []string{"campaign_id", "id", "entity", "tasks", "limit", "time"}},
 		{method: http.MethodPost, path: "/api/v1/annotations", handle: s.annotate},
 		{method: http.MethodPost, path: "/api/v1/backup", handle: s.backup, unbounded: true},
 		{method: http.MethodGet, path: "/api/v1/fields", handle: s.fields, parameters: []string{"filter"}},

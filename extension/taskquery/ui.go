@@ -10,14 +10,19 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/otelcol-mida/otelcol-mida/internal/analysis/report"
 )
 
 // uiPath is where the web UI lies. Below it everything that is no file is a view of the UI, which reads the address.
 const uiPath = "/ui/"
 
-// uiPolicy lets a page run and load nothing but what this server gives, whatever the data holds.
-const uiPolicy = "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; " +
-	"form-action 'none'; frame-ancestors 'none'"
+// uiPolicy lets a page run and load nothing but what this server gives, whatever the data holds. A report that it shows
+// within itself inherits the policy, so that the report's style sheet is named.
+var uiPolicy = sync.OnceValue(func() string {
+	return "default-src 'self'; style-src 'self' " + report.StyleHash() + "; img-src 'self' data: blob:; object-src 'none'; " +
+		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+})
 
 // notBuilt is the page of a collector that was compiled without the UI.
 const notBuilt = `<!doctype html>
@@ -44,7 +49,7 @@ func isUI(r *http.Request) bool {
 
 func (u *ui) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Content-Security-Policy", uiPolicy)
+	h.Set("Content-Security-Policy", uiPolicy())
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {

@@ -194,7 +194,7 @@ func comparable(doc map[string]any, with map[string]bool) bool {
 // idsOf lists the tasks that fit a filter and are not in the closure.
 func (c *Cost) idsOf(ctx context.Context, r CostReader, filter map[string]any, closure map[string]store.TaskFacts, most int) ([]string, error) {
 	var out []string
-	question := map[string]any{"filter": filter, "projection": []any{"id"}, "sort": []any{"id"}, "limit": int64(query.MaxLimit)}
+	question := map[string]any{"filter": filter, "projection": []any{"id"}, "sort": []any{"id"}, "limit": int64(min(query.MaxLimit, most))}
 	for {
 		q, err := query.Parse(question)
 		if err != nil {
@@ -215,7 +215,7 @@ func (c *Cost) idsOf(ctx context.Context, r CostReader, filter map[string]any, c
 		}
 		if len(out) >= most {
 			c.Truncated = true
-			return out, nil
+			return out[:most], nil // by id, which is a hash: a fair sample
 		}
 		question["cursor"] = answer.NextCursor
 	}

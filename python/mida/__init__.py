@@ -28,7 +28,7 @@ ASCENDING = "ascending"
 DESCENDING = "descending"
 
 if TYPE_CHECKING:
-    from .annotating import annotate
+    from .annotating import annotate, notes
     from .client import (
         AuthenticationError,
         Client,
@@ -75,6 +75,7 @@ __all__ = [
     "completeness",
     "correlation",
     "lineage",
+    "notes",
     "origins",
     "plot_correlation",
     "query",

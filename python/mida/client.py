@@ -232,10 +232,16 @@ class Client:
         return self._call("POST", path, body)
 
     def annotate(self, ids: Union[str, Iterable[str], None] = None, **said: Any) -> Row:
-        """Note, tag, exclude, or record a decision on tasks or on a campaign; see `mida.annotate`."""
+        """Note, tag, exclude, or record a decision on tasks, an entity or a campaign; see `mida.annotate`."""
         from .annotating import annotate
 
         return annotate(ids, client=self, **said)
+
+    def notes(self, id: Optional[str] = None, **of: Any) -> List[Row]:
+        """Return what people said of a task, a campaign or an entity; see `mida.notes`."""
+        from .annotating import notes
+
+        return notes(id, client=self, **of)
 
     def watch(self, query: Any, callback: Any = None, **options: Any) -> Any:
         """Call back for each task that matches, now and later, each once; see `mida.watch`."""

@@ -218,6 +218,35 @@ def test_annotate(server):
         client.annotate("a", action="stop")
 
 
+IMAGE = {
+    "role": "generated",
+    "entity": "file:site:/data/x.npz",
+    "evidence": "path",
+    "confidence": 0.95,
+    "time": 100_000_000_000,
+    "label": "x.npz",
+}
+
+
+def test_annotations_of_an_entity_are_found_by_it_its_campaign_and_its_task(server, capsys):
+    server.load(task("acquire", claims=[IMAGE]), loss("a", 0.5))
+    client, where = server.client(), ["--state-directory", server.state]
+    answer = client.annotate(entity=IMAGE["entity"], exclude=True, why="out of focus", by="ada")
+    assert (answer["entity"], answer["tasks"], answer["campaigns"]) == (IMAGE["entity"], 0, ["c1"])
+    client.annotate("a", note="odd", by="bob")
+    for of in ({"entity": IMAGE["entity"]}, {"id": "acquire"}):
+        (said,) = client.notes(**of)
+        assert (said["of"], said["label"], said["by"], said["why"]) == ("entity", "x.npz", "ada", "out of focus")
+    assert [n["by"] for n in client.notes(campaign="c1")] == ["bob", "ada"]
+    assert [n["by"] for n in client.notes(limit=1)] == ["bob"]
+    assert cli.main(["annotate", "--entity", IMAGE["entity"], "--include", "--note", "the screen was", *where]) == 0
+    assert cli.main(["notes", "--entity", IMAGE["entity"], *where]) == 0
+    _, last, first = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (last["excluded"], first["excluded"]) == (False, True)
+    assert cli.main(["annotate", "a", "--entity", IMAGE["entity"], "--note", "x", *where]) == 2
+    assert "want one of them" in capsys.readouterr().err
+
+
 def test_annotate_on_the_command_line(server, capsys, monkeypatch):
     server.load(loss("a", 0.05), loss("b", 0.5))
     where = ["--state-directory", server.state]

@@ -63,6 +63,7 @@ def test_a_watch_stops_a_bad_search_and_the_report_says_why(tmp_path):
         print(f"{at - seen[0]:.2f} s after it was in the view")
         assert at - seen[0] < SECONDS
 
+        assert [n["of"] for n in client.notes(campaign=match["campaign_id"])] == ["campaign", "tasks"]
         report = client.report("generated.loss")
         stopped, excluded = report["decisions"]
         assert (stopped["action"], stopped["by"], stopped["via"]) == ("stopped the search", "ada", "watch diverging")

@@ -3,7 +3,7 @@ import { sound, visit } from "./browser";
 
 // Every view over every store: it shows, says nothing wrong, runs nothing, and is accessible.
 
-const VIEWS = ["/", "/tasks", "/lineage", "/timeline", "/parameters", "/parameters?view=scatter", "/query", "/completeness", "/correlation", "/correlation?every=1&cluster=1"];
+const VIEWS = ["/", "/tasks", "/lineage", "/timeline", "/parameters", "/parameters?view=scatter", "/dossier", "/dossier?metric=generated.loss&k=5", "/notes", "/query", "/observers", "/completeness", "/correlation", "/correlation?every=1&cluster=1"];
 
 for (const store of ["demo", "empty", "big", "hostile"] as const) {
   describe(store, () => {

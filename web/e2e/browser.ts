@@ -24,7 +24,7 @@ interface Options {
   token?: string; // another than the server's; "" = none
 }
 
-const WAIT = 30_000;
+const WAIT = 60_000;
 
 // visit opens a view and waits until it shows what it has.
 export async function visit(at: Address, path: string, options: Options = {}): Promise<Visit> {

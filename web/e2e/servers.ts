@@ -94,14 +94,16 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-// startCollector runs the real binary, with the demo's configuration over a copy of what a demo recorded.
-export async function startCollector(binary: string, recorded: string, directory: string): Promise<{ address: Address; stop: () => Promise<void> }> {
+export interface Collector {
+  address: Address;
+  stop: () => Promise<void>;
+}
+
+// startBinary runs the real binary in a directory, with its view below it.
+export async function startBinary(binary: string, args: string[], directory: string): Promise<Collector> {
   const state = join(directory, "mida-data");
-  mkdirSync(join(directory, "logs"), { recursive: true });
   mkdirSync(state, { recursive: true, mode: 0o700 });
-  copyFileSync(join(recorded, "mida.db"), join(state, "mida.db"));
-  copyFileSync(join(ROOT, "examples/microscopy/rules.yaml"), join(directory, "rules.yaml"));
-  const collector = spawn(binary, ["--config", join(ROOT, "examples/microscopy/collector.yaml")], {
+  const collector = spawn(binary, args, {
     cwd: directory,
     stdio: ["ignore", "ignore", "pipe"],
     env: { ...process.env, MIDA_DATA: state, MIDA_QUERY_ENDPOINT: `127.0.0.1:${await freePort()}`, MIDA_METRICS_PORT: String(await freePort()) },
@@ -119,4 +121,18 @@ export async function startCollector(binary: string, recorded: string, directory
       if (collector.exitCode === null) await once(collector, "exit");
     },
   };
+}
+
+export const DEMO_CONFIG = join(ROOT, "examples/microscopy/collector.yaml");
+
+// startCollector runs the demo's configuration over a copy of what a demo recorded.
+export async function startCollector(binary: string, recorded: string, directory: string, args: string[] = []): Promise<Collector> {
+  const state = join(directory, "mida-data");
+  mkdirSync(join(directory, "logs"), { recursive: true });
+  mkdirSync(state, { recursive: true, mode: 0o700 });
+  copyFileSync(join(recorded, "mida.db"), join(state, "mida.db"));
+  copyFileSync(join(ROOT, "examples/microscopy/rules.yaml"), join(directory, "rules.yaml"));
+  // The tasks name the files of the run, which lie where they were written.
+  const files = `extensions::taskquery::report::read_files=[${JSON.stringify(join(recorded, "run"))}]`;
+  return startBinary(binary, ["--config", DEMO_CONFIG, "--set", files, ...args], directory);
 }

@@ -88,8 +88,19 @@ export async function get<T>(path: string, params: Record<string, string | undef
   return ask<T>(path + (query ? `?${query}` : ""), { signal });
 }
 
+// getText asks for an answer as it is written: a page, or JSON to be saved.
+export function getText(path: string, params: Record<string, string | undefined> = {}, signal?: AbortSignal): Promise<string> {
+  const search = new URLSearchParams();
+  for (const [k, v] of Object.entries(params)) if (v !== undefined && v !== "") search.set(k, v);
+  return askText(`${path}?${search.toString()}`, { signal });
+}
+
 export function post<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
-  return ask<T>(path, { method: "POST", body: JSON.stringify(body), signal });
+  return ask<T>(path, { method: "POST", body: body === undefined ? undefined : JSON.stringify(body), signal });
+}
+
+export function remove<T>(path: string): Promise<T> {
+  return ask<T>(path, { method: "DELETE" });
 }
 
 export function runQuery(query: Query, signal?: AbortSignal): Promise<Answer> {
@@ -104,6 +115,10 @@ export function request(path: string, init: RequestInit = {}): Promise<Response>
 }
 
 async function ask<T>(path: string, init: RequestInit): Promise<T> {
+  return decode(await askText(path, init)) as T;
+}
+
+async function askText(path: string, init: RequestInit): Promise<string> {
   let response: Response;
   try {
     response = await request(path, init);
@@ -113,7 +128,7 @@ async function ask<T>(path: string, init: RequestInit): Promise<T> {
   }
   const text = await response.text();
   if (!response.ok) throw failure(response, text);
-  return decode(text) as T;
+  return text;
 }
 
 function failure(response: Response, text: string): Failure {

@@ -15,7 +15,10 @@ const Lineage = lazy(() => import("./views/lineage").then((m) => ({ default: m.L
 const Timeline = lazy(() => import("./views/timeline").then((m) => ({ default: m.Timeline })));
 const Parameters = lazy(() => import("./views/parameters").then((m) => ({ default: m.Parameters })));
 const Correlation = lazy(() => import("./views/correlation").then((m) => ({ default: m.Correlation })));
+const Dossier = lazy(() => import("./views/dossier").then((m) => ({ default: m.Dossier })));
+const NotesPage = lazy(() => import("./views/notes").then((m) => ({ default: m.NotesPage })));
 const QueryPage = lazy(() => import("./views/query").then((m) => ({ default: m.QueryPage })));
+const ObserversPage = lazy(() => import("./views/observers").then((m) => ({ default: m.ObserversPage })));
 const Completeness = lazy(() => import("./views/completeness").then((m) => ({ default: m.Completeness })));
 
 const VIEWS: { path: string; name: string; view: () => ReactNode }[] = [
@@ -25,7 +28,10 @@ const VIEWS: { path: string; name: string; view: () => ReactNode }[] = [
   { path: "/timeline", name: "Timeline", view: () => <Timeline /> },
   { path: "/parameters", name: "Parameters", view: () => <Parameters /> },
   { path: "/correlation", name: "Correlation", view: () => <Correlation /> },
+  { path: "/dossier", name: "Dossier", view: () => <Dossier /> },
+  { path: "/notes", name: "Notes", view: () => <NotesPage /> },
   { path: "/query", name: "Query", view: () => <QueryPage /> },
+  { path: "/observers", name: "Observers", view: () => <ObserversPage /> },
   { path: "/completeness", name: "Completeness", view: () => <Completeness /> },
 ];
 
@@ -45,6 +51,9 @@ function Shell(): ReactNode {
   const id = /^\/task\/(.+)$/.exec(place.path)?.[1];
   useEffect(startLive, []);
   const title = page?.name ?? (id ? "Task" : "Not found");
+  useEffect(() => {
+    document.querySelector(".top nav [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" }); // where the bar is narrow
+  }, [page]);
   useEffect(() => nameTab([title, campaign, "MIDA"]), [title, campaign]);
   return (
     <>

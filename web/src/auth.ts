@@ -68,3 +68,11 @@ export function basic(user: string, password: string): string {
   const bytes = new TextEncoder().encode(`${user}:${password}`);
   return `Basic ${btoa(String.fromCharCode(...bytes))}`;
 }
+
+// basicUser is the user of an Authorization that names one.
+export function basicUser(): string | undefined {
+  const encoded = /^Basic (.+)$/.exec(authorization() ?? "")?.[1];
+  if (encoded === undefined) return undefined;
+  const text = new TextDecoder().decode(Uint8Array.from(atob(encoded), (c) => c.charCodeAt(0)));
+  return text.slice(0, text.indexOf(":"));
+}

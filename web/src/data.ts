@@ -14,6 +14,11 @@ export function onRefused(f: (e: Failure) => void): void {
   refused = f;
 }
 
+// refuse tells that the server does not let this page in, or no longer.
+export function refuse(e: Failure): void {
+  refused(e);
+}
+
 // useData asks whenever the key changes. While a newer version of the same key is asked for, the older answer stays; with
 // keep, that of the key before stays too.
 export function useData<T>(key: string, version: number, ask: (signal: AbortSignal) => Promise<T>, keep = false): Loaded<T> {

@@ -22,7 +22,7 @@ export interface FieldList {
 export const FIXED = [
   "status", "activity_id", "task_id", "id", "kind", "campaign_id", "workflow_name", "workflow_id", "workflow_parent_id",
   "submitted_at", "started_at", "ended_at", "elapsed", "host", "user", "site", "attempt", "parent", "dependencies", "tags",
-  "stdout", "stderr", "scope", "execution",
+  "stdout", "stderr", "scope", "execution", "custom.people.excluded",
 ];
 const TIMES = new Set(["submitted_at", "started_at", "ended_at"]);
 export const isTime = (name: string): boolean => TIMES.has(name);

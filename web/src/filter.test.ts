@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { complete, Mistake, parseFilter, quoted } from "./filter";
+import { complete, Mistake, ofTools, parseFilter, quoted } from "./filter";
 
 describe("a filter in the short form", () => {
   test.each([
@@ -56,4 +56,10 @@ describe("completion", () => {
     expect(quoted("1")).toBe('"1"');
     expect(quoted("adam")).toBe("adam");
   });
+});
+
+test("what people did is left out unless kinds are asked for", () => {
+  expect(ofTools(undefined)).toEqual({ kind: { $ne: "people" } });
+  expect(ofTools({ a: 1 })).toEqual({ $and: [{ a: 1 }, { kind: { $ne: "people" } }] });
+  expect(ofTools({ $and: [{ kind: "people" }] })).toEqual({ $and: [{ kind: "people" }] });
 });

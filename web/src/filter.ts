@@ -187,6 +187,11 @@ export function and(...filters: (Filter | undefined)[]): Filter | undefined {
   return parts.length === 0 ? undefined : parts.length === 1 ? parts[0] : { $and: parts };
 }
 
+// ofTools leaves out what people did, such as annotations long after the campaign, unless the filter asks for kinds.
+export function ofTools(filter: Filter | undefined): Filter | undefined {
+  return JSON.stringify(filter ?? {}).includes('"kind"') ? filter : and(filter, { kind: { $ne: "people" } });
+}
+
 export interface Known {
   name: string;
   values?: string[];

@@ -1,5 +1,6 @@
 import { useSyncExternalStore } from "react";
-import { request } from "./api";
+import { Failure, get, request } from "./api";
+import { refuse } from "./data";
 import { events } from "./sse";
 
 // Changes of the view as they happen: the server says which campaigns changed, views ask again. The stream is read with
@@ -52,6 +53,7 @@ async function follow(): Promise<void> {
   for (;;) {
     try {
       const response = await request("stream", lastID ? { headers: { "Last-Event-ID": lastID } } : {});
+      if (response.status === 401) await askWhy();
       if (!response.ok || !response.body) throw new Error(String(response.status));
       set({ connection: "live" });
       wait = 500;
@@ -68,6 +70,13 @@ async function follow(): Promise<void> {
     await new Promise((r) => setTimeout(r, wait));
     wait = Math.min(wait * 2, 10_000);
   }
+}
+
+// askWhy has the page say what to do when it is no longer let in: a token may have been replaced while nobody looked.
+async function askWhy(): Promise<void> {
+  await get("campaigns").catch((e: unknown) => {
+    if (e instanceof Failure && e.status === 401) refuse(e);
+  });
 }
 
 function changed(e: { campaigns: { campaign_id: string }[] }): void {

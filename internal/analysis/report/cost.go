@@ -28,13 +28,17 @@ type Sum struct {
 	EarlierAttempts int   `json:"earlier_attempts"`
 }
 
+// maxRemembered bounds the documents that are kept for the next result.
+const maxRemembered = 2 * costTasks
+
 func (b *builder) cost(ctx context.Context, id string) (Cost, error) {
-	c, err := lineage.CostOf(ctx, b.reader, []string{id}, b.maxTasks)
+	most := min(b.maxTasks, costTasks)
+	c, err := lineage.CostOf(ctx, b.trials, []string{id}, most)
 	if err != nil {
 		return Cost{}, err
 	}
 	if c.Truncated {
-		b.omit("the cost of tasks after the first %d", b.maxTasks)
+		b.omit("the cost of tasks after the first %d", most)
 	}
 	return Cost{Lineage: sumOf(c.Lineage), Trials: sumOf(c.Trials), Of: c.TrialsOf}, nil
 }
@@ -66,3 +70,35 @@ func (s Sum) columns() []string {
 
 // costColumns are the heads of these columns.
 var costColumns = []string{"Tasks", "Elapsed, sum", "CPU time", "GPU time", "Energy", "CO2e"}
+
+// remembering keeps documents: the results of one search are compared with the same trials.
+type remembering struct {
+	Reader
+	docs map[string]map[string]any
+}
+
+func (r *remembering) Tasks(ctx context.Context, ids []string) (map[string]map[string]any, error) {
+	out := make(map[string]map[string]any, len(ids))
+	var missing []string
+	for _, id := range ids {
+		if doc, known := r.docs[id]; known {
+			out[id] = doc
+		} else {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) == 0 {
+		return out, nil
+	}
+	found, err := r.Reader.Tasks(ctx, missing)
+	if err != nil {
+		return nil, err
+	}
+	for id, doc := range found {
+		out[id] = doc
+		if len(r.docs) < maxRemembered {
+			r.docs[id] = doc
+		}
+	}
+	return out, nil
+}

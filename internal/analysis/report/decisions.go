@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -18,9 +19,10 @@ const (
 	maxTasksNamed    = 50
 	fieldAnnotations = "custom.people.log.id"
 	fieldExcluded    = "custom.people.excluded"
+	fieldEntity      = "custom.people.log.entity"
 )
 
-// Decision is what a person said of tasks or of a campaign.
+// Decision is what a person said of tasks, of an entity, or of a campaign.
 type Decision struct {
 	ID          string   `json:"id"`
 	At          Time     `json:"at"`
@@ -35,8 +37,10 @@ type Decision struct {
 	Excluded    Value    `json:"excluded"`
 	CampaignID  string   `json:"campaign_id"`
 	OfCampaign  bool     `json:"of_campaign"`
+	Entity      string   `json:"entity,omitempty"`
+	EntityName  string   `json:"entity_name,omitempty"` // as tasks name it
 	Tasks       []string `json:"tasks"`
-	Ranks       []int    `json:"ranks"` // results whose lineage has one of its tasks
+	Ranks       []int    `json:"ranks"` // results whose lineage has one of its tasks, or the entity
 
 	named []string // tasks as people call them
 	more  int
@@ -82,6 +86,9 @@ func (d *Decision) On() string {
 		return "campaign " + d.CampaignID
 	}
 	names := slices.Clone(d.named[:min(5, len(d.named))])
+	if d.Entity != "" {
+		names = []string{d.EntityName}
+	}
 	if more := len(d.named) - len(names) + d.more; more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))
 	}
@@ -98,33 +105,19 @@ func (d *Decision) On() string {
 
 // hear notes what people said of a task; rank is that of the result to whose lineage it belongs, 0 = none.
 func (b *builder) hear(doc map[string]any, rank int) {
-	people := mapping(mapping(doc, "custom"), "people")
-	log, _ := people["log"].([]any)
 	id := text(doc, "id")
-	for _, e := range log {
-		entry, ok := e.(map[string]any)
-		if !ok || text(entry, "id") == "" {
-			continue
-		}
-		d := b.decisions[text(entry, "id")]
+	for _, a := range task.AnnotationsOf(doc) {
+		d := b.decisions[a.ID]
 		if d == nil {
-			at, _ := number(entry["at"])
-			d = &Decision{
-				ID: cutText(text(entry, "id"), 200), At: b.time(int64(at*1e6) * 1000), By: cutText(text(entry, "by"), 300), BySource: cutText(text(entry, "by_source"), 50),
-				Via: cutText(text(entry, "via"), 300), Note: cutText(text(entry, "note"), maxText), Action: cutText(text(entry, "action"), 300),
-				Why: cutText(text(entry, "why"), maxText), TagsAdded: textsOf(entry["tags_added"]), TagsRemoved: textsOf(entry["tags_removed"]),
-				CampaignID: text(doc, "campaign_id"), OfCampaign: text(doc, "kind") == task.KindPeople, Tasks: []string{}, Ranks: []int{},
-			}
-			if v, said := entry["excluded"].(bool); said {
-				d.Excluded = Value{v}
-			}
-			b.decisions[text(entry, "id")] = d
+			d = b.decision(a)
+			d.CampaignID = text(doc, "campaign_id")
+			b.decisions[a.ID] = d
 		}
 		if rank > 0 && !slices.Contains(d.Ranks, rank) {
 			d.Ranks = append(d.Ranks, rank)
 		}
 		switch {
-		case d.OfCampaign || slices.Contains(d.Tasks, id):
+		case d.OfCampaign || d.Entity != "" || slices.Contains(d.Tasks, id):
 		case len(d.Tasks) < maxTasksNamed:
 			d.Tasks = append(d.Tasks, id)
 			d.named = append(d.named, strings.TrimSpace(cutText(text(doc, "activity_id")+" "+text(doc, "task_id"), 200)))
@@ -134,12 +127,96 @@ func (b *builder) hear(doc map[string]any, rank int) {
 	}
 }
 
-func textsOf(v any) (out []string) {
-	list, _ := v.([]any)
-	for _, e := range list {
-		if s, ok := e.(string); ok && len(out) < maxTasksNamed {
-			out = append(out, cutText(s, 300))
+func (b *builder) decision(a task.Annotation) *Decision {
+	d := &Decision{
+		ID: cutText(a.ID, 200), At: b.time(a.At), By: cutText(a.By, 300), BySource: cutText(a.BySource, 50), Via: cutText(a.Via, 300),
+		Note: cutText(a.Note, maxText), Action: cutText(a.Action, 300), Why: cutText(a.Why, maxText), TagsAdded: cutTexts(a.TagsAdded),
+		TagsRemoved: cutTexts(a.TagsRemoved), OfCampaign: a.OfCampaign, Tasks: []string{}, Ranks: slices.Clone(b.entities[a.Entity]),
+	}
+	if d.Ranks == nil {
+		d.Ranks = []int{}
+	}
+	if a.OfEntity {
+		d.Entity, d.EntityName = cutText(a.Entity, maxText), cutText(a.Label, 300)
+		if d.EntityName == "" {
+			d.EntityName = cutText(a.Entity, 300)
 		}
+	}
+	if a.Excluded != nil {
+		d.Excluded = Value{*a.Excluded}
+	}
+	return d
+}
+
+func cutTexts(list []string) (out []string) {
+	for _, s := range list[:min(len(list), maxTasksNamed)] {
+		out = append(out, cutText(s, 300))
+	}
+	return out
+}
+
+// goBack notes which things the life of a result goes back to.
+func (b *builder) goBack(g *graph, rank int) {
+	for _, by := range []map[string][]store.TaskClaim{g.made, g.uses} {
+		for entity := range by {
+			if !slices.Contains(b.entities[entity], rank) {
+				b.entities[entity] = append(b.entities[entity], rank)
+			}
+		}
+	}
+}
+
+// doubtful says which results go back to what people excluded. They are ranked all the same: that a file is bad does not make
+// the number of a result another one.
+func (b *builder) doubtful(r *Report) {
+	settled := map[string]bool{} // by the latest annotation that says so
+	for _, d := range r.Decisions {
+		v, said := d.Excluded.V.(bool)
+		if d.Entity == "" || !said || settled[d.Entity] {
+			continue
+		}
+		settled[d.Entity] = true
+		if v && len(d.Ranks) > 0 {
+			ranks := strings.Trim(strings.ReplaceAll(fmt.Sprint(d.Ranks), " ", ", "), "[]")
+			r.Warnings = append(r.Warnings, fmt.Sprintf("result %s goes back to %s, which %s excluded: %s", ranks, d.EntityName, d.By, d.Why))
+		}
+	}
+}
+
+// hearAll notes what people said of the tasks that match.
+func (b *builder) hearAll(ctx context.Context, r *Report, filter any) error {
+	q, err := query.Parse(map[string]any{
+		"filter": filter, "projection": []any{"id"}, "limit": int64(maxDecidedTasks), "sort": []any{[]any{"ended_at", "descending"}},
+	})
+	if err != nil {
+		return err
+	}
+	answer, err := b.reader.Query(ctx, q)
+	if err != nil {
+		return err
+	}
+	if more := answer.Total - int64(len(answer.Rows)); more > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%d more tasks have annotations; those of %d are shown", more, maxDecidedTasks))
+	}
+	var ids []string
+	for _, row := range answer.Rows {
+		ids = append(ids, text(row, "id"))
+	}
+	for part := range slices.Chunk(ids, page) {
+		docs, err := b.reader.Tasks(ctx, part)
+		if err != nil {
+			return err
+		}
+		for _, id := range part {
+			b.hear(docs[id], 0)
+		}
+	}
+	return nil
+}
+
+func anyOf(list []string) (out []any) {
+	for _, s := range list {
+		out = append(out, s)
 	}
 	return out
 }
@@ -158,7 +235,8 @@ func (b *builder) leftOut(ctx context.Context, o Options, r *Report) error {
 	return err
 }
 
-// decided adds what people said of other tasks of the campaigns, such as those that were stopped, and of the campaigns.
+// decided adds what people said of the campaigns, of other tasks of these, such as those that were stopped, and of what the
+// lineages go back to, which may be of other campaigns.
 func (b *builder) decided(ctx context.Context, r *Report) error {
 	campaigns := map[string]bool{}
 	if r.Question.CampaignID != "" {
@@ -168,43 +246,23 @@ func (b *builder) decided(ctx context.Context, r *Report) error {
 		campaigns[c] = true
 	}
 	delete(campaigns, "")
-	var in []any
-	for _, c := range sortedKeys(campaigns) {
-		in = append(in, c)
+	var filters []any
+	if in := anyOf(sortedKeys(campaigns)); len(in) > 0 {
+		filters = append(filters, map[string]any{"campaign_id": map[string]any{"$in": in}, fieldAnnotations: map[string]any{"$exists": true}})
 	}
-	if len(in) > 0 {
-		q, err := query.Parse(map[string]any{
-			"filter":     map[string]any{"campaign_id": map[string]any{"$in": in}, fieldAnnotations: map[string]any{"$exists": true}},
-			"projection": []any{"id"}, "limit": int64(maxDecidedTasks), "sort": []any{[]any{"ended_at", "descending"}},
-		})
-		if err != nil {
+	for part := range slices.Chunk(sortedKeys(b.entities), page) {
+		filters = append(filters, map[string]any{"kind": task.KindPeople, fieldEntity: map[string]any{"$in": anyOf(part)}})
+	}
+	for _, filter := range filters {
+		if err := b.hearAll(ctx, r, filter); err != nil {
 			return err
-		}
-		answer, err := b.reader.Query(ctx, q)
-		if err != nil {
-			return err
-		}
-		if more := answer.Total - int64(len(answer.Rows)); more > 0 {
-			r.Warnings = append(r.Warnings, fmt.Sprintf("%d more tasks have annotations; those of %d are shown", more, maxDecidedTasks))
-		}
-		var ids []string
-		for _, row := range answer.Rows {
-			ids = append(ids, text(row, "id"))
-		}
-		for part := range slices.Chunk(ids, page) {
-			docs, err := b.reader.Tasks(ctx, part)
-			if err != nil {
-				return err
-			}
-			for _, id := range part {
-				b.hear(docs[id], 0)
-			}
 		}
 	}
 	for _, id := range sortedKeys(b.decisions) {
 		r.Decisions = append(r.Decisions, b.decisions[id])
 	}
 	sort.SliceStable(r.Decisions, func(i, j int) bool { return r.Decisions[i].At.NS > r.Decisions[j].At.NS })
+	b.doubtful(r)
 	if more := len(r.Decisions) - maxDecisions; more > 0 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("%d older annotations are left out", more))
 		r.Decisions = r.Decisions[:maxDecisions]

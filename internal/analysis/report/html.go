@@ -2,10 +2,12 @@ package report
 
 import (
 	"bytes"
+	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
 	"html/template"
 	"strings"
+	"sync"
 )
 
 // CSP is the policy of the page: nothing runs, nothing is loaded, images are those in the page.
@@ -45,6 +47,18 @@ var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 		}
 	},
 }).Parse(pageText))
+
+// StyleHash names the page's style sheet as policies do: who shows the page within its own one allows this sheet, and no other.
+var StyleHash = sync.OnceValue(func() string {
+	page, err := (&Report{}).HTML()
+	if err != nil {
+		panic("the template of reports: " + err.Error()) // tests would say so
+	}
+	_, rest, _ := bytes.Cut(page, []byte("<style>"))
+	sheet, _, _ := bytes.Cut(rest, []byte("</style>"))
+	sum := sha256.Sum256(sheet)
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+})
 
 // maxListed bounds the lists of the page and of the text; the JSON form has more.
 const maxListed = 60

@@ -22,6 +22,7 @@ const (
 	maxSteps     = 1000
 	maxLinks     = 2000
 	lineageTasks = 20_000
+	costTasks    = 5_000 // of the trials of each result: a search may have a hundred thousand, and somebody waits
 )
 
 // Options of a report.
@@ -39,6 +40,7 @@ type Options struct {
 
 type builder struct {
 	reader       Reader
+	trials       *remembering
 	names        Conventions
 	files        *artifact.Reader
 	showTime     func(int64) any
@@ -50,6 +52,7 @@ type builder struct {
 	omitted      []string
 	decisions    map[string]*Decision // by annotation
 	campaigns    map[string]bool      // of the results
+	entities     map[string][]int     // ranks of the results whose lineage has the entity
 }
 
 // Question is the query that a report asks: the tasks that have the metric and fit more, the best first.
@@ -108,7 +111,7 @@ func Build(ctx context.Context, reader Reader, o Options) (*Report, *query.Query
 	b := &builder{
 		reader: reader, names: o.Names.withUsual(), files: o.Files, showTime: o.ShowTime, maxTasks: o.MaxTasks,
 		environments: map[string]map[string]any{}, given: map[string][]Fact{}, looked: map[string]*looked{}, wished: map[string]wish{},
-		decisions: map[string]*Decision{}, campaigns: map[string]bool{},
+		decisions: map[string]*Decision{}, campaigns: map[string]bool{}, trials: &remembering{Reader: reader, docs: map[string]map[string]any{}}, entities: map[string][]int{},
 	}
 	if b.files == nil {
 		b.files = artifact.NewReader(nil)
@@ -176,6 +179,7 @@ func (b *builder) result(ctx context.Context, id string, rank int) (*Result, err
 	}
 	self := g.nodes[id]
 	b.campaigns[self.CampaignID] = true
+	b.goBack(g, rank)
 	for _, id := range g.order {
 		b.hear(g.nodes[id].doc, rank)
 	}

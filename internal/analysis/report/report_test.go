@@ -2,9 +2,12 @@ package report
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -385,4 +388,13 @@ func TestMLflowModelsAreDescribedByTheirMetadata(t *testing.T) {
 	require.NotNil(t, o.Models[0].Header)
 	assert.Equal(t, "MLflow model", o.Models[0].Header.Format)
 	assert.Equal(t, artifact.Array{Name: "input", Shape: "(-1, 3)", DType: "float64"}, o.Models[0].Header.Arrays[0])
+}
+
+func TestStyleHashNamesTheSheetOfEveryPage(t *testing.T) {
+	page, err := (&Report{Warnings: []string{"<style>"}, Results: []*Result{{Rank: 1}}}).HTML()
+	require.NoError(t, err)
+	sheet := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindSubmatch(page)
+	require.NotNil(t, sheet)
+	sum := sha256.Sum256(sheet[1])
+	assert.Equal(t, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'", StyleHash())
 }

@@ -66,6 +66,11 @@ var writeCases = []testCase{
 		run:      testPeople,
 	},
 	{
+		name:     "what a person said of an entity is found by the entity",
+		contract: "data-model.md: What a person said of a campaign or of an [entity](provenance.md) is a task of its own, of kind `people`.",
+		run:      testPeopleOnEntity,
+	},
+	{
 		name:     "a poison record is rejected with its reason and stops nothing else",
 		contract: "stores.md: An event that can never be stored is rejected with its reason and stops nothing else.",
 		run:      testPoison,
@@ -326,6 +331,28 @@ func testPeople(t *testing.T, f Factory) {
 	require.NoError(t, err)
 	require.Len(t, campaigns, 1)
 	require.Equal(t, "assigned", campaigns[0].ID)
+}
+
+func testPeopleOnEntity(t *testing.T, f Factory) {
+	s := f.New(t)
+	said := func(campaign, id, entity string) *task.Event {
+		return &task.Event{
+			Name: task.EventFinished, Time: 50, Kind: task.KindPeople, Scope: campaign, Key: id, Attempt: task.NoAttempt, Facet: task.AnnotationFacet(id),
+			Status: task.StatusFinished, Campaign: campaign, WorkflowID: "people of " + campaign, Activity: "annotation", StartedAt: 50, EndedAt: 50,
+			Custom: map[string]any{task.KeyAnnotation: map[string]any{
+				"id": id, "at": 1.5, "by": "ada", "by_source": "stated", "entity": entity, "excluded": true, "why": "noise", "tags_added": []any{"bad"},
+			}},
+		}
+	}
+	const x, y = "file:site:/data/x y.npz", "file:site:/data/y.npz"
+	write(t, s, said("a", "1", x), said("b", "1", x), said("a", "2", y), finished("x"))
+	found := ask(t, s, `{"filter": {"kind": "people", "custom.people.log.entity": {"$in": [%q, "file:site:/none"]}}, "projection": ["campaign_id", "custom.people.excluded", "tags"],
+		"sort": [["campaign_id", "ascending"]]}`, x)
+	require.Equal(t, []map[string]any{
+		{"campaign_id": "a", "custom.people.excluded": true, "tags": []any{"bad"}}, {"campaign_id": "b", "custom.people.excluded": true, "tags": []any{"bad"}},
+	}, found.Rows)
+	require.EqualValues(t, 3, ask(t, s, `{"filter": {"custom.people.log.id": {"$exists": true}}}`).Total)
+	require.Equal(t, y, task.AnnotationsOf(document(t, s, said("a", "2", y)))[0].Entity)
 }
 
 func testPoison(t *testing.T, f Factory) {

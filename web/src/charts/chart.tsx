@@ -42,7 +42,11 @@ export function Chart({ option, label, onChart, on }: Props): ReactNode {
   useEffect(() => {
     chart.current?.setOption(option, { notMerge: true });
   }, [option]);
-  return <div className="chart" ref={box} role="img" aria-label={label} />;
+  return (
+    <div className="chartbox" tabIndex={0}>
+      <div className="chart" ref={box} role="img" aria-label={label} />
+    </div>
+  );
 }
 
 export function chartPNG(chart: EChartsType, name: string): void {

@@ -49,6 +49,16 @@ export interface Drawing {
   left: number; // groups that are not drawn
 }
 
+// entityKey selects a thing that tasks used or generated, as g:… and t:… select boxes.
+export const entityKey = (entity: string): string => `x:${entity}`;
+
+// linksOver are all links that are known to lead over a thing.
+export function linksOver(source: Source, drawing: Drawing, entity: string): Link[] {
+  const all = new Map<string, Link>();
+  for (const l of [...source.links, ...drawing.edges.flatMap((e) => e.list)]) if (l.entity === entity) all.set(`${l.from} ${l.to} ${l.evidence}`, l);
+  return [...all.values()];
+}
+
 export const OPENED = 40; // tasks drawn of an opened group
 export const DRAWN = 150; // groups drawn
 

@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
 import { get } from "../api";
 import { useData } from "../data";
+import { ofTools } from "../filter";
 import { duration, when } from "../format";
 import { useVersion } from "../live";
 import { buckets, type TimelineAnswer } from "../timeline/model";
@@ -11,7 +12,7 @@ const HEIGHT = 46;
 
 // Activity is how many tasks ran at once, over the life of the campaign.
 export function Activity({ campaign }: { campaign: string }): ReactNode {
-  const filter = JSON.stringify({ campaign_id: campaign });
+  const filter = JSON.stringify(ofTools({ campaign_id: campaign }));
   const { data } = useData(`activity ${campaign}`, useVersion(campaign), (s) =>
     get<TimelineAnswer>("timeline", { filter, by: "kind", buckets: String(PARTS), sample: "20000" }, s),
   );

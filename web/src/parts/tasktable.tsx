@@ -41,6 +41,7 @@ export function TaskTable({ rows, columns, firstRow, total, sort, label = "Tasks
     else if (y + 2 * HEIGHT > b.scrollTop + b.clientHeight) b.scrollTop = y + 2 * HEIGHT - b.clientHeight;
     b.querySelector<HTMLElement>(`[data-row="${active}"]`)?.focus({ preventScroll: true });
   }, [active]);
+  const marked = columns.includes("task_id") ? "task_id" : columns.includes("id") ? "id" : undefined;
   const from = Math.max(0, Math.floor(top / HEIGHT) - AROUND);
   const to = Math.min(rows.length, Math.ceil((top + height) / HEIGHT) + AROUND);
   const key = (e: KeyboardEvent): void => {
@@ -78,6 +79,7 @@ export function TaskTable({ rows, columns, firstRow, total, sort, label = "Tasks
               >
                 {columns.map((c) => (
                   <td key={c} className={isNumberCell(c, r[c]) ? "number cut" : "cut"}>
+                    {c === marked && <Marks row={r} />}
                     {(c === "task_id" || c === "id") && r.id !== undefined ? (
                       <Link to={`/task/${encodeURIComponent(show(r.id))}`} tabIndex={-1}>
                         <Cell name={c} value={r[c]} />
@@ -94,6 +96,26 @@ export function TaskTable({ rows, columns, firstRow, total, sort, label = "Tasks
         </tbody>
       </table>
     </div>
+  );
+}
+
+// What people said is asked for beside the columns that are shown.
+export const MARKS = ["tags", "custom.people.excluded"];
+const TAGS = 3;
+
+function Marks({ row }: { row: Row }): ReactNode {
+  const tags = Array.isArray(row.tags) ? row.tags.map(show) : typeof row.tags === "string" ? [row.tags] : [];
+  const excluded = row["custom.people.excluded"];
+  return (
+    <>
+      {(excluded === true || (Array.isArray(excluded) && excluded.includes(true))) && <span className="chip excluded">excluded</span>}
+      {tags.slice(0, TAGS).map((t) => (
+        <span key={t} className="chip">
+          <bdi>{t.slice(0, 30)}</bdi>
+        </span>
+      ))}
+      {tags.length > TAGS && <span className="chip">+{tags.length - TAGS}</span>}
+    </>
   );
 }
 

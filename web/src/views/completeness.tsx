@@ -2,7 +2,8 @@ import type { ReactNode } from "react";
 import { get } from "../api";
 import { useData } from "../data";
 import { ago, count, when } from "../format";
-import { useController, useVersion } from "../live";
+import { useVersion } from "../live";
+import { Link } from "../parts/link";
 import { Empty, Problem, Waiting } from "../parts/states";
 import { usePlace } from "../router";
 import { show, type Value } from "../values";
@@ -32,14 +33,6 @@ interface Answer {
   observers: Observer[];
   witnesses: { what: string; of: string; expected: number; found: number; state: State; detail?: Value }[];
 }
-interface Registered {
-  id: string;
-  kind: string;
-  state?: string;
-  campaign_id?: string;
-  [key: string]: Value;
-}
-
 const WORDS: Record<State, string> = { complete: "complete", unknown: "open", missing: "missing" };
 const SAYS: Record<State, string> = {
   complete: "Everything that was observed is here.",
@@ -51,7 +44,6 @@ const SHOWN = 300;
 export function Completeness(): ReactNode {
   const campaign = usePlace().params.get("campaign") ?? "";
   const version = useVersion(campaign);
-  const controller = useController();
   const { data, error } = useData(`completeness ${campaign}`, version, (s) => get<Answer>("completeness", { campaign_id: campaign }, s));
   if (error && !data) return <Problem error={error} />;
   if (!data) return <Waiting what="Counting" />;
@@ -68,7 +60,11 @@ export function Completeness(): ReactNode {
           {data.complete_up_to && ` Complete up to ${when(data.complete_up_to)}.`}
         </p>
       )}
-      {controller && <Registrations />}
+      <p>
+        <Link to="/observers" params={{ campaign }}>
+          Who observes, and what could be observed
+        </Link>
+      </p>
       {data.observers.length > 0 && <Observers list={data.observers} />}
       {data.witnesses.length > 0 && <Witnesses list={data.witnesses} />}
     </>
@@ -120,7 +116,7 @@ function Observers({ list }: { list: Observer[] }): ReactNode {
                 <td className={`number ${o.missing ? "bad" : ""}`} title={o.missing_ranges && show(o.missing_ranges)}>
                   {count(o.missing)}
                 </td>
-                <td>
+                <td className="nowrap">
                   {o.checkpoint_at ? ago(o.checkpoint_at) : "never"}
                   {o.final ? ", ended" : ""}
                 </td>
@@ -164,47 +160,6 @@ function Witnesses({ list }: { list: Answer["witnesses"] }): ReactNode {
                 <td className="number">{count(w.expected)}</td>
                 <td className="number">{count(w.found)}</td>
                 <td>{show(w.detail)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </section>
-  );
-}
-
-// Registrations are the observers that a controller runs, where the collector has one.
-function Registrations(): ReactNode {
-  const { data, error } = useData("registered", useVersion(""), async (s) => (await get<{ observers: Registered[] }>("observers", {}, s)).observers);
-  if (error) return <Problem error={error} />;
-  if (!data?.length) return null;
-  const columns = [...new Set(data.flatMap((o) => Object.keys(o)))].filter((c) => c !== "id" && c !== "kind" && c !== "config");
-  return (
-    <section className="card" aria-label="Registered observers">
-      <h2>Registered while the collector runs</h2>
-      <div className="scroll flush">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Id</th>
-              <th scope="col">Kind</th>
-              {columns.map((c) => (
-                <th scope="col" key={c}>
-                  {c.replaceAll("_", " ")}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {data.map((o) => (
-              <tr key={o.id}>
-                <th scope="row">{o.id}</th>
-                <td>{o.kind}</td>
-                {columns.map((c) => (
-                  <td key={c} className="cut">
-                    {/_at$/.test(c) && typeof o[c] === "number" ? when(o[c]) : show(o[c])}
-                  </td>
-                ))}
               </tr>
             ))}
           </tbody>

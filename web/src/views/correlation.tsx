@@ -1,6 +1,7 @@
 import { lazy, Suspense, useCallback, useMemo, useRef, useState, type ReactNode } from "react";
 import { activityChoices, type ActivityChoice } from "../activities";
 import { get } from "../api";
+import { useCalm } from "../calm";
 import { HeatMap } from "../correlation/map";
 import { CORRECTIONS, layOut, PRESETS, probability, readFields, statistic, writeFields, X, type Cell, type Matrix } from "../correlation/model";
 import { useData } from "../data";
@@ -19,7 +20,6 @@ const CellTasks = lazy(() => import("../correlation/tasks").then((m) => ({ defau
 
 const COLUMNS = ["x", "y", "statistic", "value", "n", "p", "q", "reason"] as const;
 const PREFIXES = ["used.*", "generated.*", "telemetry_peak.*", "telemetry_delta.*", "elapsed"];
-const QUICK = 1; // seconds; what took longer is asked again only on request
 
 export function Correlation(): ReactNode {
   const { params } = usePlace();
@@ -114,29 +114,20 @@ interface AnsweredProps {
 
 function Answered({ campaign, filter, x, y, method }: AnsweredProps): ReactNode {
   const asked = { filter, x: JSON.stringify(x), y: JSON.stringify(y), method };
-  const live = useVersion(campaign);
-  const [version, setVersion] = useState(live);
-  const { data, error } = useData(JSON.stringify(asked), version, async (s) => {
-    const began = performance.now();
-    const matrix = await get<Matrix>("correlation", asked, s);
-    return { matrix, version, took: (performance.now() - began) / 1000 };
-  });
-  const answered = data?.version === version || error !== undefined;
-  const slow = (data?.took ?? 0) > QUICK;
-  if (answered && !slow && live !== version) setVersion(live); // never while an answer is on its way: it would never come
+  const { data, version, error, behind, again } = useCalm(JSON.stringify(asked), useVersion(campaign), (s) => get<Matrix>("correlation", asked, s));
   if (error && !data) return <Problem error={error} />;
   if (!data) return <Waiting what="Correlating" />;
   return (
     <>
-      {slow && live !== version && (
+      {behind && (
         <p className="bar under" role="status">
           There is more since.
-          <button type="button" onClick={() => setVersion(live)}>
+          <button type="button" onClick={again}>
             Correlate again
           </button>
         </p>
       )}
-      <Shown matrix={data.matrix} version={data.version} campaign={campaign} filter={filter} />
+      <Shown matrix={data} version={version} campaign={campaign} filter={filter} />
     </>
   );
 }

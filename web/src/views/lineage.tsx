@@ -2,7 +2,7 @@ import { useMemo, useRef, useState, type ReactNode } from "react";
 import { get, runQuery, type Graph } from "../api";
 import { useData, type Loaded } from "../data";
 import { useKnown } from "../fields";
-import { and, parseFilter } from "../filter";
+import { and, ofTools, parseFilter } from "../filter";
 import { count, plural } from "../format";
 import { edgeLabel, GraphCanvas } from "../lineage/canvas";
 import { layout } from "../lineage/layout";
@@ -86,7 +86,7 @@ function OfCampaign(): ReactNode {
     } catch {
       typed = undefined; // the filter box says what is wrong
     }
-    return and(campaign ? { campaign_id: campaign } : undefined, typed);
+    return ofTools(and(campaign ? { campaign_id: campaign } : undefined, typed));
   }, [campaign, text]);
   const key = filter ? JSON.stringify(filter) : "";
   const { data, error } = useData(`activities ${key}`, useVersion(campaign), (s) => get<ActivityAnswer>("lineage/activities", { filter: key }, s));

@@ -1,12 +1,14 @@
 import type { ReactNode } from "react";
 import { get, runQuery, type Answer, type Campaign, type Workflow } from "../api";
 import { useData } from "../data";
+import { ofTools } from "../filter";
 import { ago, bytes, count, duration, plural, when } from "../format";
 import { useVersion } from "../live";
 import { Link } from "../parts/link";
 import { Empty, Problem, Waiting } from "../parts/states";
 import { StatusBar } from "../parts/status";
 import { Activity } from "../parts/activity";
+import { Notes } from "../people/notes";
 import { usePlace } from "../router";
 import { asNumber, show } from "../values";
 
@@ -59,8 +61,20 @@ function CampaignCard({ campaign: c, open, titled }: { campaign: Campaign; open:
         <Fact name="Span" value={duration(c.first_at && c.last_at ? c.last_at - c.first_at : undefined)} />
       </dl>
       <StatusBar counts={c.by_status} total={c.tasks} />
+      <p className="bar under">
+        <Link to="/dossier" params={params}>
+          Dossier of the best results
+        </Link>
+        <Link to="/lineage" params={params}>
+          Lineage
+        </Link>
+        <Link to="/completeness" params={params}>
+          Is everything here?
+        </Link>
+      </p>
       {open && c.campaign_id !== "" && (
         <>
+          <Notes plain of={{ campaign_id: c.campaign_id, limit: "3", tasks: "false" }} shown={3} target={{ campaign: c.campaign_id }} label={`campaign ${c.campaign_id}`} mine={(s) => s.of === "campaign"} />
           <Activity campaign={c.campaign_id} />
           <Activities campaign={c.campaign_id} />
           <Workflows campaign={c.campaign_id} />
@@ -145,7 +159,7 @@ interface ActivityRow {
 async function activities(campaign: string, signal: AbortSignal): Promise<ActivityRow[]> {
   const projection = ["activity_id", "kind"];
   const [costs, failures] = await Promise.all([
-    runQuery({ filter: { campaign_id: campaign }, projection, aggregation: COST, sort: [["count", "descending"]], limit: 50 }, signal),
+    runQuery({ filter: ofTools({ campaign_id: campaign }), projection, aggregation: COST, sort: [["count", "descending"]], limit: 50 }, signal),
     runQuery({ filter: { campaign_id: campaign, status: "FAILED" }, projection, aggregation: [["count", "id"]], limit: 10000 }, signal),
   ]);
   const failed = byActivity(failures);

@@ -13,7 +13,7 @@ import { ColumnChoice } from "../parts/columns";
 import { csv, download } from "../parts/download";
 import { FilterBox } from "../parts/filterbox";
 import { Empty, Problem, Waiting, Warnings } from "../parts/states";
-import { TaskTable } from "../parts/tasktable";
+import { MARKS, TaskTable } from "../parts/tasktable";
 import { go, hrefOf, setParams, usePlace } from "../router";
 import { useTheme } from "../theme";
 import { show } from "../values";
@@ -113,7 +113,7 @@ function Charts({ campaign, activity, filter, fields }: ChartsProps): ReactNode 
   const y = params.get("y") ?? axes.at(-1) ?? "elapsed";
   const coloured = params.get("colour") ?? axes.at(-1) ?? "elapsed";
   const projection = [...new Set(["id", "task_id", "status", ...(view === "scatter" ? [x, y] : axes), coloured])];
-  const query = { filter, projection, limit: ROWS };
+  const query = { filter, projection: [...new Set([...projection, ...MARKS])], limit: ROWS };
   const { data, error } = useData(JSON.stringify(query), useVersion(campaign), (s) => runQuery(query, s));
   const dark = useTheme() === "dark";
   const log = useMemo(() => ({ x: params.get("logx") === "1", y: params.get("logy") === "1" }), [params]);

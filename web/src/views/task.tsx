@@ -2,6 +2,7 @@ import type { ReactNode } from "react";
 import { get, type Graph, type Link as Edge, type Row, type Status } from "../api";
 import { useData } from "../data";
 import { count, duration, when } from "../format";
+import { entityKey } from "../lineage/model";
 import { useVersion } from "../live";
 import { download } from "../parts/download";
 import { Evidence, entityName } from "../parts/evidence";
@@ -10,6 +11,7 @@ import { Link } from "../parts/link";
 import { Problem, Waiting } from "../parts/states";
 import { StatusMark } from "../parts/status";
 import { Telemetry } from "../parts/telemetry";
+import { Notes } from "../people/notes";
 import { asNumber, isMap, show, type Value } from "../values";
 
 const SHOWN_APART = new Set([
@@ -24,6 +26,11 @@ export function TaskPage({ id }: { id: string }): ReactNode {
   if (!t) return <Waiting />;
   const unique = show(t.id);
   const others = Object.fromEntries(Object.entries(t).filter(([k]) => !SHOWN_APART.has(k)));
+  const people = isMap(t.custom) && isMap(t.custom.people) ? t.custom.people : undefined;
+  if (people && isMap(others.custom)) {
+    others.custom = Object.fromEntries(Object.entries(others.custom).filter(([k]) => k !== "people")); // has a place of its own
+    if (Object.keys(others.custom).length === 0) delete others.custom;
+  }
   const save = (): void =>
     download(`task-${unique}.json`, new Blob([JSON.stringify(t, (_k, v: unknown) => (typeof v === "bigint" ? String(v) : v), 1)], { type: "application/json" }));
   return (
@@ -32,6 +39,7 @@ export function TaskPage({ id }: { id: string }): ReactNode {
         <h1>
           <bdi>{show(t.activity_id) || "Task"}</bdi> <span className="soft mono"><bdi>{show(t.task_id)}</bdi></span>
         </h1>
+        {people?.excluded === true && <span className="chip excluded">excluded</span>}
         <span className="right">
           <Link to="/lineage" params={{ id: unique, campaign: show(t.campaign_id), direction: "upstream" }} className="button">
             Lineage
@@ -50,6 +58,7 @@ export function TaskPage({ id }: { id: string }): ReactNode {
         <LeafTable title="Used" prefix="used" value={t.used} empty="Nothing that was observed." note={(path) => <Producers edges={upstreamOf(t)} path={path} />} />
         <LeafTable title="Generated" prefix="generated" value={t.generated} empty={t.status === "RUNNING" ? "Nothing yet." : "Nothing that was observed."} />
       </div>
+      <Notes of={{ id: unique }} target={{ ids: [unique] }} label="this task" mine={(s) => s.of !== "entity"} />
       <Links id={unique} />
       <Attempts list={t.attempts} />
       <Telemetry task={t} />
@@ -158,15 +167,15 @@ function Links({ id }: { id: string }): ReactNode {
   if (!data) return <Waiting what="Following links" />;
   return (
     <div className="two">
-      <LinkList title="Came from" graph={data} links={data.links.filter((l) => l.to === id)} end="from" />
-      <LinkList title="Led to" graph={data} links={data.links.filter((l) => l.from === id)} end="to" />
+      <LinkList title="Came from" here={id} graph={data} links={data.links.filter((l) => l.to === id)} end="from" />
+      <LinkList title="Led to" here={id} graph={data} links={data.links.filter((l) => l.from === id)} end="to" />
     </div>
   );
 }
 
 const LINKS = 50;
 
-function LinkList({ title, graph, links, end }: { title: string; graph: Graph; links: Edge[]; end: "from" | "to" }): ReactNode {
+function LinkList({ title, here, graph, links, end }: { title: string; here: string; graph: Graph; links: Edge[]; end: "from" | "to" }): ReactNode {
   const tasks = new Map(graph.tasks.map((t) => [t.id, t]));
   return (
     <section className="card" aria-label={title}>
@@ -200,7 +209,9 @@ function LinkList({ title, graph, links, end }: { title: string; graph: Graph; l
                       <Evidence link={l} />
                     </td>
                     <td className="cut" title={l.entity}>
-                      <bdi>{entityName(l.entity)}</bdi>
+                      <Link to="/lineage" params={{ id: here, campaign: graph.tasks.find((x) => x.id === here)?.campaign_id, direction: "both", depth: "1", sel: entityKey(l.entity) }}>
+                        <bdi>{entityName(l.entity)}</bdi>
+                      </Link>
                       {l.field && <span className="soft"> {l.field}</span>}
                     </td>
                   </tr>

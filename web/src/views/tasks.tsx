@@ -9,7 +9,7 @@ import { ColumnChoice } from "../parts/columns";
 import { csv, download } from "../parts/download";
 import { FilterBox } from "../parts/filterbox";
 import { Empty, Problem, Waiting, Warnings } from "../parts/states";
-import { TaskTable } from "../parts/tasktable";
+import { MARKS, TaskTable } from "../parts/tasktable";
 import { setParams, usePlace } from "../router";
 
 const PAGE = 500;
@@ -70,7 +70,7 @@ function Page({ filter, columns }: { filter: Filter | undefined; columns: string
   const [field, direction] = splitSort(sort);
   const query: Query = {
     filter,
-    projection: [...new Set(["id", ...columns])],
+    projection: [...new Set(["id", ...columns, ...MARKS])],
     sort: field ? [[field, direction]] : undefined,
     limit: PAGE,
     cursor,

@@ -2,7 +2,7 @@ import { useMemo, useRef, useState, type ReactNode } from "react";
 import { get } from "../api";
 import { useData } from "../data";
 import { useKnown } from "../fields";
-import { and, parseFilter } from "../filter";
+import { and, ofTools, parseFilter } from "../filter";
 import { count, duration, plural, when } from "../format";
 import { useVersion } from "../live";
 import { csv, download, saveCanvas } from "../parts/download";
@@ -39,7 +39,7 @@ export function Timeline(): ReactNode {
     } catch {
       typed = undefined; // the filter box says what is wrong
     }
-    return JSON.stringify(and(campaign ? { campaign_id: campaign } : undefined, typed) ?? {});
+    return JSON.stringify(ofTools(and(campaign ? { campaign_id: campaign } : undefined, typed)) ?? {});
   }, [campaign, text]);
   const known = useKnown(campaign);
   const version = useVersion(campaign);
