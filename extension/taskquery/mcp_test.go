@@ -106,7 +106,6 @@ func TestToolsAreTheRoutes(t *testing.T) {
 	}{
 		{"campaigns", nil, "/api/v1/campaigns?time=iso"},
 		{"campaigns", args{}, "/api/v1/campaigns?time=iso"},
-		{"fields", args{"filter": args{"activity_id": "train"}}, "/api/v1/fields?filter=" + filter},
 		{"task", args{"id": "train"}, "/api/v1/tasks/train?time=iso"},
 		{"lineage", args{"id": []string{"train"}}, "/api/v1/lineage?id=train&time=iso"},
 		{"lineage", args{"id": "train", "direction": "both", "depth": 2, "cost": true}, "/api/v1/lineage?id=train&direction=both&depth=2&cost=true&time=iso"},

@@ -81,9 +81,12 @@ func (s *server) tools() []tool {
 			less:  `Count with the tool "query" instead: {"projection": ["campaign_id", "id"], "aggregation": [["count", "id"]]}.`,
 		},
 		{
-			name: "fields", title: "Fields of tasks", route: route{path: "/api/v1/fields"}, arguments: []argument{filter},
-			about: "Which fields tasks have below used, generated, telemetry_peak, …, with type, range and values, from a sample of the tasks that match.",
-			less:  "Narrow the filter to one activity.",
+			name: "fields", title: "Fields of tasks", route: route{path: "/api/v1/fields"},
+			about: "Which activities there are, with tasks by status, and which fields tasks have below used, generated, error, telemetry_peak, …, with type, range and values, from a sample of the tasks that match. Prefixes in more_fields_below are only counted.",
+			less:  "Narrow the filter to one activity, or name a prefix in below.",
+			arguments: []argument{
+				filter, arg("below", "string", `only fields with this prefix, all of them, such as "generated" or "environment.packages"`),
+			},
 		},
 		{
 			name: "query", title: "Query tasks", about: queryReference, route: route{path: "/api/v1/query"},
@@ -122,7 +125,7 @@ func (s *server) tools() []tool {
 		},
 		{
 			name: "report", title: "Report on the best results", route: route{path: "/api/v1/report"},
-			about: "The life of the best results by a metric, as Markdown, back to the raw data: training, hyperparameters, data, transformations, environment, cost, how to do it again, and what nobody recorded.",
+			about: "The life of the best results by a metric, as Markdown, back to the raw data: training, hyperparameters, data, transformations, environment, cost, how to do it again, and what nobody recorded. Long: for a single question about many results, lineage is shorter.",
 			arguments: []argument{
 				needed(arg("metric", "string", "a field that holds numbers, such as generated.loss")), campaign, filter,
 				arg("k", "integer", fmt.Sprintf("results; %d unless given, %d at most", report.DefaultK, report.MaxK)),
@@ -149,6 +152,10 @@ func (s *server) tools() []tool {
 		t := &tools[i]
 		t.route = table[slices.IndexFunc(table, func(rt route) bool { return rt.path == t.route.path && rt.method != http.MethodDelete })]
 		switch t.name {
+		case "fields":
+			t.route.handle, t.route.parameters = s.fieldsInShort, append(slices.Clone(t.route.parameters), "below")
+		case "query":
+			t.route.handle = s.queryWithHint
 		case "report":
 			t.route.handle = s.tellReport
 		case "correlation":
@@ -303,17 +310,28 @@ func (s *server) tellReport(ctx context.Context, r *http.Request) (any, error) {
 	if len(ids) > 0 {
 		out = append(out, "Ids of the results: "+strings.Join(ids, ", "))
 	}
-	whole := string(found.Markdown())
-	page := whole
-	for room := maxToolAnswer - len(task.JSON(structured)) - maxToolAnswer/16; len(task.JSON(page)) > room; {
-		page = page[:len(page)*9/10]
-		page = page[:strings.LastIndexByte(page, '\n')+1]
-	}
-	if len(page) < len(whole) {
-		cut := fmt.Sprintf("This report was cut: %d of %d KiB shown. Set k to 1, or narrow the filter to one result.", len(page)>>10, len(whole)>>10)
+	page, cut := fitReport(found, maxToolAnswer-len(task.JSON(structured))-maxToolAnswer/16)
+	if cut != "" {
 		structured["truncated"], structured["cut"] = true, cut
 		out = append(out, cut)
 	}
 	structured["markdown"] = page
 	return told{structured: structured, texts: append(out, page)}, nil
+}
+
+// fitReport leaves out the longest parts of each result first, so that all results are there, and then what comes last.
+func fitReport(found *report.Report, room int) (page, cut string) {
+	whole := string(found.Text(false))
+	if len(task.JSON(whole)) <= room {
+		return whole, ""
+	}
+	page = string(found.Text(true))
+	if len(task.JSON(page)) <= room {
+		return page, "This report was cut to fit: of each result, the lineage and how to do it again are left out. Set k to 1 to see them."
+	}
+	for len(task.JSON(page)) > room {
+		page = page[:len(page)*9/10]
+		page = page[:strings.LastIndexByte(page, '\n')+1]
+	}
+	return page, fmt.Sprintf("This report was cut: %d of %d KiB shown. Set k to 1, or narrow the filter to one result.", len(page)>>10, len(whole)>>10)
 }

@@ -7,8 +7,13 @@ import (
 )
 
 // Markdown is the report as text. Everything from data is escaped, so that it is neither markup nor HTML.
-func (r *Report) Markdown() []byte {
-	m := &markdown{}
+func (r *Report) Markdown() []byte { return r.markdown(&markdown{}) }
+
+// Text is the report as Markdown for readers who take in no pictures: these are named. In short it lacks, of each result,
+// the lineage and how to do it again, which are half of it.
+func (r *Report) Text(short bool) []byte { return r.markdown(&markdown{text: true, short: short}) }
+
+func (r *Report) markdown(m *markdown) []byte {
 	m.heading(1, r.title())
 	m.line("Made %s. %d tasks have %s. What is *%s* was told to nobody: it is unknown, not zero.", when(r.MadeAt), r.Total, md(r.Question.Metric), notRecorded)
 	for _, w := range r.Warnings {
@@ -33,7 +38,18 @@ func (r *Report) Markdown() []byte {
 	return []byte(strings.ToValidUTF8(m.String(), "\uFFFD"))
 }
 
-type markdown struct{ strings.Builder }
+type markdown struct {
+	strings.Builder
+	text, short bool // no pictures; see Text
+}
+
+func (m *markdown) picture(name, mediaType string, data []byte) {
+	if m.text {
+		m.line("%s (%s, %s, not shown in this text)", md(name), mediaType, bytesText(float64(len(data))))
+		return
+	}
+	m.line("![%s](data:%s;base64,%s)", md(name), mediaType, base64.StdEncoding.EncodeToString(data))
+}
 
 func (m *markdown) result(o *Result) {
 	m.heading(2, fmt.Sprintf("%d. %s %s", o.Rank, o.Task.ActivityID, o.Task.TaskID))
@@ -49,9 +65,11 @@ func (m *markdown) result(o *Result) {
 	}
 	for _, p := range o.Plots {
 		if len(p.Data) > 0 {
-			m.line("![%s](data:%s;base64,%s)", md(p.Name), p.MediaType, base64.StdEncoding.EncodeToString(p.Data))
+			m.picture(p.Name, p.MediaType, p.Data)
 		}
-		m.line("%s", md(strings.TrimSuffix(p.Name+": "+p.Unread, ": ")))
+		if !m.text || len(p.Data) == 0 {
+			m.line("%s", md(strings.TrimSuffix(p.Name+": "+p.Unread, ": ")))
+		}
 	}
 	m.heading(3, "Training")
 	if len(o.Training) == 0 {
@@ -105,25 +123,39 @@ func (m *markdown) result(o *Result) {
 	if len(o.Earlier) > 0 {
 		m.steps("What led to it", o.Earlier)
 	}
-	m.heading(3, "Lineage")
-	m.line("![Lineage](data:image/svg+xml;base64,%s)", base64.StdEncoding.EncodeToString([]byte(o.Lineage.SVG)))
-	rows = nil
-	for _, l := range o.Lineage.Links[:min(len(o.Lineage.Links), maxListed)] {
-		rows = append(rows, []string{l.fromName, l.toName, l.Entity, l.Evidence, fmt.Sprintf("%.2f", l.Confidence), l.Doubt})
+	if !m.short {
+		m.lineage(o)
 	}
-	m.table([]string{"From", "To", "What", "Evidence", "Confidence", "Doubt"}, rows)
 	m.heading(3, "Cost")
 	m.table(append([]string{""}, costColumns...), [][]string{
 		append([]string{"The lineage"}, o.Cost.Lineage.columns()...), append([]string{"Trials that were discarded"}, o.Cost.Trials.columns()...),
 	})
+	if !m.short {
+		m.again(o)
+	}
+	m.list("Not recorded", o.NotRecorded)
+	m.list("Left out for its size", o.Omitted)
+}
+
+func (m *markdown) lineage(o *Result) {
+	m.heading(3, "Lineage")
+	if !m.text { // the table says the same
+		m.picture("Lineage", "image/svg+xml", []byte(o.Lineage.SVG))
+	}
+	var rows [][]string
+	for _, l := range o.Lineage.Links[:min(len(o.Lineage.Links), maxListed)] {
+		rows = append(rows, []string{l.fromName, l.toName, l.Entity, l.Evidence, fmt.Sprintf("%.2f", l.Confidence), l.Doubt})
+	}
+	m.table([]string{"From", "To", "What", "Evidence", "Confidence", "Doubt"}, rows)
+}
+
+func (m *markdown) again(o *Result) {
 	m.heading(3, "How to do it again")
 	for _, w := range o.Reproduce.Workflows {
 		m.facts(w.Name+" ("+w.Kind+": "+strings.Join(w.Activities, ", ")+")", w.Facts)
 	}
 	m.files("Input", o.Reproduce.Inputs)
 	m.list("Missing", o.Reproduce.Missing)
-	m.list("Not recorded", o.NotRecorded)
-	m.list("Left out for its size", o.Omitted)
 }
 
 func (m *markdown) training(t *Training) {
