@@ -129,7 +129,7 @@ export function FilterBox({ value, known, onChange }: Props): ReactNode {
       </ul>
       {mistake && !open && (
         <p id={`${id}-mistake`} className="mistake" role="alert">
-          {mistake.message} (at character {mistake.at + 1})
+          {mistake.message} (at character {mistake.at + 1}){text === value && "; this filter is not applied"}
         </p>
       )}
     </div>
