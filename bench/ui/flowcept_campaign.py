@@ -1,7 +1,7 @@
 """Run the example campaign under FlowCept, as its documentation says, and serve its web UI over what it recorded.
 
 The scripts of examples/microscopy are copied, and get the lines that FlowCept's adapters and decorator need; the
-difference is printed. FlowCept and Redis come from bench/flowcept.sh, with the packages of EXTRAS. The UI wants
+difference is printed. FlowCept gets an environment of its own, Redis comes from bench/flowcept.sh. The UI wants
 MongoDB: --mongo names one. --stand-in is for mongo-java-server in its place, see docs/comparison.md.
 """
 
@@ -26,7 +26,12 @@ from peers import script  # noqa: E402
 from pipeline import free_port, until  # noqa: E402
 
 SCRIPTS = HERE.parent.parent / "examples" / "microscopy"
-EXTRAS = ["flowcept[dask,redis,mlflow,mongo,telemetry,webservice,lmdb]==1.0.3", "scikit-learn", "matplotlib", "mlflow"]
+PACKAGES = [
+    "flowcept[dask,redis,mlflow,mongo,telemetry,webservice,lmdb]==1.0.3",
+    "scikit-learn",
+    "matplotlib",
+    "mlflow==3.17.2",
+]
 # pymongo 4.11 and newer refuse a server that speaks an older protocol than MongoDB 4.4, as the stand-in does.
 STAND_IN = ["pymongo==4.10.1"]
 
@@ -59,6 +64,17 @@ CHANGES = {
         (MAIN[0], MAIN[1].format(arguments='"mlflow", campaign_id="microscopy", workflow_name="evaluate"')),
     ],
 }
+
+
+def environment(packages: list[str]) -> Path:
+    """Return the interpreter of an environment with these packages; that of bench/stores.py stays as it is."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = Path(os.environ.get("MIDA_CACHE") or home / "otelcol-mida")
+    python = cache / "bench" / "flowcept-ui" / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", python.parent.parent], check=True)
+    subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
+    return python
 
 
 def adapt(into: Path) -> None:
@@ -121,8 +137,8 @@ def main() -> None:
     parser.add_argument("--stand-in", action="store_true", help="it is mongo-java-server: say updates in its way")
     parser.add_argument("--port", type=int, default=8008, help="of the web UI")
     args = parser.parse_args()
-    python, redis, libraries = script("flowcept.sh")
-    subprocess.run([python, "-m", "pip", "install", "-q", *EXTRAS, *(STAND_IN if args.stand_in else [])], check=True)
+    _, redis, libraries = script("flowcept.sh")
+    python = environment([*PACKAGES, *(STAND_IN if args.stand_in else [])])
     work = Path(tempfile.mkdtemp(prefix="flowcept-"))
     (work / "run").mkdir()
     adapt(work / "scripts")
