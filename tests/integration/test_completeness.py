@@ -160,6 +160,8 @@ def test_a_deleted_journal_segment(tmp_path, capsys):
         assert len(paths) >= 4
         Path(paths[1]).unlink()
         collector.start()
+        # What is missing is said as soon as a checkpoint behind it was read; the last one says all.
+        until(lambda: [o["final"] for o in answer(collector)["observers"]] == [True], 60, "the last checkpoint is read")
         got = when_state(collector, "missing")
         (o,) = got["observers"]
         assert o["final"] and o["dropped"] == 0 and o["missing"] >= 3, o
