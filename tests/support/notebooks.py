@@ -32,6 +32,7 @@ def execute(name: str, directory: Path, timeout: int = 120) -> nbformat.Notebook
         client = nbclient.NotebookClient(
             notebook, km=kernel, timeout=timeout, resources={"metadata": {"path": str(directory)}}
         )
+        client.owns_km = True  # else the kernel, which it starts, would live as long as the tests
         env = {k: v for k, v in os.environ.items() if k not in ("MIDA_ENDPOINT", "MIDA_TOKEN")}
         return client.execute(env={**env, "IPYTHONDIR": short})
 
