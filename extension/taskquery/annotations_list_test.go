@@ -1,6 +1,7 @@
 package taskquery
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"testing"
@@ -75,6 +76,20 @@ func TestAnnotationOfAnEntity(t *testing.T) {
 
 	a.ok("POST", "/api/v1/annotations", `{"entity": "`+imageX+`", "excluded": false, "note": "it was the screen"}`)
 	assert.NotContains(t, a.ok("GET", "/api/v1/report?metric=generated.loss", "")["warnings"], "result 1 goes back to /data/x.npz, which ada excluded: out of focus")
+}
+
+func TestReportOfWhatGoesBackToAnExcludedTask(t *testing.T) {
+	a := start(t)
+	chain(t, a)
+	image := a.ok("GET", "/api/v1/tasks/image", "")["id"].(string)
+	warnings := func() string {
+		return fmt.Sprint(a.ok("GET", "/api/v1/report?metric=generated.loss", "")["warnings"])
+	}
+	assert.NotContains(t, warnings(), "goes back to")
+	a.ok("POST", "/api/v1/annotations", `{"ids": ["`+image+`"], "excluded": true, "why": "the stage moved", "by": "ada"}`)
+	assert.Regexp(t, `result 1 goes back to \S* ?image, which ada excluded: the stage moved`, warnings())
+	a.ok("POST", "/api/v1/annotations", `{"ids": ["`+image+`"], "excluded": false, "by": "bob"}`)
+	assert.NotContains(t, warnings(), "goes back to")
 }
 
 func TestAnnotationsAreListed(t *testing.T) {

@@ -106,6 +106,8 @@ func (d *Decision) On() string {
 // hear notes what people said of a task; rank is that of the result to whose lineage it belongs, 0 = none.
 func (b *builder) hear(doc map[string]any, rank int) {
 	id := text(doc, "id")
+	name := strings.TrimSpace(cutText(text(doc, "activity_id")+" "+text(doc, "task_id"), 200))
+	var last *Decision // of whether the task counts
 	for _, a := range task.AnnotationsOf(doc) {
 		d := b.decisions[a.ID]
 		if d == nil {
@@ -120,11 +122,35 @@ func (b *builder) hear(doc map[string]any, rank int) {
 		case d.OfCampaign || d.Entity != "" || slices.Contains(d.Tasks, id):
 		case len(d.Tasks) < maxTasksNamed:
 			d.Tasks = append(d.Tasks, id)
-			d.named = append(d.named, strings.TrimSpace(cutText(text(doc, "activity_id")+" "+text(doc, "task_id"), 200)))
+			d.named = append(d.named, name)
 		default:
 			d.more++
 		}
+		if a.Excluded != nil && !d.OfCampaign && d.Entity == "" {
+			last = d
+		}
 	}
+	if rank > 0 && last != nil && last.Excluded.V == true {
+		b.doubt(rank, name, last)
+	}
+}
+
+// doubt is what a result goes back to and people excluded in one go: a task, and so many more.
+type doubt struct {
+	rank int
+	name string
+	more int
+	by   *Decision
+}
+
+func (b *builder) doubt(rank int, name string, by *Decision) {
+	for i := range b.doubts {
+		if d := &b.doubts[i]; d.rank == rank && d.by == by {
+			d.more++
+			return
+		}
+	}
+	b.doubts = append(b.doubts, doubt{rank: rank, name: name, by: by})
 }
 
 func (b *builder) decision(a task.Annotation) *Decision {
@@ -177,10 +203,20 @@ func (b *builder) doubtful(r *Report) {
 		}
 		settled[d.Entity] = true
 		if v && len(d.Ranks) > 0 {
-			ranks := strings.Trim(strings.ReplaceAll(fmt.Sprint(d.Ranks), " ", ", "), "[]")
-			r.Warnings = append(r.Warnings, fmt.Sprintf("result %s goes back to %s, which %s excluded: %s", ranks, d.EntityName, d.By, d.Why))
+			r.Warnings = append(r.Warnings, goesBack(strings.Trim(strings.ReplaceAll(fmt.Sprint(d.Ranks), " ", ", "), "[]"), d.EntityName, d))
 		}
 	}
+	for _, t := range b.doubts {
+		name := t.name
+		if t.more > 0 {
+			name += fmt.Sprintf(" and %d more tasks", t.more)
+		}
+		r.Warnings = append(r.Warnings, goesBack(fmt.Sprint(t.rank), name, t.by))
+	}
+}
+
+func goesBack(results, name string, d *Decision) string {
+	return fmt.Sprintf("result %s goes back to %s, which %s excluded: %s", results, name, d.By, d.Why)
 }
 
 // hearAll notes what people said of the tasks that match.

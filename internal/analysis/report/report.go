@@ -51,8 +51,9 @@ type builder struct {
 	wished       map[string]wish
 	omitted      []string
 	decisions    map[string]*Decision // by annotation
-	campaigns    map[string]bool      // of the results
-	entities     map[string][]int     // ranks of the results whose lineage has the entity
+	doubts       []doubt
+	campaigns    map[string]bool  // of the results
+	entities     map[string][]int // ranks of the results whose lineage has the entity
 }
 
 // Question is the query that a report asks: the tasks that have the metric and fit more, the best first.
