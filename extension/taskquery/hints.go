@@ -18,6 +18,10 @@ import (
 // hintSample is how many tasks are looked at. Without a sort they come by id, a hash: a fair sample.
 const hintSample = 200
 
+// fieldsOfPeople are what annotations write. That nobody said anything yet makes none of these names a wrong one, and the web
+// page asks for them beside whatever else it shows.
+var fieldsOfPeople = map[string]bool{"custom.people.excluded": true, "custom.people.log": true}
+
 // hints are the warnings about fields that tasks do not seem to have.
 func hints(ctx context.Context, st store.Reader, q *query.Query, answer *query.Answer) []string {
 	if q.Cursor != "" {
@@ -69,7 +73,7 @@ func appendRoot(list []query.Field, root string) []query.Field {
 func doubtful(q *query.Query, answer *query.Answer) []query.Field {
 	var out []query.Field
 	add := func(f query.Field) {
-		if f.Path != "" && !slices.Contains(out, f) {
+		if f.Path != "" && !fieldsOfPeople[f.Name] && !slices.Contains(out, f) {
 			out = append(out, f)
 		}
 	}

@@ -45,6 +45,10 @@ func TestFieldsThatNoTaskHas(t *testing.T) {
 		`{"projection": ["generated.loss"], "limit": 4, "sort": ["used.cfg"]}`: nil,
 		`{"aggregation": [["count", "used.layers"], ["max", "used.layers"]]}`:  nil,
 		`{"projection": ["used"]}`:                                             nil,
+		// Nobody said anything yet; what a person may say is a name all the same, and a misspelt one is none.
+		`{"projection": ["task_id", "custom.people.excluded"]}`: nil,
+		`{"filter": {"custom.people.excluded": true}}`:          nil,
+		`{"filter": {"custom.people.exluded": true}}`:           []any{"custom.people.exluded: no task has this field"},
 	} {
 		assert.Equal(t, want, a.ok("POST", "/api/v1/query", body)["warnings"], body)
 	}
