@@ -25,7 +25,7 @@ import mida
 from measured import Void, cpu
 from peers import Missing
 from pipeline import CAMPAIGN, Pipeline, Server
-from report import say, write_between
+from report import say, servers, write_between
 from stores import SINKS, names, server_of
 from workload import Tasks, write_journals
 
@@ -139,11 +139,9 @@ def differs(a: object, b: object) -> bool:
 
 def table(tasks: int, load: str, measured: dict[str, dict[str, Took]]) -> str:
     """Return what was measured as Markdown."""
-    heap = os.environ.get("MIDA_SERVER_HEAP", "")
     heads = ["question", *(f"{sink}, ms (of CPU)" for sink in measured)]
     rows = [
-        f"{date.today()}, {os.cpu_count()} cores, {tasks:,} tasks, {load}"
-        + (f"; servers with {heap} of heap." if heap else "."),
+        f"{date.today()}, {os.cpu_count()} cores, {tasks:,} tasks, {load}{servers()}.",
         "",
         f"| {' | '.join(heads)} |",
         "|---" + "|--:" * len(measured) + "|",

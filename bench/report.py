@@ -31,6 +31,12 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def servers() -> str:
+    """Say as what the search servers ran, if any did."""
+    heap, jvm = os.environ.get("MIDA_SERVER_HEAP", ""), os.environ.get("MIDA_SERVER_JVM", "")
+    return f"; search servers with {heap} of heap{f' and {jvm}' if jvm else ''}" if heap else ""
+
+
 class Results:
     """What was measured."""
 
@@ -67,7 +73,8 @@ class Results:
         """Return all of it as Markdown."""
         load = f"load {min(self._loads):.1f} to {max(self._loads):.1f}"
         parts = [
-            f"{date.today()}, {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {load}."
+            f"{date.today()}, {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {load}"
+            f"{servers()}."
         ]
         parts += [f"**{why}**" for why in self._skipped]
         if self._runs:

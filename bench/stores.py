@@ -30,7 +30,7 @@ from workload import Tasks, write_journals
 
 SINKS = ("sqlite", "opensearch", "elasticsearch")
 PEERS = ("contrib", "flowcept")
-GRID = "1000x1,1000x2,1000x4,4000x1,4000x2,4000x4"  # documents a request x workers
+SIZES, WORKERS = (1000, 4000), (1, 2, 4, 8, 16)  # of the bare loop: documents a request, requests at a time
 ROWS = "1000,4000,16000"  # tasks a transaction
 HEAP = "1500m"  # of a search server; with the 512 MB of the tests it has no room for several bulk requests at a time
 STORED = "tasks,claims,workflows,environments,entities,observers"
@@ -96,7 +96,7 @@ def _and_bare(bench: Bench, sink: str, server: Server | None, tasks: int, events
             ours.size = pipeline.size()
         grid = bench.best.get((sink, events))
         if server:
-            tried = bare_bulk(bench.load, server, name, grid or GRID, STORED)
+            tried = bare_bulk(bench.load, server, name, grid or grid_of(os.cpu_count() or 1), STORED)
             server.remove(name)
         else:
             tried = bare_rows(bench.load, pipeline.database, grid or ROWS)
@@ -108,6 +108,12 @@ def _and_bare(bench: Bench, sink: str, server: Server | None, tasks: int, events
     plural = "s" if events > 1 else ""
     bare = Cost(tasks, fastest["seconds"])
     return {f"mida, {events} event{plural}": ours, f"bare loop, {events} event{plural}": bare}
+
+
+def grid_of(cores: int) -> str:
+    """Return the batches that the bare loop tries: up to a worker a core, four at least, for workers mostly wait."""
+    workers = [n for n in WORKERS if n <= max(4, cores)]
+    return ",".join(f"{size}x{n}" for size in SIZES for n in workers)
 
 
 def _shown(tried: dict, tasks: int) -> str:
@@ -230,8 +236,13 @@ def main() -> int:
     parser.add_argument(
         "--apart", action="store_true", help="a search server gets half of the cores, everything else the other half"
     )
+    parser.add_argument(
+        "--jvm", help="flags of a search server's virtual machine in place of those of the tests, such as -XX:+UseG1GC"
+    )
     parser.add_argument("--write", action="store_true", help="write the tables into docs/benchmarks.md as well")
     args = parser.parse_args()
+    if args.jvm:
+        os.environ["MIDA_SERVER_JVM"] = args.jvm
     results = Results(args.tasks, args.rounds, args.apart)
     with tempfile.TemporaryDirectory(prefix="mida-bench-") as directory:
         root = Path(directory)

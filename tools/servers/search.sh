@@ -13,7 +13,9 @@
 # transport.port, discovery.seed_hosts and cluster.initial_cluster_manager_nodes (cluster.initial_master_nodes).
 #
 # Needs Java 17 (JAVA17_HOME, or java on the PATH) and mvn. MIDA_SERVER_HEAP is
-# the heap, 512m by default. No authentication, no TLS: never for real data.
+# the heap, 512m by default; MIDA_SERVER_JVM are the other flags of the virtual machine, those of a small and
+# short-lived server by default; "-XX:+UseG1GC" makes it one as it is in production, with the optimising compiler.
+# No authentication, no TLS: never for real data.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -29,9 +31,9 @@ check_kind() {
   [ -f "$here/$1/pom.xml" ] || die "kind \"$1\"; want opensearch, elasticsearch or esql"
 }
 
-# The directory of a kind is named after what it is made from, so a change makes
+# The directory of a kind is named after what it is made from, this script's part in it among that, so a change makes
 # a new one. It appears whole or not at all.
-home_of() { echo "$cache/$1-$(cat "$here/$1/"* "$here/Until.java" "$here/search.sh" | cksum | tr ' ' -)"; }
+home_of() { echo "$cache/$1-$( (cat "$here/$1/"* "$here/Until.java" && sed -n '/^module() /,/^}/p;/^get() /,/^}/p' "$here/search.sh") | cksum | tr ' ' -)"; }
 
 # module NAME CLASS EXTENDED JAR... makes a module of Elasticsearch of the jars that begin like that.
 module() {
@@ -73,14 +75,15 @@ get() {
 
 # node KIND DIR STDIN key=value... becomes the server.
 node() {
-  local kind=$1 dir=$2 stdin=$3 home heap=${MIDA_SERVER_HEAP:-512m}
+  local kind=$1 dir=$2 stdin=$3 home heap=${MIDA_SERVER_HEAP:-512m} jvm
   shift 3
   home=$(home_of "$kind")
   mkdir -p "$dir"
   dir=$(cd "$dir" && pwd)
   cd "$dir"
   # C1 and the serial collector start fast and need little; the data is small.
-  exec "$(java_tool java)" "-Xms$heap" "-Xmx$heap" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto \
+  read -ra jvm <<<"${MIDA_SERVER_JVM:--XX:TieredStopAtLevel=1 -XX:+UseSerialGC}"
+  exec "$(java_tool java)" "-Xms$heap" "-Xmx$heap" "${jvm[@]}" -Xshare:auto \
     --add-opens=java.base/java.nio=ALL-UNNAMED -Djava.security.manager=allow -Dlog4j2.disable.jmx=true -Dlog4j2.configurationFile="$here/log4j2.properties" \
     -Des.path.home="$dir/home" -Dmida.modules="$home/modules" -Dmida.stdin="$stdin" -cp "$home/classes:$home/lib/*" Launch "$dir/home" \
     cluster.name=mida node.name=mida network.host=127.0.0.1 http.port=0 transport.port=0 discovery.type=single-node \
