@@ -3,7 +3,9 @@
 package gpu
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
@@ -17,6 +19,7 @@ type nvmlReader struct {
 	has  map[string]bool   // functions that the library of this driver has
 	busy map[busyKey]busy  // what processes used so far
 	seen map[string]uint64 // device → time of its newest sample of processes, µs
+	rest map[string]uint64 // device → when there was none last: no process kept it busy, µs
 }
 
 type busyKey struct {
@@ -45,7 +48,7 @@ func newNVML(lib nvml.Interface) *nvmlReader {
 		_ = lib.Shutdown()
 		return nil
 	}
-	r := &nvmlReader{lib: lib, has: map[string]bool{}, busy: map[busyKey]busy{}, seen: map[string]uint64{}}
+	r := &nvmlReader{lib: lib, has: map[string]bool{}, busy: map[busyKey]busy{}, seen: map[string]uint64{}, rest: map[string]uint64{}}
 	// To call what an older driver lacks would end this process.
 	for _, name := range []string{
 		"nvmlDeviceGetUtilizationRates", "nvmlDeviceGetPowerUsage", "nvmlDeviceGetTotalEnergyConsumption", "nvmlDeviceGetTemperature",
@@ -225,23 +228,28 @@ func (r *nvmlReader) utilization(out *Reading, d nvml.Device, id string) bool {
 	}
 	samples, ret := d.GetProcessUtilization(since)
 	if ret == nvml.ERROR_NOT_FOUND {
+		r.rest[id] = uint64(out.At / 1e3)
 		return true // nothing new
 	}
 	if !out.ok(ret) {
 		return false
 	}
-	newest := since
+	slices.SortFunc(samples, func(a, b nvml.ProcessUtilizationSample) int { return cmp.Compare(a.TimeStamp, b.TimeStamp) })
+	// A sample is of a moment: it stands for the time since the one before it, but not for that in which there was none.
+	last := map[uint32]uint64{}
 	for _, s := range samples {
+		from := max(since, r.rest[id], last[s.Pid])
 		if s.Pid == 0 || s.TimeStamp <= since || s.SmUtil > 100 {
 			continue
 		}
+		r.seen[id], last[s.Pid] = max(r.seen[id], s.TimeStamp), s.TimeStamp
 		key := busyKey{id, int(s.Pid)}
 		b := r.busy[key]
-		b.seconds += float64(s.SmUtil) / 100 * float64(s.TimeStamp-since) / 1e6
+		if s.TimeStamp > from {
+			b.seconds += float64(s.SmUtil) / 100 * float64(s.TimeStamp-from) / 1e6
+		}
 		b.seen = out.At
 		r.busy[key] = b
-		newest = max(newest, s.TimeStamp)
 	}
-	r.seen[id] = newest
 	return true
 }

@@ -76,6 +76,29 @@ func TestNVML(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
+// What a process used counts from its last sample on, of which there may be several, but not over a time without any.
+func TestNVMLCountsNoTimeOfRest(t *testing.T) {
+	c := card("GPU-a")
+	var samples []nvml.ProcessUtilizationSample
+	c.GetProcessUtilizationFunc = func(uint64) ([]nvml.ProcessUtilizationSample, nvml.Return) {
+		if len(samples) == 0 {
+			return nil, nvml.ERROR_NOT_FOUND
+		}
+		return samples, nvml.SUCCESS
+	}
+	r := newNVML(library(c))
+	now := uint64(time.Now().UnixMicro())
+	r.seen["GPU-a"] = now - 300e6 // it did nothing for five minutes
+	used := func() float64 { return usesOf(r.Read(nil))[useKey{"GPU-a", 4711}].Busy }
+	assert.Zero(t, used())
+	rested := r.rest["GPU-a"]
+	samples = []nvml.ProcessUtilizationSample{{Pid: 4711, TimeStamp: rested + 1e6, SmUtil: 100}, {Pid: 4711, TimeStamp: rested + 5e5, SmUtil: 50}}
+	assert.InDelta(t, 0.75, used(), 1e-9)
+	samples = []nvml.ProcessUtilizationSample{{Pid: 4711, TimeStamp: rested + 3e6, SmUtil: 100}}
+	assert.InDelta(t, 2.75, used(), 1e-9)
+	assert.InDelta(t, 2.75, used(), 1e-9, "the same sample again")
+}
+
 // A reading that fails drops only itself.
 func TestNVMLNumbersThatFail(t *testing.T) {
 	bad := card("GPU-bad")
