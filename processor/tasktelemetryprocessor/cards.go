@@ -52,6 +52,7 @@ type cards struct {
 
 	mu      sync.Mutex
 	devices map[string]*card
+	totals  map[string]*total
 	failed  int64
 	news    chan struct{} // closed at each sample
 	wanted  time.Time     // when metrics were asked for last
@@ -67,6 +68,34 @@ type card struct {
 	blind     bool // some of its processes are not in this /proc
 }
 
+// total is for how long processes kept a GPU busy so far: those that ended, too.
+type total struct {
+	busy float64
+	pids map[int]float64 // pid → its own when last seen
+}
+
+// add counts what each did since it was last seen; unknown if one of them is.
+func (t *total) add(pids map[int]float64) float64 {
+	for pid := range t.pids {
+		if _, there := pids[pid]; !there && len(t.pids) > maxHolders {
+			delete(t.pids, pid)
+		}
+	}
+	unknown := false
+	for pid, busy := range pids {
+		if busy != busy {
+			unknown = true
+			continue
+		}
+		t.busy += math.Max(0, busy-t.pids[pid])
+		t.pids[pid] = busy
+	}
+	if unknown {
+		return math.NaN()
+	}
+	return t.busy
+}
+
 // held is what a process had of a GPU.
 type held struct {
 	series *procstat.Series
@@ -78,7 +107,7 @@ type held struct {
 func newCards(readers []gpu.Reader, cfg *Config, watched func() []*process) *cards {
 	return &cards{
 		readers: readers, interval: cfg.GPU.Interval, history: cfg.History, proc: cfg.ProcPath, watched: watched,
-		wake: make(chan struct{}, 1), patience: hangs, done: make(chan struct{}), devices: map[string]*card{}, news: make(chan struct{}),
+		wake: make(chan struct{}, 1), patience: hangs, done: make(chan struct{}), devices: map[string]*card{}, totals: map[string]*total{}, news: make(chan struct{}),
 	}
 }
 
@@ -182,14 +211,14 @@ type share struct{ memory, busy float64 }
 // take notes what was read.
 func (c *cards) take(r *gpu.Reading, list []*process, owner map[int]*process) {
 	users := map[string]map[any]bool{} // device → watched processes, and pids of strangers
-	busy := map[string]float64{}
+	busy := map[string]map[int]float64{}
 	blind := map[string]bool{}
 	shares := map[*process]map[string]map[int]share{}
 	for _, u := range r.Uses {
 		if users[u.Device] == nil {
-			users[u.Device] = map[any]bool{}
+			users[u.Device], busy[u.Device] = map[any]bool{}, map[int]float64{}
 		}
-		busy[u.Device] += u.Busy // unknown if that of one is
+		busy[u.Device][u.PID] = u.Busy
 		p := owner[u.PID]
 		if p == nil {
 			users[u.Device][u.PID] = true
@@ -217,7 +246,10 @@ func (c *cards) take(r *gpu.Reading, list []*process, owner map[int]*process) {
 	c.failed += int64(r.Failed)
 	for i := range r.Devices {
 		d := &r.Devices[i]
-		d.Values[cardUsers], d.Values[cardBusy] = float64(len(users[d.ID])), busy[d.ID]
+		if c.totals[d.ID] == nil {
+			c.totals[d.ID] = &total{pids: map[int]float64{}}
+		}
+		d.Values[cardUsers], d.Values[cardBusy] = float64(len(users[d.ID])), c.totals[d.ID].add(busy[d.ID])
 		c.device(d, r.At, r.Processes, blind[d.ID])
 	}
 }
@@ -246,7 +278,7 @@ func (p *process) holds(device string, before, at int64, shares map[int]share, h
 		p.held[device] = h
 		if before != 0 {
 			none := procstat.Unknown()
-			none[heldMemory] = 0
+			none[heldMemory], none[heldBusy] = 0, 0
 			h.series.Add(procstat.Sample{At: before, Values: none})
 		}
 	}

@@ -111,6 +111,27 @@ func TestAGPUOfSeveralProcesses(t *testing.T) {
 	assert.InDelta(t, 2000, m.delta["task.energy.gpu"].(float64)+other.delta["task.energy.gpu"].(float64), 1e-9, "no joule counts twice")
 }
 
+// The task in which a process begins to use a GPU has its part by the same rule, also when another process ends meanwhile.
+func TestAProcessThatBeginsWithAGPU(t *testing.T) {
+	n := newNode(t)
+	for i := range 11 {
+		f := float64(i)
+		uses := []gpu.Use{use(1, "a", 1e9, 90+0.5*f)}
+		if i < 6 {
+			uses = append(uses, use(99, "a", 1e9, 1000+0.25*f))
+		}
+		if i > 2 {
+			uses = append(uses, use(2, "a", 1e9, 0.25*(f-2)))
+		}
+		n.read([]gpu.Device{aGPU("a", 400, 400*f)}, uses...)
+	}
+	m := n.task(n.second, 102, 108, 1)
+	assert.InDelta(t, 1.5, m.delta["process.gpu.time"], 1e-9)
+	assert.Equal(t, "gpu_time_share, exclusive", m.coverage["task.energy.gpu"])
+	// It had 1.5 s of 3 + 1.5 + 0.75 s.
+	assert.InDelta(t, 2400*1.5/5.25, m.delta["task.energy.gpu"], 1e-2)
+}
+
 // A GPU without a counter of energy has its power added up, and says so.
 func TestEnergyFromPower(t *testing.T) {
 	n := newNode(t)
