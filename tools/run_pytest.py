@@ -19,11 +19,11 @@ class NoSkips:
             return
         left_out = list(reporter.stats.get("skipped", []))
         if not (session.config.option.markexpr or session.config.option.keyword):
-            # What needs root is left out without it, and tests/conftest.py says so.
+            # What needs root or a GPU is left out without it, and tests/conftest.py says so.
             left_out += [
                 i
                 for i in reporter.stats.get("deselected", [])
-                if not i.get_closest_marker("two_users")
+                if not (i.get_closest_marker("two_users") or i.get_closest_marker("gpu"))
             ]
         if left_out:
             reporter.write_line(f"CI leaves out no test, but {len(left_out)} were", red=True)
