@@ -87,7 +87,7 @@ class Run:
         return [(self.notes[k], self.tasks[k]) for k in keys]
 
 
-def measure(reader: str, workdir: Path, patience: float = 240) -> Run:
+def measure(reader: str, workdir: Path, patience: float = 120) -> Run:
     """Run all cases under a collector as the demo configures it."""
     out = Run(reader, {}, {}, {})
     with demo_collector(workdir, program=program(reader)) as collector:
