@@ -73,10 +73,10 @@ def test_busy_time(run):
     right(run, "process.gpu.time")
     ((_, beside),) = run.of("beside", "hold")
     assert beside["telemetry_delta"]["process.gpu.time"] < 0.25
-    both = run.of("both")
-    together = sum(task["telemetry_delta"]["process.gpu.time"] for _, task in both)
-    lasted = max(n["truth"]["ended"] for n, _ in both) - min(n["truth"]["began"] for n, _ in both)
-    assert 0.5 * lasted < together < 1.25 * lasted, "two that take turns keep it busy for as long as both last"
+    # Of two that take turns the driver may say that each keeps it busy half of the time, or all of it.
+    for note, task in run.of("both"):
+        lasted = note["truth"]["ended"] - note["truth"]["began"]
+        assert 0.25 * lasted < task["telemetry_delta"]["process.gpu.time"] < 1.15 * lasted, note["key"]
 
 
 def test_what_the_gpu_did(run):
@@ -97,6 +97,8 @@ def test_energy(run):
     rule = "gpu_time_share" if run.reader == "nvml" else "gpu_process_share"
     for case in ("beside", "both"):
         assert words(run, case, "burn", "task.energy.gpu") == {f"{rule}, exclusive{power}"}
+    halves = [task["telemetry_delta"]["task.energy.gpu"] for _, task in run.of("both")]
+    assert 0.35 < halves[0] / sum(halves) < 0.65, halves
 
 
 def test_a_process_without_a_gpu(run):
