@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 
@@ -10,12 +11,17 @@ import (
 )
 
 const (
-	// underWay is how many rounds may be on their way at a time: while the store writes one, the next is made ready for it
-	// and another is read.
-	underWay = 3
+	// While the store writes one round, the next is made ready for it and another is read.
+	leastUnderWay = 3
+	// mostUnderWay bounds the memory: a round takes some 60 MB on its way.
+	mostUnderWay = 8
 	// lookRounds bounds a look, after which those that wait for one hear how far it is.
 	lookRounds = 64
 )
+
+// underWay is how many rounds may be on their way at a time. With more cores more of them are made ready at a time, and a
+// cluster takes several.
+func underWay() int { return min(max(leastUnderWay, runtime.GOMAXPROCS(0)), mostUnderWay) }
 
 // Emit hands over a batch. It takes batches in their order; wait returns nil once the pipeline has accepted everything, and
 // an error only when ctx ended.
@@ -99,7 +105,7 @@ func (r *Reader) look(ctx context.Context, emit Emit) (look, error) {
 		}
 		rounds = append(rounds, next)
 		out.progress, out.more = out.progress || progress, more
-		if err := settle(underWay - 1); err != nil {
+		if err := settle(underWay() - 1); err != nil {
 			return look{}, err
 		}
 		if !more || !progress || ctx.Err() != nil {

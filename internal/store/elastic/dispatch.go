@@ -1,6 +1,7 @@
 package elastic
 
 import (
+	"slices"
 	"time"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
@@ -11,25 +12,34 @@ import (
 //	waiting ──▶ tasks, claims, records ──▶ observers ──▶ done
 //	             several groups at a time   all that are there at a time
 //
-// A task is in one group at a time, so that no document is written twice at once, and groups grow with the load: small
-// ones wait for each other while one is on its way. Observers come last, so that none is ever complete before its tasks
-// are there. All of it belongs to the writer's goroutine, apart from what runs in a group's own.
+// A task is in one group at a time, so that no document is written twice at once; what of a call is on its way already
+// follows in a later group. Groups grow with the load: small ones wait for each other while one is on its way. A call's
+// observers come after all of it, so that none is ever complete before its tasks are there. All of it belongs to the
+// writer's goroutine, apart from what runs in a group's own.
 type dispatcher struct {
 	store   *Store
 	waiting []*call
 	tasks   map[string]bool // that are on their way
 	running int             // groups whose tasks are on their way
-	stored  []*group        // groups whose tasks are stored
+	stored  []*call         // whose tasks are all stored
 	marking bool            // observers are on their way
 	back    chan func()     // what the writer does for a group that is back
 }
 
-// group are calls that are written together.
+// portion is what of a call goes in one group.
+type portion struct {
+	call      *call
+	ids, stay []string // of its tasks: those that go, and those that are on their way for another call
+	events    int
+}
+
+// group is what is written together.
 type group struct {
-	calls []*call
-	batch *view.Batch
-	ready map[string]*prepared
-	ids   []string // of its tasks
+	calls  []*call
+	batch  *view.Batch // has no observers: these are the calls'
+	ready  map[string]*prepared
+	ids    []string // of its tasks
+	events int
 }
 
 const (
@@ -42,6 +52,14 @@ func newDispatcher(s *Store) *dispatcher {
 }
 
 func (d *dispatcher) idle() bool { return d.running == 0 && len(d.stored) == 0 && !d.marking }
+
+// add takes a new call.
+func (d *dispatcher) add(c *call) {
+	if c.special == nil {
+		c.left = c.batch.Order
+	}
+	d.waiting = append(d.waiting, c)
+}
 
 // next sends all that may go.
 func (d *dispatcher) next() {
@@ -71,114 +89,138 @@ func (d *dispatcher) start() bool {
 	if limit, _ := s.pace.now(); d.running >= limit {
 		return false
 	}
-	calls, rest, events := d.choose()
-	if len(calls) == 0 || d.running > 0 && events < worthwhile {
+	portions, events := d.choose()
+	if len(portions) == 0 || d.running > 0 && events < worthwhile {
 		return false
 	}
-	d.waiting = rest
-	g := newGroup(calls)
-	for _, id := range g.ids {
-		d.tasks[id] = true
-	}
+	g := d.group(portions)
 	d.running++
 	go func() {
 		err := s.writeTasks(s.alive, g)
-		d.back <- func() {
-			d.running--
-			for _, id := range g.ids {
-				delete(d.tasks, id)
-			}
-			if err != nil {
-				s.forget()
-				g.end(err)
-				return
-			}
-			d.stored = append(d.stored, g)
-		}
+		d.back <- func() { d.written(g, err) }
 	}()
 	return true
 }
 
-// choose takes calls that may go together. Calls whose tasks are on their way stay behind, and so do those that share a
-// task with one that stays.
-func (d *dispatcher) choose() (calls, rest []*call, events int) {
-	staying := map[string]bool{}
-	for i, c := range d.waiting {
+// choose says what may go together: of each call the tasks that are not on their way.
+func (d *dispatcher) choose() (portions []portion, events int) {
+	for _, c := range d.waiting {
 		if c.special != nil || events > 0 && events+c.batch.Events > d.store.opts.BatchEvents {
-			return calls, append(rest, d.waiting[i:]...), events
+			break
 		}
-		stays := false
-		for id, t := range c.batch.Tasks {
-			if stays = t.State != nil && (d.tasks[id] || staying[id]); stays {
-				break
+		p := portion{call: c}
+		for _, id := range c.left {
+			t := c.batch.Tasks[id]
+			if t.State != nil && d.tasks[id] {
+				p.stay = append(p.stay, id)
+				continue
 			}
+			p.ids = append(p.ids, id)
+			p.events += len(t.Events)
 		}
-		if !stays {
-			calls = append(calls, c)
-			events += c.batch.Events
+		if !c.begun {
+			p.events = c.batch.Events // but for what stays
+			for _, id := range p.stay {
+				p.events -= len(c.batch.Tasks[id].Events)
+			}
+		} else if len(p.ids) == 0 {
 			continue
 		}
-		for id := range c.batch.Tasks {
-			staying[id] = true
-		}
-		rest = append(rest, c)
+		portions = append(portions, p)
+		events += p.events
 	}
-	return calls, rest, events
+	return portions, events
 }
 
-// mark writes the observers of the groups whose tasks are stored.
-func (d *dispatcher) mark() {
-	groups := d.stored
-	d.stored, d.marking = nil, true
-	s := d.store
-	go func() {
-		err := s.writeObservers(s.alive, groups)
-		d.back <- func() {
-			d.marking = false
-			if err != nil {
-				s.forget()
-			}
-			for _, g := range groups {
-				if err == nil {
-					s.batches.Wrote(g.batch.Events, len(g.calls), time.Now())
-				}
-				g.end(err)
-			}
+// group makes one of portions, which wait no longer.
+func (d *dispatcher) group(portions []portion) *group {
+	g := &group{batch: view.NewBatch(), ready: map[string]*prepared{}}
+	for _, p := range portions {
+		c := p.call
+		g.calls = append(g.calls, c)
+		g.events += p.events
+		for _, id := range p.ids {
+			g.take(id, c.batch.Tasks[id], c.ready[id])
 		}
-	}()
-}
-
-// newGroup merges the batches of calls.
-func newGroup(calls []*call) *group {
-	g := &group{calls: calls, batch: calls[0].batch, ready: calls[0].ready}
-	for i, c := range calls {
-		if i == 0 {
-			continue
+		if !c.begun {
+			g.batch.Merge(&view.Batch{Workflows: c.batch.Workflows, Environments: c.batch.Environments, Entities: c.batch.Entities})
 		}
-		if g.ready == nil {
-			g.ready = map[string]*prepared{}
-		}
-		for id, t := range c.batch.Tasks {
-			switch other := g.batch.Tasks[id]; {
-			case other != nil && other.State != nil && t.State != nil:
-				delete(g.ready, id) // more than one call has a part of it
-			case c.ready[id] != nil:
-				g.ready[id] = c.ready[id]
-			}
-		}
-		g.batch.Merge(c.batch)
+		c.begun, c.left = true, p.stay
+		c.underWay++
 	}
+	d.waiting = slices.DeleteFunc(d.waiting, func(c *call) bool { return c.special == nil && c.begun && len(c.left) == 0 })
 	for id, t := range g.batch.Tasks {
 		if t.State != nil {
 			g.ids = append(g.ids, id)
+			d.tasks[id] = true
 		}
 	}
 	return g
 }
 
-func (g *group) end(err error) {
-	for _, c := range g.calls {
-		c.err = err
-		close(c.done)
+// take adds a call's part of a task.
+func (g *group) take(id string, t *view.Task, ready *prepared) {
+	other := g.batch.Tasks[id]
+	switch {
+	case other == nil:
+		g.batch.Tasks[id] = t
+		g.batch.Order = append(g.batch.Order, id)
+	case other.State != nil && t.State != nil:
+		ready = nil // more than one call has a part of it
+		delete(g.ready, id)
+		other.Merge(t)
+	default:
+		other.Merge(t)
 	}
+	if ready != nil {
+		g.ready[id] = ready
+	}
+}
+
+// written takes a group back. A call of which all is stored goes on to its observers; one that failed is over once none of
+// it is under way, for its sender repeats all of it.
+func (d *dispatcher) written(g *group, err error) {
+	d.running--
+	for _, id := range g.ids {
+		delete(d.tasks, id)
+	}
+	if err != nil {
+		d.store.forget()
+	} else {
+		d.store.batches.Wrote(g.events, len(g.calls), time.Now())
+	}
+	for _, c := range g.calls {
+		c.underWay--
+		if err != nil {
+			c.err, c.left = err, nil
+		}
+		switch {
+		case c.underWay > 0 || len(c.left) > 0:
+		case c.err != nil:
+			close(c.done)
+		default:
+			d.stored = append(d.stored, c)
+		}
+	}
+	d.waiting = slices.DeleteFunc(d.waiting, func(c *call) bool { return c.err != nil })
+}
+
+// mark writes the observers of the calls whose tasks are stored.
+func (d *dispatcher) mark() {
+	calls := d.stored
+	d.stored, d.marking = nil, true
+	s := d.store
+	go func() {
+		err := s.writeObservers(s.alive, calls)
+		d.back <- func() {
+			d.marking = false
+			if err != nil {
+				s.forget()
+			}
+			for _, c := range calls {
+				c.err = err
+				close(c.done)
+			}
+		}
+	}()
 }

@@ -16,6 +16,11 @@ type call struct {
 	err      error
 	done     chan struct{}
 	special  func(context.Context) error
+
+	// Of the dispatcher.
+	left     []string // tasks that are on their way for another call, and go when they are back
+	begun    bool     // some of it went
+	underWay int      // groups that have some of it
 }
 
 // prepared is what the state of one call alone would become in the index. Most tasks are new, and their callers make this
@@ -123,7 +128,7 @@ func (s *Store) writer() {
 				queue = nil
 				continue
 			}
-			d.waiting = append(d.waiting, c)
+			d.add(c)
 		case done := <-d.back:
 			done()
 		}
@@ -148,21 +153,19 @@ func (s *Store) writeTasks(ctx context.Context, g *group) error {
 	if err := s.settle(ctx, entries); err != nil {
 		return err
 	}
-	for _, c := range g.calls {
-		for _, r := range c.rejected.List {
-			g.batch.Reject(r.Event)
-		}
-	}
 	s.transactions.Add(1)
 	return nil
 }
 
-// writeObservers brings in what groups say of their observers.
-func (s *Store) writeObservers(ctx context.Context, groups []*group) error {
+// writeObservers brings in what calls say of their observers, but for events that were rejected.
+func (s *Store) writeObservers(ctx context.Context, calls []*call) error {
 	b := view.NewBatch()
-	for _, g := range groups {
+	for _, c := range calls {
+		for _, r := range c.rejected.List {
+			c.batch.Reject(r.Event)
+		}
 		b.Merge(&view.Batch{
-			Checkpoints: g.batch.Checkpoints, Seqs: g.batch.Seqs, Finished: g.batch.Finished, Ranges: g.batch.Ranges, Counted: g.batch.Counted,
+			Checkpoints: c.batch.Checkpoints, Seqs: c.batch.Seqs, Finished: c.batch.Finished, Ranges: c.batch.Ranges, Counted: c.batch.Counted,
 		})
 	}
 	observed, err := s.observerEntries(ctx, b)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
@@ -44,10 +45,15 @@ type Arrival struct {
 }
 
 // Rejections are the rejected events of one call.
-type Rejections struct{ List []store.Rejected }
+type Rejections struct {
+	mu   sync.Mutex // parts of a call may be written at the same time
+	List []store.Rejected
+}
 
 // Add rejects an event, and says why it can never be stored.
 func (r *Rejections) Add(e *task.Event, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.List = append(r.List, store.Rejected{Event: e, Err: err})
 }
 
@@ -218,17 +224,22 @@ func mergeTasks(dst, src map[string]*Task) {
 			dst[id] = o
 			continue
 		}
-		switch {
-		case o.State == nil:
-		case t.State == nil:
-			t.State, t.Made = o.State, o.Made
-		default:
-			t.State.Merge(o.State)
-			t.Made = nil
-		}
-		t.Claims = append(t.Claims, o.Claims...)
-		t.Events = append(t.Events, o.Events...)
+		t.Merge(o)
 	}
+}
+
+// Merge takes over another part of the same task, which is not used afterwards.
+func (t *Task) Merge(o *Task) {
+	switch {
+	case o.State == nil:
+	case t.State == nil:
+		t.State, t.Made = o.State, o.Made
+	default:
+		t.State.Merge(o.State)
+		t.Made = nil
+	}
+	t.Claims = append(t.Claims, o.Claims...)
+	t.Events = append(t.Events, o.Events...)
 }
 
 func mergeRecords(dst, src map[string]*Record) {
