@@ -32,7 +32,7 @@ type ElasticsearchConfig struct {
 	RequestTimeout time.Duration `mapstructure:"request_timeout"`
 	// BulkBytes bounds the body of one bulk request. 0 = 5242880 (5 MiB).
 	BulkBytes int `mapstructure:"bulk_bytes"`
-	// BulkRequests is the most bulk requests at a time; fewer run when the server says that it is busy. 0 = 8.
+	// BulkRequests is the most bulk requests at a time; fewer run when the server says that it is busy. 0 = 16.
 	BulkRequests int `mapstructure:"bulk_requests"`
 	// FieldBudget is the most fields of used, generated and telemetry that are indexed; more are kept without. It counts
 	// when the index is made. 0 = 1000.

@@ -27,7 +27,7 @@ type Options struct {
 	RequestTimeout time.Duration
 	// BulkBytes bounds the body of a bulk request. Default: 5 MiB.
 	BulkBytes int
-	// BulkRequests is the most bulk requests at a time; how many really depends on the server. Default: 8.
+	// BulkRequests is the most bulk requests at a time; how many really depends on the server. Default: 16.
 	BulkRequests int
 	// FieldBudget is the most fields of used, generated and telemetry that are indexed. It is written to the index when
 	// that is made, and holds for all collectors. Default: 1000.
@@ -49,7 +49,7 @@ const DefaultPrefix = "mida"
 const (
 	defaultTimeout      = time.Minute
 	defaultBulkBytes    = 5 << 20
-	defaultBulkRequests = 8
+	defaultBulkRequests = 16
 	defaultFieldBudget  = 1_000
 	maxFieldBudget      = 10_000
 	defaultTaskBytes    = 16 << 20

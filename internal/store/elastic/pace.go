@@ -31,7 +31,7 @@ const (
 	// baseBytes stands for what a request costs that has nothing in it.
 	baseBytes = 64 << 10
 	// So many requests may wait in the server.
-	fewQueued, manyQueued = 2, 4
+	fewQueued, manyQueued = 4, 8
 	fastestOf             = 500
 	slowAnswer            = 5 * time.Second
 )
