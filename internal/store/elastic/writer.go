@@ -2,6 +2,8 @@ package elastic
 
 import (
 	"context"
+	"runtime"
+	"sync"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/store"
 	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
@@ -74,22 +76,44 @@ func (s *Store) prepare(ctx context.Context, c *call) error {
 	if c.batch.Events < prepareFrom {
 		return nil
 	}
-	c.ready = make(map[string]*prepared, len(c.batch.Tasks))
-	names := map[string]bool{}
+	var ids []string
 	for id, t := range c.batch.Tasks {
 		if t.State != nil {
-			p := &prepared{row: makeRow(t.State), encoded: t.State.Encode()}
-			p.row.newFields(names)
-			c.ready[id] = p
+			ids = append(ids, id)
 		}
+	}
+	made := make([]*prepared, len(ids))
+	spread(len(ids), func(i int) {
+		state := c.batch.Tasks[ids[i]].State
+		made[i] = &prepared{row: makeRow(state), encoded: state.Encode()}
+	})
+	names := map[string]bool{}
+	c.ready = make(map[string]*prepared, len(ids))
+	for i, id := range ids {
+		made[i].row.newFields(names)
+		c.ready[id] = made[i]
 	}
 	if err := s.fields.admit(ctx, s, names); err != nil {
 		return err
 	}
-	for _, p := range c.ready {
-		p.makeBody(&s.fields)
-	}
+	spread(len(made), func(i int) { made[i].makeBody(&s.fields) })
 	return nil
+}
+
+// spread calls f for each number below n, on a few goroutines where there are cores: the sooner a call is made ready, the
+// fewer must be on their way for the server to have work.
+func spread(n int, f func(int)) {
+	const share = 100
+	workers := min(max(1, runtime.GOMAXPROCS(0)/4), (n+share-1)/share)
+	var group sync.WaitGroup
+	for w := range workers {
+		group.Go(func() {
+			for i := w * n / workers; i < (w+1)*n/workers; i++ {
+				f(i)
+			}
+		})
+	}
+	group.Wait()
 }
 
 // submit hands a call to the writer and waits. A caller whose time ends does not hear what became of it; nothing in the
