@@ -12,10 +12,28 @@ import (
 // addGroups lets the server make the groups of an aggregation, where it knows them exactly: see plan. What it turns out
 // not to know of the tasks that match, it says in the same answer, and the tasks are streamed.
 func (r *reader) addGroups(ctx context.Context, stream *query.Stream) (done bool, err error) {
-	p, ok := r.plan()
-	if !ok {
+	p, ok := r.plan(false)
+	if ok {
+		if done, err = r.addPlanned(ctx, p, stream); done || err != nil {
+			return done, err
+		}
+	}
+	if p, ok = r.plan(true); !ok || p.means == 0 {
 		return false, nil
 	}
+	var matching struct{ All bucketCount }
+	err = r.aggregations(ctx, object{"size": 0, "query": r.where.upper, "aggs": object{"all": object{"filter": all()}}}, &matching)
+	if err != nil || matching.All.N < roundedFrom {
+		return false, err
+	}
+	return r.addPlanned(ctx, p, stream)
+}
+
+// roundedFrom is from how many tasks on the server computes the means of floats: it rounds them in another order, which
+// changes the last digits, but a stream of a million tasks would take longer than a query may.
+var roundedFrom int64 = 100_000
+
+func (r *reader) addPlanned(ctx context.Context, p *plan, stream *query.Stream) (done bool, err error) {
 	body := object{"size": 0, "query": r.where.upper}
 	if len(p.groups) == 0 {
 		body["aggs"] = object{"doubt": p.doubt, "all": object{"filter": all(), "aggs": p.aggregates}}

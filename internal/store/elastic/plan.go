@@ -19,11 +19,14 @@ import (
 //   - with counts, and the least and greatest of promoted numbers;
 //   - with the least and greatest of leaves that are numbers. The server knows them as doubles: what is no whole number is
 //     exact, and of whole ones below 2^53 the texts say whether they are integers;
-//   - with sums and averages of integers, as long as no sum of them, in whatever order, reaches 2^53.
+//   - with sums and averages of integers, as long as no sum of them, in whatever order, reaches 2^53;
+//   - where a plan is rounded, with averages of floats, and of the time that tasks took.
 //
 // All else is rounded, in another order than here, or is not known to the server.
 type plan struct {
 	q          *query.Query
+	rounded    bool
+	means      int // averages that are rounded
 	groups     []query.Field
 	sources    []object
 	aggregates object
@@ -39,6 +42,7 @@ type numberPlan struct {
 	field, agg string // of the index; the name of its statistics
 	integers   bool   // all of them are
 	sums       bool   // some of them are summed up
+	mean       bool   // only their average is asked for, and may be rounded
 	form       form   // of whole numbers, once it is settled
 }
 
@@ -51,7 +55,7 @@ const (
 )
 
 // plan is not ok where the server does not know the groups.
-func (r *reader) plan() (p *plan, ok bool) {
+func (r *reader) plan(rounded bool) (p *plan, ok bool) {
 	if len(r.q.Aggregation) == 0 || !r.where.exact {
 		return nil, false
 	}
@@ -60,7 +64,7 @@ func (r *reader) plan() (p *plan, ok bool) {
 			return nil, false
 		}
 	}
-	p = &plan{q: r.q, groups: r.q.Groups(), aggregates: object{}, numbers: map[string]*numberPlan{}}
+	p = &plan{q: r.q, rounded: rounded, groups: r.q.Groups(), aggregates: object{}, numbers: map[string]*numberPlan{}}
 	var vague []string
 	doubts := []object{r.opaque()}
 	for i, f := range p.groups {
@@ -107,6 +111,9 @@ func (p *plan) add(c *compiler, name string, a query.Aggregate) bool {
 	case a.Op == query.Count:
 		p.aggregates[name] = object{"filter": exists.upper}
 		return true
+	case p.onlyMean(a):
+		p.mean(name, a.Field)
+		return true
 	case number && order != "" && p.numbers[a.Field.Name] == nil:
 		p.aggregates[name] = object{"filter": exists.upper, "aggs": object{"value": first(a.Field.Name, order)}}
 		return true
@@ -124,6 +131,29 @@ func (p *plan) add(c *compiler, name string, a query.Aggregate) bool {
 	}
 	n.sums = n.sums || sums
 	return true
+}
+
+// onlyMean says whether an average may be rounded: nothing else of that field is asked for but counts.
+func (p *plan) onlyMean(a query.Aggregate) bool {
+	if !p.rounded || a.Field.Type != query.Duration && !indexedLeaf(a.Field) {
+		return false
+	}
+	return !slices.ContainsFunc(p.q.Aggregation, func(other query.Aggregate) bool {
+		return other.Field.Name == a.Field.Name && other.Op != query.Avg && other.Op != query.Count
+	})
+}
+
+func (p *plan) mean(name string, f query.Field) {
+	if p.numbers[f.Name] != nil {
+		return // it is asked for twice
+	}
+	n := &numberPlan{field: f.Name, agg: name, mean: true}
+	if f.Type == query.Dynamic {
+		n.field = fieldOf(f.Root, f.Path)
+	}
+	p.numbers[f.Name] = n
+	p.aggregates[name] = object{"stats": object{"field": n.field}}
+	p.means++
 }
 
 // doubts select the tasks whose values are no numbers, or no integers where that matters.
@@ -144,6 +174,8 @@ func (p *plan) settleForms(ctx context.Context, r *reader) (ok bool, err error) 
 	for _, n := range p.numbers {
 		if n.integers || n.sums { // no doubt: there are only integers
 			n.form = integers
+		}
+		if n.integers || n.sums || n.mean {
 			continue
 		}
 		ints, floating := map[string]bool{}, map[string]bool{}
@@ -256,6 +288,9 @@ func (v groupValue) appendTo(g *query.Group, a query.Aggregate) error {
 func (n *numberPlan) of(s statistics) (numbers []any, ok bool) {
 	if s.Count == 0 {
 		return nil, true
+	}
+	if n.mean {
+		return []any{s.Sum / float64(s.Count)}, true
 	}
 	if !n.sums {
 		return []any{n.value(s.Min), n.value(s.Max)}, true

@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"regexp"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -175,3 +177,68 @@ func TestAnIndexOfAnOlderCollectorIsReadAsItIs(t *testing.T) {
 		require.EqualValues(t, 2, a.Rows[0]["count"], "1 and 1.0")
 	})
 }
+
+// TestMeansOfManyTasksAreRounded: the server computes them, and they differ from those of the tasks in the last digits at most.
+func TestMeansOfManyTasksAreRounded(t *testing.T) {
+	defer func(before int64) { roundedFrom = before }(roundedFrom)
+	onEach(t, func(t *testing.T, o Options) {
+		s, _ := fresh(t, o)
+		rng := rand.New(rand.NewPCG(1, 1))
+		events := make([]*task.Event, 300)
+		for i := range events {
+			events[i] = event(fmt.Sprint(i), func(e *task.Event) {
+				e.Activity = []string{"train", "test"}[i%2]
+				e.StartedAt, e.EndedAt = 1e9, 1e9+rng.Int64N(1e12)
+				e.Used = map[string]any{"a": rng.NormFloat64(), "n": int64(i), "mixed": []any{int64(i), 0.5 * float64(i)}[i/2%2], "text": []any{1.5, "x"}[i%2]}
+				if i%5 == 0 {
+					delete(e.Used, "a")
+				}
+			})
+		}
+		write(t, s, events...)
+		p, err := s.snapshot(t.Context(), tasks)
+		require.NoError(t, err)
+		defer p.close()
+		const groups = `"projection": ["activity_id"], "aggregation": `
+		for _, c := range []struct {
+			text   string
+			pushed bool
+		}{
+			{`{` + groups + `[["avg", "elapsed"]]}`, true},
+			{`{` + groups + `[["avg", "used.a"], ["count", "used.a"], ["avg", "elapsed"], ["max", "used.n"], ["sum", "used.n"]]}`, true},
+			{`{"aggregation": [["avg", "used.mixed"], ["avg", "used.mixed"]]}`, true},
+			{`{"filter": {"used.a": {"$gt": 0}}, ` + groups + `[["avg", "used.a"]]}`, true},
+			{`{` + groups + `[["avg", "used.a"], ["min", "used.a"]]}`, false},
+			{`{` + groups + `[["sum", "used.a"]]}`, false},
+			{`{` + groups + `[["avg", "used.text"]]}`, false}, // not all are numbers
+		} {
+			for roundedFrom = int64(len(events) + 1); ; roundedFrom = 1 {
+				q, err := query.ParseJSON([]byte(c.text))
+				require.NoError(t, err)
+				r, server := readerOf(t, p, q)
+				pushed, err := r.addGroups(t.Context(), server)
+				require.NoError(t, err)
+				require.Equal(t, c.pushed && roundedFrom == 1, pushed, "%s from %d tasks on", c.text, roundedFrom)
+				if pushed {
+					_, stream := readerOf(t, p, q)
+					require.NoError(t, r.addFlat(t.Context(), stream))
+					require.Equal(t, roundedText(t, stream), roundedText(t, server), c.text)
+				}
+				if roundedFrom == 1 {
+					break
+				}
+			}
+		}
+	})
+}
+
+// roundedText is an answer with floats of twelve digits.
+func roundedText(t *testing.T, s *query.Stream) string {
+	return floatText.ReplaceAllStringFunc(answerText(t, s), func(digits string) string {
+		f, err := strconv.ParseFloat(digits, 64)
+		require.NoError(t, err)
+		return strconv.FormatFloat(f, 'g', 12, 64)
+	})
+}
+
+var floatText = regexp.MustCompile(`-?\d+\.\d+(e[-+]?\d+)?`)
