@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/procstat"
 )
@@ -31,6 +32,8 @@ type Device struct {
 	Vendor string // "nvidia", "amd"
 	Parent string // ID of the whole GPU, for a part
 	procstat.Values
+	// PowerOver is how long before this time the power is the mean of; 0: it is of this moment, or nobody knows.
+	PowerOver time.Duration
 }
 
 // Use is what a process has of a GPU.

@@ -25,6 +25,9 @@ const (
 	smiIdle = 2 * time.Minute
 )
 
+// smiMeanPower is the mean of the last second. What power.draw is depends on the GPU: the same since Ampere, else of a moment.
+const smiMeanPower = "power.draw.average"
+
 // smiFields are asked for in this order, after the UUID. A driver that does not know one is asked without it.
 var smiFields = []struct {
 	name  string
@@ -35,6 +38,7 @@ var smiFields = []struct {
 	{"memory.used", Memory, 1 << 20},
 	{"memory.total", MemorySize, 1 << 20},
 	{"power.draw", Power, 1},
+	{smiMeanPower, Power, 1},
 	{"temperature.gpu", Temperature, 1},
 	{"clocks.sm", Clock, 1e6},
 	{"clocks.mem", MemoryClock, 1e6},
@@ -166,9 +170,18 @@ func (r *smiReader) card(line string) {
 	}
 	d := Device{ID: columns[1], Index: index, Name: columns[2], Vendor: "nvidia", Values: procstat.Unknown()}
 	for _, f := range smiFields {
-		if i := slices.Index(r.fields, f.name); i >= 0 {
-			d.Values[f.value] = r.number(columns[3+i]) * f.unit
+		i := slices.Index(r.fields, f.name)
+		if i < 0 {
+			continue
 		}
+		v := r.number(columns[3+i]) * f.unit
+		if f.name == smiMeanPower {
+			if v != v {
+				continue
+			}
+			d.PowerOver = time.Second
+		}
+		d.Values[f.value] = v
 	}
 	r.cards[d.ID] = &smiLine{device: d, at: time.Now()}
 }

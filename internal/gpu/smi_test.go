@@ -35,8 +35,8 @@ const twoGPUs = `
 case "$*" in
 *--query-gpu=*)
   while :; do
-    echo "0, GPU-a, NVIDIA A100-SXM4-40GB, 75, 1024, 40960, 250.50, 61, 1410, 1215"
-    echo "1, GPU-b, NVIDIA A100-SXM4-40GB, [N/A], 512, 40960, [Unknown Error], 30, 210, [Not Supported]"
+    echo "0, GPU-a, NVIDIA A100-SXM4-40GB, 75, 1024, 40960, 250.50, 240.25, 61, 1410, 1215"
+    echo "1, GPU-b, NVIDIA A100-SXM4-40GB, [N/A], 512, 40960, [Unknown Error], [N/A], 30, 210, [Not Supported]"
     sleep 0.05
   done ;;
 *)
@@ -68,7 +68,8 @@ func TestNvidiaSMI(t *testing.T) {
 	})
 	a, b := device(t, got, "GPU-a"), device(t, got, "GPU-b")
 	assert.Equal(t, "NVIDIA A100-SXM4-40GB", a.Name)
-	assert.Equal(t, []float64{0.75, 1 << 30, 40 << 30, 250.5}, a.Values[:Energy])
+	assert.Equal(t, []float64{0.75, 1 << 30, 40 << 30, 240.25}, a.Values[:Energy])
+	assert.Equal(t, time.Second, a.PowerOver, "where it prints a mean, that counts")
 	assert.Equal(t, []float64{61, 1.41e9, 1.215e9}, a.Values[Temperature:MemoryClock+1])
 	assert.NotEqual(t, a.Values[Energy], a.Values[Energy], "it has no counter of energy: unknown, not zero")
 	for _, i := range []int{Utilization, Power, MemoryClock} {
@@ -92,6 +93,7 @@ func TestAFieldThatNvidiaSMIDoesNotKnow(t *testing.T) {
 	path, _ := fakeSMI(t, `
 case "$*" in
 *clocks.mem*) echo 'Field "clocks.mem" is not a valid field to query.'; exit 2 ;;
+*power.draw.average*) echo 'Field "power.draw.average" is not a valid field to query.'; exit 2 ;;
 *clocks.sm*) echo 'Field "clocks.sm" is not a valid field to query.'; exit 2 ;;
 *--query-gpu=*) echo "0, GPU-a, Tesla K80, 5, 10, 20, 30, 40"; exec sleep 600 ;;
 *) exec sleep 600 ;;
@@ -102,6 +104,7 @@ esac
 	d := device(t, got, "GPU-a")
 	assert.Equal(t, []float64{0.05, 10 << 20, 20 << 20, 30}, d.Values[:Energy])
 	assert.NotEqual(t, d.Values[Clock], d.Values[Clock])
+	assert.Zero(t, d.PowerOver, "this power is of a moment")
 	require.NoError(t, r.Close(), "also one that says nothing ends")
 }
 
@@ -110,7 +113,7 @@ func TestNvidiaSMIThatEnds(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	path, starts := fakeSMI(t, `
 case "$*" in
-*--query-gpu=*) echo "0, GPU-a, Tesla K80, 5, 10, 20, 30, 40, 50, 60"; echo "NVIDIA-SMI has failed"; exit 9 ;;
+*--query-gpu=*) echo "0, GPU-a, Tesla K80, 5, 10, 20, 30, 30, 40, 50, 60"; echo "NVIDIA-SMI has failed"; exit 9 ;;
 *) exit 9 ;;
 esac
 `)

@@ -330,12 +330,19 @@ func (c *cards) device(d *gpu.Device, at int64, complete, blind bool) {
 	if d.Values[gpu.Energy] != d.Values[gpu.Energy] && d.Values[gpu.Power] == d.Values[gpu.Power] {
 		one.fromPower = true
 		if ok && at > last.At && last.Values[gpu.Power] == last.Values[gpu.Power] {
-			one.joules += (last.Values[gpu.Power] + d.Values[gpu.Power]) / 2 * float64(at-last.At) / 1e9
+			one.joules += drawn(d, last.Values[gpu.Power], float64(at-last.At)/1e9)
 		}
 		d.Values[gpu.Energy] = one.joules
 	}
 	one.Device, one.complete, one.blind = *d, complete, blind
 	one.series.Add(procstat.Sample{At: at, Values: d.Values})
+}
+
+// drawn is the energy since the sample before, in J. A mean stands for the time of which it is one: on a line between means, a
+// step would come half of that time too late. What is left of the time is taken to lie on the line.
+func drawn(d *gpu.Device, before, seconds float64) float64 {
+	power, over := d.Values[gpu.Power], math.Min(d.PowerOver.Seconds(), seconds)
+	return power*over + (before+power)/2*(seconds-over)
 }
 
 // pids are the numbers of the process and its descendants.

@@ -20,7 +20,7 @@ func TestATaskOnAGPU(t *testing.T) {
 	smi := filepath.Join(t.TempDir(), "nvidia-smi")
 	script := fmt.Sprintf(`#!/bin/sh
 case "$*" in
-*--query-gpu=*) while :; do echo "0, GPU-a, NVIDIA A100, 75, 1024, 40960, 250, 61, 1410, 1215"; sleep 0.1; done ;;
+*--query-gpu=*) while :; do echo "0, GPU-a, NVIDIA A100, 75, 1024, 40960, 250, 250, 61, 1410, 1215"; sleep 0.1; done ;;
 *) while :; do echo "GPU-a, %d, 900"; sleep 0.1; done ;;
 esac
 `, cmd.Process.Pid)

@@ -149,6 +149,44 @@ func TestEnergyFromPower(t *testing.T) {
 	assert.Equal(t, "gpu_exclusive, exclusive, interpolated, from power", m.coverage["task.energy.gpu"])
 }
 
+// What an H100 drew in a task that multiplied matrices for 5 s, as its driver said ten times a second: the mean of the last second.
+// Its counter of energy said 3467 J.
+var meansOfAStep = []float64{
+	122, 133, 203, 266, 328, 386, 454, 519, 575, 634, 674, 709, 712, 701, 698, 698, 697, 697, 696, 691, 690, 696, 700, 700, 699, 699,
+	699, 699, 697, 694, 694, 698, 701, 701, 700, 701, 699, 698, 696, 693, 696, 696, 697, 698, 699, 699, 699, 697, 695, 695, 696,
+}
+
+// A mean that is read once a second stands for the second before. What remains is what the task did in the second in which it
+// began: that lies on a line.
+func TestEnergyFromMeans(t *testing.T) {
+	for phase := range 10 {
+		n := newNode(t)
+		for i := range 8 {
+			at := max(0, 10*(i-2)+phase)
+			if at >= len(meansOfAStep) {
+				break
+			}
+			one := aGPU("a", meansOfAStep[at], nobodyKnows)
+			one.PowerOver = time.Second
+			n.read([]gpu.Device{one}, use(1, "a", 1e9, nobodyKnows))
+		}
+		began := 102 - float64(phase)/10
+		m := n.task(n.first, began, began+5.03, 1)
+		off := m.delta["task.energy.gpu"].(float64)/3467 - 1
+		assert.InDelta(t, -0.015, off, 0.025, "read %d ms after it began", 100*phase)
+	}
+
+	// Of what lies further back than the mean reaches, a line is known.
+	n := newNode(t)
+	for _, watts := range []float64{100, 200} {
+		one := aGPU("a", watts, nobodyKnows)
+		one.PowerOver = time.Second
+		n.read([]gpu.Device{one}, use(1, "a", 1e9, nobodyKnows))
+		n.at += 2 * second
+	}
+	assert.InDelta(t, 2*150+200, n.task(n.first, 100, 103, 1).delta["task.energy.gpu"], 1e-6)
+}
+
 // A part of a GPU has no counter: it has that part of the whole's energy that it has of its memory.
 func TestEnergyOfAPart(t *testing.T) {
 	n := newNode(t)

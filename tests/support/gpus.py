@@ -45,9 +45,9 @@ READERS = ("nvml", "nvidia-smi")
 MIB = 1 << 20
 
 # Numbers are read once a second and lie on a line between two readings, so that a step in between is off by a quarter
-# of it at most, at each end; the end of a task is read when it is heard of. What nvidia-smi prints is a second old.
+# of it at most, at each end. The end of a task is read when it is heard of; nvidia-smi's last line counts until then.
 WITHIN = 0.05
-STEP = {"nvml": 0.25, "nvidia-smi": 1.0}
+STEP = 0.25
 
 
 def missing() -> str | None:
@@ -187,13 +187,13 @@ def uses(run: Run) -> list[Use]:
             words = " / ".join(task["telemetry_coverage"]["task.energy.gpu"] for _, task in parts)
             what = "the GPU, two processes: their parts together"
             # One of the two lasts longer than the other, by as much as its context takes to make.
-            tolerance = 2 * WITHIN * whole + 2 * STEP[run.reader] * watts
+            tolerance = 2 * WITHIN * whole + 2 * STEP * watts
             out.append(Use(case, what, "task.energy.gpu", whole, together, words, run.reader, tolerance))
     return out
 
 
 def _compare(run: Run, note: dict, task: dict) -> list[Use]:
-    truth, step = note["truth"], STEP[run.reader]
+    truth = note["truth"]
     peak, delta = task.get("telemetry_peak", {}), task.get("telemetry_delta", {})
     coverage = task.get("telemetry_coverage", {})
     what = WHAT[note["case"], note["work"]].format(note["amount"], 3.5)
@@ -205,14 +205,14 @@ def _compare(run: Run, note: dict, task: dict) -> list[Use]:
     if note["work"] in ("hold", "child"):
         name = "process.gpu.memory.usage"
         out.append(use(name, truth["memory"], peak.get(name), max(WITHIN * truth["memory"], 16 * MIB)))
-    energy = WITHIN * truth["energy"] + step * truth["watts"]
+    energy = WITHIN * truth["energy"] + STEP * truth["watts"]
     out.append(use("hw.energy.gpu", truth["energy"], delta.get("hw.energy.gpu"), energy))
     if note["case"] in ("hold", "burn"):  # the only process on the GPU
         out.append(use("task.energy.gpu", truth["energy"], delta.get("task.energy.gpu"), energy))
     if note["work"] == "burn":
         if run.reader == "nvml" and note["case"] != "both":  # two that take turns: how the driver counts is its own
             name = "process.gpu.time"
-            out.append(use(name, truth["busy"], delta.get(name), WITHIN * truth["busy"] + 2 * STEP["nvml"]))
+            out.append(use(name, truth["busy"], delta.get(name), WITHIN * truth["busy"] + 2 * STEP))
         out.append(use("hw.gpu.utilization", truth["utilization"], peak.get("hw.gpu.utilization"), WITHIN))
         out.append(use("hw.power.gpu", truth["watts"], peak.get("hw.power.gpu"), 2 * WITHIN * truth["watts"]))
     return out
