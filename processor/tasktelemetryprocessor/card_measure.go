@@ -88,17 +88,19 @@ func (c *cards) over(one *card, s span) *onCard {
 	if !ok || oldest.At > s.ended || newest.At < s.started {
 		return nil
 	}
-	x := &onCard{card: one, first: one.series.At(s.started)}
+	first, peak := one.series.from(s)
+	x := &onCard{card: one, first: first, peak: peak}
 	x.last, x.partial = c.end(one, s.ended)
 	x.partial = x.partial || !x.first.Inside
-	x.peak = x.first.Values
+	raise(&x.peak, x.first.Values)
 	raise(&x.peak, x.last.Values)
 	one.series.Max(&x.peak, s.started, s.ended)
 	x.interpolated = float64(max(x.first.Away, x.last.Away)) > near*float64(s.ended-s.started)
 	x.energy, x.whole = grownBy(gpu.Energy, x.first, x.last), c.devices[one.Parent]
 	if x.whole != nil { // only the whole counts it
 		last, _ := c.end(x.whole, s.ended)
-		x.energy = grownBy(gpu.Energy, x.whole.series.At(s.started), last)
+		first, _ := x.whole.series.from(s)
+		x.energy = grownBy(gpu.Energy, first, last)
 	}
 	return x
 }
@@ -124,8 +126,9 @@ func grownBy(value int, first, last procstat.Point) float64 {
 // holds says whether the process had the GPU while the task ran: by a sample in between or, where there is none, by both
 // around it. What it did before and after is not the task's.
 func (x *onCard) holds(h *held, s span) bool {
-	x.ownFirst, x.ownLast = h.series.At(s.started), h.series.At(s.ended)
-	inside := procstat.Unknown()
+	var inside procstat.Values
+	x.ownFirst, inside = h.series.from(s)
+	x.ownLast = h.series.At(s.ended)
 	if h.series.Max(&inside, s.started, s.ended) > 0 {
 		x.ownPeak = inside[heldMemory]
 	} else {

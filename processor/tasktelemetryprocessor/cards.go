@@ -2,6 +2,7 @@ package tasktelemetryprocessor
 
 import (
 	"context"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -61,7 +62,7 @@ type cards struct {
 // card is a GPU with its samples. Those of its energy are added up from its power where it does not count itself.
 type card struct {
 	gpu.Device
-	series    *procstat.Series
+	series    followed
 	fromPower bool
 	joules    float64
 	complete  bool // all of its processes are known
@@ -98,7 +99,7 @@ func (t *total) add(pids map[int]float64) float64 {
 
 // held is what a process had of a GPU.
 type held struct {
-	series *procstat.Series
+	series followed
 	counts bool            // it is known how long it kept the GPU busy
 	busy   float64         // s, by those that ended, too
 	pids   map[int]float64 // pid → its own when last seen
@@ -205,6 +206,13 @@ func (c *cards) round() {
 	c.news = make(chan struct{})
 }
 
+// addOpen adds the tasks that are known to run in the process.
+func (p *process) addOpen(to map[string]*openTask) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.Copy(to, p.tasks.open)
+}
+
 // share is what one process of a tree has of a GPU.
 type share struct{ memory, busy float64 }
 
@@ -234,6 +242,10 @@ func (c *cards) take(r *gpu.Reading, list []*process, owner map[int]*process) {
 		}
 		shares[p][u.Device][u.PID] = share{u.Memory, u.Busy}
 	}
+	running := map[string]*openTask{}
+	for _, p := range list {
+		p.addOpen(running)
+	}
 	for i := range r.Devices {
 		id := r.Devices[i].ID
 		before := c.lastOf(id)
@@ -250,7 +262,7 @@ func (c *cards) take(r *gpu.Reading, list []*process, owner map[int]*process) {
 			c.totals[d.ID] = &total{pids: map[int]float64{}}
 		}
 		d.Values[cardUsers], d.Values[cardBusy] = float64(len(users[d.ID])), c.totals[d.ID].add(busy[d.ID])
-		c.device(d, r.At, r.Processes, blind[d.ID])
+		c.device(d, r.At, r.Processes, blind[d.ID], running)
 	}
 }
 
@@ -274,7 +286,7 @@ func (p *process) holds(device string, before, at int64, shares map[int]share, h
 		if len(shares) == 0 {
 			return
 		}
-		h = &held{series: procstat.NewSeries(history), pids: map[int]float64{}}
+		h = &held{series: newFollowed(history), pids: map[int]float64{}}
 		p.held[device] = h
 		if before != 0 {
 			none := procstat.Unknown()
@@ -308,7 +320,7 @@ func (p *process) holds(device string, before, at int64, shares map[int]share, h
 	if h.counts {
 		v[heldBusy] = h.busy
 	}
-	h.series.Add(procstat.Sample{At: at, Values: v})
+	h.series.add(procstat.Sample{At: at, Values: v}, p.tasks.open)
 }
 
 func (c *cards) exists(pid int) bool {
@@ -317,10 +329,10 @@ func (c *cards) exists(pid int) bool {
 }
 
 // device adds a sample of a GPU; the lock is held.
-func (c *cards) device(d *gpu.Device, at int64, complete, blind bool) {
+func (c *cards) device(d *gpu.Device, at int64, complete, blind bool, running map[string]*openTask) {
 	one := c.devices[d.ID]
 	if one == nil {
-		one = &card{series: procstat.NewSeries(c.history)}
+		one = &card{series: newFollowed(c.history)}
 		c.devices[d.ID] = one
 	}
 	last, ok := one.series.Last()
@@ -335,7 +347,7 @@ func (c *cards) device(d *gpu.Device, at int64, complete, blind bool) {
 		d.Values[gpu.Energy] = one.joules
 	}
 	one.Device, one.complete, one.blind = *d, complete, blind
-	one.series.Add(procstat.Sample{At: at, Values: d.Values})
+	one.series.add(procstat.Sample{At: at, Values: d.Values}, running)
 }
 
 // drawn is the energy since the sample before, in J. A mean stands for the time of which it is one: on a line between means, a

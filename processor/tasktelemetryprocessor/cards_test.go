@@ -149,6 +149,43 @@ func TestEnergyFromPower(t *testing.T) {
 	assert.Equal(t, "gpu_exclusive, exclusive, interpolated, from power", m.coverage["task.energy.gpu"])
 }
 
+// A task that runs for longer than samples are kept has all of what it used, also one that begins to use a GPU later.
+func TestATaskThatIsLongerThanTheSamplesAreKept(t *testing.T) {
+	n := newNode(t)
+	n.cards.history = 16
+	n.first.tasks.begin("k", 110*second, n.first.series)
+	n.second.tasks.begin("other", 102*second, n.second.series)
+	for i := range 1000 {
+		f := float64(i)
+		a, b := aGPU("a", 300, 300*f), aGPU("MIG-1", nobodyKnows, nobodyKnows)
+		if i == 500 {
+			a.Values[gpu.Power] = 700
+		}
+		b.Values[gpu.MemorySize], b.Parent = 10e9, "a"
+		uses := []gpu.Use{use(2, "MIG-1", 1e9, nobodyKnows)}
+		if i > 300 {
+			uses = append(uses, use(1, "a", 2e9+f, 0.5*(f-300)))
+		}
+		n.read([]gpu.Device{a, b}, uses...)
+	}
+	m := n.task(n.first, 110, 1099, 1)
+	assert.InDelta(t, 989*300, m.delta["hw.energy.gpu"], 1e-6)
+	assert.InDelta(t, 989*300, m.delta["task.energy.gpu"], 1e-6)
+	assert.Equal(t, "gpu_exclusive, exclusive", m.coverage["task.energy.gpu"], "and it is not partial")
+	assert.InDelta(t, 0.5*699, m.delta["process.gpu.time"], 1e-6)
+	assert.InDelta(t, 700, m.peak["hw.power.gpu"], 1e-9, "also what was highest long ago")
+	assert.Equal(t, []any{int64(0), int64(2e9 + 999)}, []any{m.start["process.gpu.memory.usage"], m.peak["process.gpu.memory.usage"]})
+
+	part := newMeasured("joined")
+	part.gpus(n.cards, n.second, span{key: "other", started: 102 * second, ended: 1099 * second})
+	assert.InDelta(t, 997*300/4, part.delta["task.energy.gpu"], 1e-6)
+	assert.Equal(t, "gpu_part_share, exclusive", part.coverage["task.energy.gpu"])
+
+	n.first.tasks.end("k", 110*second, 1099*second)
+	n.read([]gpu.Device{aGPU("a", 1, 1)})
+	assert.NotContains(t, n.cards.devices["a"].series.long, "k", "what ended is forgotten")
+}
+
 // What an H100 drew in a task that multiplied matrices for 5 s, as its driver said ten times a second: the mean of the last second.
 // Its counter of energy said 3467 J.
 var meansOfAStep = []float64{
@@ -244,7 +281,7 @@ func TestASlowDriverKeepsNobodyWaiting(t *testing.T) {
 	p := newProcess(procstat.Identity{PID: 1}, 16)
 	c := newCards([]gpu.Reader{slow{release}}, cfg, func() []*process { return []*process{p} })
 	one := aGPU("a", 1, 1)
-	c.device(&one, 5, true, false)
+	c.device(&one, 5, true, false, nil)
 	c.patience = 10 * time.Millisecond
 	c.start()
 	before := time.Now()
@@ -263,7 +300,7 @@ func TestAReaderThatHasNothingNewer(t *testing.T) {
 	p := newProcess(procstat.Identity{PID: 1}, 16)
 	c := newCards([]gpu.Reader{r}, cfg, func() []*process { return []*process{p} })
 	one := aGPU("a", 1, 1)
-	c.device(&one, 5, true, false)
+	c.device(&one, 5, true, false, nil)
 	c.start()
 	for range 10 {
 		c.reach(time.Now().UnixNano())
