@@ -155,6 +155,21 @@ func (c *cards) look() {
 	}
 }
 
+// begins asks for a sample where the last one is further from the start of a task than a tenth of the interval, and does not wait
+// for it: a task that begins after rest would have a part of the rest's power otherwise.
+func (c *cards) begins(t int64) {
+	c.mu.Lock()
+	far := false
+	for _, one := range c.devices {
+		last, _ := one.series.Last()
+		far = far || last.At < t-int64(c.interval/10)
+	}
+	c.mu.Unlock()
+	if far {
+		c.look()
+	}
+}
+
 // reach asks for a sample that is not older than t, and waits a moment for it. The round that runs may have begun before; the
 // next one has not. Some readers have no newer one than the last that was printed.
 func (c *cards) reach(t int64) {

@@ -310,6 +310,20 @@ func TestAReaderThatHasNothingNewer(t *testing.T) {
 	assert.Positive(t, r.reads)
 }
 
+// The GPUs are read near the start of a task, unless they just were.
+func TestTheStartOfATaskIsRead(t *testing.T) {
+	for _, c := range []struct {
+		last int64 // ns before the start
+		want bool
+	}{{last: 5e8, want: true}, {last: 5e7}, {last: -5e8}} {
+		cards := newCards(nil, createDefaultConfig().(*Config), nil)
+		one := aGPU("a", 1, 1)
+		cards.device(&one, 100*second-c.last, true, false, nil)
+		cards.begins(100 * second)
+		assert.Equal(t, c.want, len(cards.wake) == 1, "%d ns before", c.last)
+	}
+}
+
 type stale struct {
 	at    int64
 	reads int

@@ -313,6 +313,9 @@ func (t *telemetry) begins(e *task.Event, p *process) {
 		p.open[key] = e
 	}
 	p.group.begins(key, e.StartedAt)
+	if len(p.held) > 0 {
+		t.sampler.cards.begins(e.StartedAt)
+	}
 }
 
 // join measures a task that ended, or says why it cannot.
