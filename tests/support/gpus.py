@@ -245,6 +245,34 @@ def table(runs: list[Run]) -> list[str]:
     return lines
 
 
+def summary(runs: list[Run]) -> list[str]:
+    """Return a table of that number of each kind which is furthest off, all readers side by side."""
+    kinds: dict[tuple[str, str], dict[str, list[Use]]] = {}
+    for run in runs:
+        for u in uses(run):
+            kinds.setdefault((u.metric, _kind(u)), {}).setdefault(u.reader, []).append(u)
+    names = [run.reader for run in runs]
+    lines = [f"| metric | of tasks that | {' | '.join(names)} |", "|---" * (2 + len(names)) + "|"]
+    for (metric, kind), by_reader in kinds.items():
+        cells = [_worst(by_reader.get(name, [])) for name in names]
+        lines.append(f"| `{metric}` | {kind} | {' | '.join(cells)} |")
+    return lines
+
+
+def _kind(u: Use) -> str:
+    if u.key in ("beside", "both"):
+        return "are two on one GPU: their parts together"
+    return "use 1 to 2 GiB" if "GiB" in u.what else "compute for 5 s"
+
+
+def _worst(of: list[Use]) -> str:
+    if not of:
+        return ""
+    u = max(of, key=lambda u: abs(u.error))
+    seen = "none" if u.recorded is None else _amount(u.metric, u.recorded)
+    return f"{u.error:+.1%}: {seen} of {_amount(u.metric, u.true)} (worst of {len(of)})"
+
+
 def _amount(metric: str, value: float) -> str:
     if "memory" in metric:
         return f"{value / MIB:.0f} MiB"
