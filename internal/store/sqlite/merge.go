@@ -13,9 +13,9 @@ import (
 const (
 	sqlFind       = `SELECT t.n, s.state FROM tasks t JOIN states s ON s.n = t.n WHERE t.id = ?`
 	sqlNumber     = `SELECT n FROM tasks WHERE id = ?`
-	sqlInsertTask = `INSERT INTO tasks (id, task_id, kind, status, campaign_id, workflow_id, workflow_name, activity_id,
- attempt, submitted_at, started_at, ended_at, host, user, site, environment, scope, execution, workflow_parent_id, parent)
- VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+	sqlInsertTask = `INSERT INTO tasks (task_id, kind, status, campaign_id, workflow_id, workflow_name, activity_id,
+ attempt, submitted_at, started_at, ended_at, host, user, site, environment, scope, execution, workflow_parent_id, parent,
+ id) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING`
 	sqlCampaign   = `SELECT campaign_id FROM tasks WHERE n = ?`
 	sqlUpdateTask = `UPDATE tasks SET task_id=?, kind=?, status=?, campaign_id=?, workflow_id=?, workflow_name=?,
  activity_id=?, attempt=?, submitted_at=?, started_at=?, ended_at=?, host=?, user=?, site=?, environment=?, scope=?,
@@ -45,6 +45,9 @@ func (s *Store) merge(ses *session, b *view.Batch) error {
 			return poison(taskSubject(id), err)
 		}
 	}
+	if err := ses.flush(); err != nil {
+		return err
+	}
 	for _, step := range []func(*session, *view.Batch) error{s.mergeWorkflows, s.mergeRecords, s.mergeObservers} {
 		if err := step(ses, b); err != nil {
 			return err
@@ -63,13 +66,9 @@ type cachedState struct {
 // stateOverhead stands for what an entry of the cache takes beyond the bytes of its state.
 const stateOverhead = 300
 
-// find returns the row number and the encoded state of a task, 0 when it is new.
-func (s *Store) find(ses *session, id string) (cachedState, error) {
-	c, ok := s.states.Get(id)
-	if ok {
-		return c, nil
-	}
-	err := ses.query(sqlFind, func(v []driver.Value) error {
+// find returns the row number and the encoded state of a task that the cache does not have, 0 when it is new.
+func (s *Store) find(ses *session, id string) (c cachedState, err error) {
+	err = ses.query(sqlFind, func(v []driver.Value) error {
 		c.n, _ = v[0].(int64)
 		c.encoded = bytesOf(v[1])
 		return nil
@@ -97,31 +96,43 @@ func (s *Store) mergeTask(ses *session, id string, t *view.Task) error {
 		}
 		return s.mergeClaims(ses, id, n, t.Claims)
 	}
-	stored, err := s.find(ses, id)
-	if err != nil {
-		return err
-	}
 	made, _ := t.Made.(*prepared)
+	stored, cached := s.states.Get(id)
+	if !cached {
+		if made.madeFrom(nil) && len(made.encoded) <= s.opts.MaxTaskBytes {
+			// Most tasks that are not in the cache are new: their insertion says so, and spares to look for them.
+			if n, err := s.insertTask(ses, id, made); err != nil || n != 0 {
+				return s.claimNew(ses, id, n, t.Claims, err)
+			}
+		}
+		var err error
+		if stored, err = s.find(ses, id); err != nil {
+			return err
+		}
+	}
 	if !made.madeFrom(stored.encoded) {
+		var err error
 		if made, err = s.remake(id, stored, t.State); err != nil {
 			return err
 		}
 	}
-	n := stored.n
 	if made.same {
 		s.same++
-	} else if n, err = s.putTask(ses, id, n, made); err != nil {
-		return err
+		return s.mergeClaims(ses, id, stored.n, t.Claims)
+	}
+	if len(made.encoded) > s.opts.MaxTaskBytes {
+		s.states.Remove(id)
+		return &poisonError{subject: taskSubject(id), err: fmt.Errorf("the task would have %d bytes; max_task_bytes is %d",
+			len(made.encoded), s.opts.MaxTaskBytes)}
 	}
 	if stored.n == 0 {
-		if !s.loose[id] {
-			return s.putClaims(ses, id, n, t.Claims, nil)
-		}
-		if _, err := ses.exec(sqlAdoptClaims, n, id); err != nil {
-			return err
-		}
+		n, err := s.insertTask(ses, id, made)
+		return s.claimNew(ses, id, n, t.Claims, err)
 	}
-	return s.mergeClaims(ses, id, n, t.Claims)
+	if err := s.updateTask(ses, id, stored.n, made); err != nil {
+		return err
+	}
+	return s.mergeClaims(ses, id, stored.n, t.Claims)
 }
 
 // remake merges what arrived with what is stored.
@@ -139,74 +150,66 @@ func (s *Store) remake(id string, stored cachedState, arrived *task.State) (*pre
 	return makePrepared(state), nil
 }
 
-// putTask writes everything that is derived from a state, and the state.
-func (s *Store) putTask(ses *session, id string, n int64, made *prepared) (int64, error) {
-	encoded, r := made.encoded, made.row
-	if len(encoded) > s.opts.MaxTaskBytes {
-		s.states.Remove(id)
-		return 0, &poisonError{subject: taskSubject(id), err: fmt.Errorf("the task would have %d bytes; max_task_bytes is %d",
-			len(encoded), s.opts.MaxTaskBytes)}
+// insertTask writes everything that is derived from a state, and the state, unless there is such a task already: then it
+// returns 0.
+func (s *Store) insertTask(ses *session, id string, made *prepared) (n int64, err error) {
+	r := made.row
+	res, err := ses.exec(sqlInsertTask, r.with(id)...)
+	if err != nil {
+		return 0, err
 	}
-	d := r.doc
-	args := []any{
-		d.TaskID, d.Kind, d.Status.String(), text(d.CampaignID), text(d.WorkflowID), text(d.WorkflowName),
-		text(d.ActivityID), integer(d.Attempt), integer(d.SubmittedAt), integer(d.StartedAt), integer(d.EndedAt),
-		text(d.Host), text(d.User), text(d.Site), text(d.Environment), text(d.Scope), text(d.Execution),
-		text(d.WorkflowParentID), text(d.Parent),
+	if rows, err := res.RowsAffected(); err != nil || rows == 0 {
+		return 0, err
+	}
+	if n, err = res.LastInsertId(); err != nil {
+		return 0, err
+	}
+	if err := ses.leaves.add(ses, n, r.main, r.extra, r.ambiguous); err != nil {
+		return 0, err
+	}
+	if err := ses.states.add(ses, n, made.encoded); err != nil {
+		return 0, err
+	}
+	return n, s.wrote(ses, id, n, made, r.edges)
+}
+
+// updateTask is insertTask of a task that is there.
+func (s *Store) updateTask(ses *session, id string, n int64, made *prepared) error {
+	r := made.row
+	err := ses.query(sqlCampaign, func(v []driver.Value) error {
+		s.campaigns[textOf(v[0])] = true // it may leave this one
+		return nil
+	}, n)
+	if err != nil {
+		return err
+	}
+	if _, err := ses.exec(sqlUpdateTask, r.with(n)...); err != nil {
+		return err
+	}
+	if _, err := ses.exec(sqlUpdateLeaves, r.main, r.extra, r.ambiguous, n); err != nil {
+		return err
+	}
+	if _, err := ses.exec(sqlUpdateState, made.encoded, n); err != nil {
+		return err
 	}
 	wanted := r.edges
-	var ambiguous any
-	if len(r.ambiguous) > 0 {
-		m := make(map[string]any, len(r.ambiguous))
-		for short, full := range r.ambiguous {
-			m[short] = full
-		}
-		ambiguous = task.JSON(m)
+	if err := clearEdges(ses, id, n, &wanted); err != nil {
+		return err
 	}
-	if n == 0 {
-		res, err := ses.exec(sqlInsertTask, append([]any{id}, args...)...)
-		if err != nil {
-			return 0, err
-		}
-		if n, err = res.LastInsertId(); err != nil {
-			return 0, err
-		}
-		if _, err := ses.exec(sqlPutLeaves, n, r.main, r.extra, ambiguous); err != nil {
-			return 0, err
-		}
-		if _, err := ses.exec(sqlPutState, n, encoded); err != nil {
-			return 0, err
-		}
-	} else {
-		err := ses.query(sqlCampaign, func(v []driver.Value) error {
-			s.campaigns[textOf(v[0])] = true // it may leave this one
-			return nil
-		}, n)
-		if err != nil {
-			return 0, err
-		}
-		if _, err := ses.exec(sqlUpdateTask, append(args, n)...); err != nil {
-			return 0, err
-		}
-		if _, err := ses.exec(sqlUpdateLeaves, r.main, r.extra, ambiguous, n); err != nil {
-			return 0, err
-		}
-		if _, err := ses.exec(sqlUpdateState, encoded, n); err != nil {
-			return 0, err
-		}
-		if err := clearEdges(ses, d.ID, n, &wanted); err != nil {
-			return 0, err
-		}
-	}
-	for _, e := range wanted {
-		if _, err := ses.exec(sqlPutEdge, n, e.To, flag(e.Parent), e.Field); err != nil {
-			return 0, err
+	return s.wrote(ses, id, n, made, wanted)
+}
+
+// wrote adds the edges that a written task lacks, and remembers what was written.
+func (s *Store) wrote(ses *session, id string, n int64, made *prepared, lacking []store.Edge) error {
+	for _, e := range lacking {
+		if err := ses.edges.add(ses, n, e.To, flag(e.Parent), e.Field); err != nil {
+			return err
 		}
 	}
 	s.changed = append(s.changed, n)
-	s.campaigns[d.CampaignID] = true
-	s.states.Put(id, cachedState{n, encoded}, len(encoded)+stateOverhead)
-	return n, nil
+	s.campaigns[made.row.campaign] = true
+	s.states.Put(id, cachedState{n, made.encoded}, len(made.encoded)+stateOverhead)
+	return nil
 }
 
 // clearEdges removes the stored edges of a task when they differ from the wanted ones, else leaves nothing to write.
@@ -225,6 +228,20 @@ func clearEdges(ses *session, from string, n int64, want *[]store.Edge) error {
 	}
 	_, err = ses.exec(sqlDeleteEdges, n)
 	return err
+}
+
+// claimNew gives the claims to a task that insertTask has made, also those that came before it.
+func (s *Store) claimNew(ses *session, id string, n int64, claims []task.Claim, err error) error {
+	if err != nil {
+		return err
+	}
+	if !s.loose[id] {
+		return s.putClaims(ses, id, n, claims, nil)
+	}
+	if _, err := ses.exec(sqlAdoptClaims, n, id); err != nil {
+		return err
+	}
+	return s.mergeClaims(ses, id, n, claims)
 }
 
 // mergeClaims adds the claims that the task does not have yet: claims only grow. A task that is not known yet (n = 0)
@@ -280,7 +297,7 @@ func (s *Store) putClaims(ses *session, id string, n int64, claims, have []task.
 		} else {
 			have = append(have, c)
 		}
-		if _, err := ses.exec(sqlPutClaim, rowID, taskID, string(c.Role), c.Entity, c.Time, c.TimeSource, c.Evidence,
+		if err := ses.claims.add(ses, rowID, taskID, string(c.Role), c.Entity, c.Time, c.TimeSource, c.Evidence,
 			c.Confidence, c.Field, c.Label); err != nil {
 			return err
 		}

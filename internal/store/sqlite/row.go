@@ -14,9 +14,10 @@ import (
 
 // row is what the tables hold of one task, apart from its state and its claims.
 type row struct {
-	doc         *task.Document
-	main, extra []byte              // flat JSONB objects
-	ambiguous   map[string][]string // short name → full names, see query.Leaves
+	campaign    string
+	columns     []any  // of tasks, as in sqlInsertTask and sqlUpdateTask, with room for the last one
+	main, extra []byte // flat JSONB objects
+	ambiguous   any    // JSON, short name → full names, see query.Leaves; nil for none
 	edges       []store.Edge
 }
 
@@ -24,10 +25,16 @@ type row struct {
 // for stands apart (extra), so that looking for a leaf does not walk over it.
 func makeRow(s *task.State) *row {
 	d := task.Project(s)
-	r := &row{doc: d, edges: view.Edges(d)}
+	r := &row{campaign: d.CampaignID, columns: taskColumns(d), edges: view.Edges(d)}
 	pooled, _ := leafLists.Get().(*leaves)
 	main := (*pooled)[:0]
-	r.ambiguous = main.addMap("used", d.Used)
+	if ambiguous := main.addMap("used", d.Used); len(ambiguous) > 0 {
+		m := make(map[string]any, len(ambiguous))
+		for short, full := range ambiguous {
+			m[short] = full
+		}
+		r.ambiguous = task.JSON(m)
+	}
 	main.addMap("generated", d.Generated)
 	main.addMap("telemetry_start", d.TelemetryStart)
 	main.addMap("telemetry_end", d.TelemetryEnd)
@@ -52,6 +59,21 @@ func makeRow(s *task.State) *row {
 		leafLists.Put(pooled)
 	}
 	return r
+}
+
+func taskColumns(d *task.Document) []any {
+	return []any{
+		d.TaskID, d.Kind, d.Status.String(), text(d.CampaignID), text(d.WorkflowID), text(d.WorkflowName),
+		text(d.ActivityID), integer(d.Attempt), integer(d.SubmittedAt), integer(d.StartedAt), integer(d.EndedAt),
+		text(d.Host), text(d.User), text(d.Site), text(d.Environment), text(d.Scope), text(d.Execution),
+		text(d.WorkflowParentID), text(d.Parent), nil,
+	}
+}
+
+// with returns the columns and the last one.
+func (r *row) with(last any) []any {
+	r.columns[len(r.columns)-1] = last
+	return r.columns
 }
 
 // manyLeaves bounds the lists that are kept for the next task.

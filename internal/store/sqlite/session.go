@@ -14,10 +14,38 @@ type session struct {
 	conn  driver.Conn
 	stmts map[string]driver.Stmt
 	args  []driver.NamedValue
+
+	leaves, states, edges, claims *bulk
+	// single says that every row is inserted by itself, so that the database refuses it where its task is known.
+	single bool
 }
 
 func newSession(conn driver.Conn) *session {
-	return &session{conn: conn, stmts: map[string]driver.Stmt{}}
+	return &session{
+		conn: conn, stmts: map[string]driver.Stmt{},
+		leaves: newBulk(sqlPutLeaves), states: newBulk(sqlPutState), edges: newBulk(sqlPutEdge), claims: newBulk(sqlPutClaim),
+	}
+}
+
+func (s *session) bulks() []*bulk { return []*bulk{s.leaves, s.states, s.edges, s.claims} }
+
+// begin begins a write transaction.
+func (s *session) begin() error {
+	for _, b := range s.bulks() {
+		b.clear() // of a transaction that failed
+	}
+	_, err := s.exec("BEGIN IMMEDIATE")
+	return err
+}
+
+// flush inserts all rows that are still held.
+func (s *session) flush() error {
+	for _, b := range s.bulks() {
+		if err := b.flush(s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *session) close() {

@@ -174,9 +174,18 @@ func (s *Store) forget() {
 
 // store writes one group. A task or workflow that the database can never take is rejected and left out of the next try.
 func (s *Store) store(b *view.Batch) error {
+	single := false
 	for {
 		var bad *poisonError
-		err := s.transaction(func(ses *session) error { return s.merge(ses, b) })
+		err := s.transaction(func(ses *session) error {
+			ses.single = single
+			return s.merge(ses, b)
+		})
+		var one *severalError
+		if errors.As(err, &one) {
+			single = true // to learn whose row it is
+			continue
+		}
 		if err == nil || !errors.As(err, &bad) {
 			return err
 		}
@@ -215,14 +224,23 @@ func (e *poisonError) Unwrap() error { return e.err }
 
 // poison turns an error that lies in the data into a poisonError. Everything else (a full disk, a lock) may pass.
 func poison(of subject, err error) error {
-	var se *sqlite.Error
-	if errors.As(err, &se) {
-		switch se.Code() & 0xff {
-		case sqlitelib.SQLITE_TOOBIG, sqlitelib.SQLITE_CONSTRAINT, sqlitelib.SQLITE_MISMATCH:
-			return &poisonError{subject: of, err: err}
-		}
+	if refused(err) {
+		return &poisonError{subject: of, err: err}
 	}
 	return err
+}
+
+// refused says that the database can never take what was given to it.
+func refused(err error) bool {
+	var se *sqlite.Error
+	if !errors.As(err, &se) {
+		return false
+	}
+	switch se.Code() & 0xff {
+	case sqlitelib.SQLITE_TOOBIG, sqlitelib.SQLITE_CONSTRAINT, sqlitelib.SQLITE_MISMATCH:
+		return true
+	}
+	return false
 }
 
 // damaged is the error for a stored state that cannot be read. Writing over it would destroy what may still be saved by
@@ -255,7 +273,7 @@ func (s *Store) transactionOn(conn *sql.Conn, f func(*session) error) error {
 		ses := s.session
 		s.changed, s.same, s.rewritten = s.changed[:0], 0, false
 		clear(s.campaigns)
-		if _, err := ses.exec("BEGIN IMMEDIATE"); err != nil {
+		if err := ses.begin(); err != nil {
 			return err
 		}
 		err := f(ses)
