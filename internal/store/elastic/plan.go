@@ -42,7 +42,8 @@ type numberPlan struct {
 	field, agg string // of the index; the name of its statistics
 	integers   bool   // all of them are
 	sums       bool   // some of them are summed up
-	mean       bool   // only their average is asked for, and may be rounded
+	mean       bool   // their average is asked for, and may be rounded
+	extremes   bool   // so are the least or the greatest
 	form       form   // of whole numbers, once it is settled
 }
 
@@ -111,8 +112,8 @@ func (p *plan) add(c *compiler, name string, a query.Aggregate) bool {
 	case a.Op == query.Count:
 		p.aggregates[name] = object{"filter": exists.upper}
 		return true
-	case p.onlyMean(a):
-		p.mean(name, a.Field)
+	case p.mayRound(a.Field):
+		p.mean(name, a)
 		return true
 	case number && order != "" && p.numbers[a.Field.Name] == nil:
 		p.aggregates[name] = object{"filter": exists.upper, "aggs": object{"value": first(a.Field.Name, order)}}
@@ -133,27 +134,39 @@ func (p *plan) add(c *compiler, name string, a query.Aggregate) bool {
 	return true
 }
 
-// onlyMean says whether an average may be rounded: nothing else of that field is asked for but counts.
-func (p *plan) onlyMean(a query.Aggregate) bool {
-	if !p.rounded || a.Field.Type != query.Duration && !indexedLeaf(a.Field) {
+// mayRound says whether a field's averages may be rounded: nothing else of it is asked for but counts, the least and the
+// greatest.
+func (p *plan) mayRound(f query.Field) bool {
+	if !p.rounded || f.Type != query.Duration && !indexedLeaf(f) {
 		return false
 	}
-	return !slices.ContainsFunc(p.q.Aggregation, func(other query.Aggregate) bool {
-		return other.Field.Name == a.Field.Name && other.Op != query.Avg && other.Op != query.Count
-	})
+	means := 0
+	for _, a := range p.q.Aggregation {
+		switch {
+		case a.Field.Name != f.Name:
+		case a.Op == query.Avg:
+			means++
+		case a.Op != query.Count && a.Op != query.Min && a.Op != query.Max:
+			return false
+		}
+	}
+	return means > 0
 }
 
-func (p *plan) mean(name string, f query.Field) {
-	if p.numbers[f.Name] != nil {
-		return // it is asked for twice
+// mean plans an average, or what is asked for beside it.
+func (p *plan) mean(name string, a query.Aggregate) {
+	f := a.Field
+	n := p.numbers[f.Name]
+	if n == nil {
+		n = &numberPlan{field: f.Name, agg: name, mean: true, form: floats}
+		if f.Type == query.Dynamic {
+			n.field, n.form = fieldOf(f.Root, f.Path), unsettled
+		}
+		p.numbers[f.Name] = n
+		p.aggregates[name] = object{"stats": object{"field": n.field}}
+		p.means++
 	}
-	n := &numberPlan{field: f.Name, agg: name, mean: true}
-	if f.Type == query.Dynamic {
-		n.field = fieldOf(f.Root, f.Path)
-	}
-	p.numbers[f.Name] = n
-	p.aggregates[name] = object{"stats": object{"field": n.field}}
-	p.means++
+	n.extremes = n.extremes || a.Op != query.Avg
 }
 
 // doubts select the tasks whose values are no numbers, or no integers where that matters.
@@ -175,7 +188,7 @@ func (p *plan) settleForms(ctx context.Context, r *reader) (ok bool, err error) 
 		if n.integers || n.sums { // no doubt: there are only integers
 			n.form = integers
 		}
-		if n.integers || n.sums || n.mean {
+		if n.integers || n.sums || n.mean && !n.extremes || n.form == floats {
 			continue
 		}
 		ints, floating := map[string]bool{}, map[string]bool{}
@@ -290,7 +303,7 @@ func (n *numberPlan) of(s statistics) (numbers []any, ok bool) {
 		return nil, true
 	}
 	if n.mean {
-		return []any{s.Sum / float64(s.Count)}, true
+		return n.around(s), true
 	}
 	if !n.sums {
 		return []any{n.value(s.Min), n.value(s.Max)}, true
@@ -326,4 +339,23 @@ func (n *numberPlan) value(v float64) any {
 		return int64(v)
 	}
 	return v
+}
+
+// around returns numbers with the same mean, and the same least and greatest where these are asked for.
+func (n *numberPlan) around(s statistics) []any {
+	switch {
+	case !n.extremes:
+		return []any{s.Sum / float64(s.Count)}
+	case s.Count == 1:
+		return []any{n.value(s.Min)}
+	}
+	numbers := append(make([]any, 0, s.Count), n.value(s.Min), n.value(s.Max))
+	if s.Count > 2 {
+		rest := (s.Sum - s.Min - s.Max) / float64(s.Count-2)
+		var each any = min(max(rest, s.Min), s.Max)
+		for range s.Count - 2 {
+			numbers = append(numbers, each)
+		}
+	}
+	return numbers
 }

@@ -208,7 +208,12 @@ func TestMeansOfManyTasksAreRounded(t *testing.T) {
 			{`{` + groups + `[["avg", "used.a"], ["count", "used.a"], ["avg", "elapsed"], ["max", "used.n"], ["sum", "used.n"]]}`, true},
 			{`{"aggregation": [["avg", "used.mixed"], ["avg", "used.mixed"]]}`, true},
 			{`{"filter": {"used.a": {"$gt": 0}}, ` + groups + `[["avg", "used.a"]]}`, true},
-			{`{` + groups + `[["avg", "used.a"], ["min", "used.a"]]}`, false},
+			{`{` + groups + `[["avg", "elapsed"], ["max", "elapsed"]]}`, true},
+			{`{` + groups + `[["min", "elapsed"], ["avg", "elapsed"], ["max", "elapsed"], ["count", "elapsed"]]}`, true},
+			{`{` + groups + `[["avg", "used.a"], ["min", "used.a"]]}`, true},
+			{`{"filter": {"used.n": {"$lt": 2}}, ` + groups + `[["avg", "elapsed"], ["min", "elapsed"], ["max", "used.a"], ["avg", "used.a"]]}`, true}, // one or two each
+			{`{` + groups + `[["avg", "used.mixed"], ["max", "used.mixed"]]}`, false},                                                                  // 2 or 2.0
+			{`{` + groups + `[["avg", "elapsed"], ["median", "elapsed"]]}`, false},
 			{`{` + groups + `[["sum", "used.a"]]}`, false},
 			{`{` + groups + `[["avg", "used.text"]]}`, false}, // not all are numbers
 		} {
