@@ -3,7 +3,6 @@
 package gpu
 
 import (
-	"cmp"
 	"errors"
 	"slices"
 	"time"
@@ -219,34 +218,44 @@ func (r *nvmlReader) processes(out *Reading, d nvml.Device, id string, utilizati
 	}
 }
 
+// longestPeriod is how far two samples of processes may lie apart: the driver takes them every sixth of a second to every
+// second, by product. A look that finds none within it found no rest.
+const longestPeriod = uint64(time.Second / time.Microsecond)
+
 // utilization adds what processes used since the last time. It says whether this GPU tells.
 func (r *nvmlReader) utilization(out *Reading, d nvml.Device, id string) bool {
+	now := uint64(out.At / 1e3)
 	since, before := r.seen[id]
 	if !before { // the first look only says from when on
-		r.seen[id] = uint64(out.At / 1e3)
+		r.seen[id] = now
 		return true
 	}
-	samples, ret := d.GetProcessUtilization(since)
+	lines, ret := d.GetProcessUtilization(since)
 	if ret == nvml.ERROR_NOT_FOUND {
-		r.rest[id] = uint64(out.At / 1e3)
+		if now > since+longestPeriod {
+			r.rest[id] = now
+		}
 		return true // nothing new
 	}
 	if !out.ok(ret) {
 		return false
 	}
-	slices.SortFunc(samples, func(a, b nvml.ProcessUtilizationSample) int { return cmp.Compare(a.TimeStamp, b.TimeStamp) })
-	// A sample is of a moment: it stands for the time since the one before it, but not for that in which there was none.
-	last := map[uint32]uint64{}
-	for _, s := range samples {
-		from := max(since, r.rest[id], last[s.Pid])
-		if s.Pid == 0 || s.TimeStamp <= since || s.SmUtil > 100 {
-			continue
-		}
-		r.seen[id], last[s.Pid] = max(r.seen[id], s.TimeStamp), s.TimeStamp
-		key := busyKey{id, int(s.Pid)}
+	lines = slices.DeleteFunc(lines, func(l nvml.ProcessUtilizationSample) bool {
+		return l.Pid == 0 || l.TimeStamp <= since || l.SmUtil > 100
+	})
+	// Each process has one line: its mean over all samples since then, also those of others, but the time of its own
+	// newest. So it stands for the time until the newest of all, without that in which there was none.
+	newest := since
+	for _, l := range lines {
+		newest = max(newest, l.TimeStamp)
+	}
+	r.seen[id] = newest
+	from := max(since, r.rest[id])
+	for _, l := range lines {
+		key := busyKey{id, int(l.Pid)}
 		b := r.busy[key]
-		if s.TimeStamp > from {
-			b.seconds += float64(s.SmUtil) / 100 * float64(s.TimeStamp-from) / 1e6
+		if newest > from {
+			b.seconds += float64(l.SmUtil) / 100 * float64(newest-from) / 1e6
 		}
 		b.seen = out.At
 		r.busy[key] = b

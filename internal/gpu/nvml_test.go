@@ -4,6 +4,7 @@ package gpu
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -76,15 +77,15 @@ func TestNVML(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
-// What a process used counts from its last sample on, of which there may be several, but not over a time without any.
+// What a process used counts from the last sample on, but not over a time without any.
 func TestNVMLCountsNoTimeOfRest(t *testing.T) {
 	c := card("GPU-a")
-	var samples []nvml.ProcessUtilizationSample
+	var lines []nvml.ProcessUtilizationSample
 	c.GetProcessUtilizationFunc = func(uint64) ([]nvml.ProcessUtilizationSample, nvml.Return) {
-		if len(samples) == 0 {
+		if len(lines) == 0 {
 			return nil, nvml.ERROR_NOT_FOUND
 		}
-		return samples, nvml.SUCCESS
+		return slices.Clone(lines), nvml.SUCCESS
 	}
 	r := newNVML(library(c))
 	now := uint64(time.Now().UnixMicro())
@@ -92,11 +93,83 @@ func TestNVMLCountsNoTimeOfRest(t *testing.T) {
 	used := func() float64 { return usesOf(r.Read(nil))[useKey{"GPU-a", 4711}].Busy }
 	assert.Zero(t, used())
 	rested := r.rest["GPU-a"]
-	samples = []nvml.ProcessUtilizationSample{{Pid: 4711, TimeStamp: rested + 1e6, SmUtil: 100}, {Pid: 4711, TimeStamp: rested + 5e5, SmUtil: 50}}
+	lines = []nvml.ProcessUtilizationSample{{Pid: 4711, TimeStamp: rested + 1e6, SmUtil: 75}}
 	assert.InDelta(t, 0.75, used(), 1e-9)
-	samples = []nvml.ProcessUtilizationSample{{Pid: 4711, TimeStamp: rested + 3e6, SmUtil: 100}}
+	lines = []nvml.ProcessUtilizationSample{{Pid: 4711, TimeStamp: rested + 3e6, SmUtil: 100}}
 	assert.InDelta(t, 2.75, used(), 1e-9)
 	assert.InDelta(t, 2.75, used(), 1e-9, "the same sample again")
+}
+
+// To look again before the driver took another sample, as is done when a task begins, finds no rest.
+func TestNVMLLookedAtTwiceHasNoRest(t *testing.T) {
+	c := card("GPU-a")
+	r := newNVML(library(c))
+	look := func(ms int64) { require.True(t, r.utilization(&Reading{At: ms * 1e6}, c, "GPU-a")) }
+	look(1000)
+	look(1150) // the driver has nothing new
+	c.GetProcessUtilizationFunc = func(uint64) ([]nvml.ProcessUtilizationSample, nvml.Return) {
+		return []nvml.ProcessUtilizationSample{{Pid: 4711, TimeStamp: 2_000_000, SmUtil: 100}}, nvml.SUCCESS
+	}
+	look(2050)
+	assert.InDelta(t, 1, r.busy[busyKey{"GPU-a", 4711}].seconds, 1e-9)
+}
+
+// What an H100 said of two processes that computed all the time: every 0.2 s which of them it saw, and for how much of it.
+var takingTurns = []nvml.ProcessUtilizationSample{
+	{Pid: 4712, SmUtil: 73}, {Pid: 4711, SmUtil: 99}, {Pid: 4712, SmUtil: 99}, {Pid: 4711, SmUtil: 99}, {Pid: 4711, SmUtil: 99},
+	{Pid: 4711, SmUtil: 99}, {Pid: 4712, SmUtil: 99}, {Pid: 4711, SmUtil: 99}, {Pid: 4711, SmUtil: 99}, {Pid: 4711, SmUtil: 99},
+	{Pid: 4711, SmUtil: 99}, {Pid: 4711, SmUtil: 99}, {Pid: 4712, SmUtil: 99}, {Pid: 4712, SmUtil: 99}, {Pid: 4711, SmUtil: 99},
+	{Pid: 4711, SmUtil: 99}, {Pid: 4711, SmUtil: 99}, {Pid: 4712, SmUtil: 99}, {Pid: 4711, SmUtil: 99}, {Pid: 4711, SmUtil: 99},
+	{Pid: 4711, SmUtil: 99}, {Pid: 4712, SmUtil: 99}, {Pid: 4712, SmUtil: 99}, {Pid: 4711, SmUtil: 99}, {Pid: 4712, SmUtil: 99},
+}
+
+// driverOf answers as the driver does, of samples: one line per process with the time of its own newest one.
+func driverOf(samples []nvml.ProcessUtilizationSample) func(uint64) ([]nvml.ProcessUtilizationSample, nvml.Return) {
+	return func(since uint64) ([]nvml.ProcessUtilizationSample, nvml.Return) {
+		lines, n := map[uint32]nvml.ProcessUtilizationSample{}, uint32(0)
+		for _, s := range samples {
+			if s.TimeStamp > since {
+				n++
+				s.SmUtil += lines[s.Pid].SmUtil
+				lines[s.Pid] = s
+			}
+		}
+		if n == 0 {
+			return nil, nvml.ERROR_NOT_FOUND
+		}
+		var out []nvml.ProcessUtilizationSample
+		for _, l := range lines {
+			l.SmUtil = (l.SmUtil + n/2) / n // the mean over all samples
+			out = append(out, l)
+		}
+		return out, nvml.SUCCESS
+	}
+}
+
+// Two that take turns have all of what the driver saw of each, whenever it is asked: once a second, and as a task begins.
+func TestNVMLCountsAllOfTwoThatTakeTurns(t *testing.T) {
+	const period = 200_000 // µs
+	for phase := range 5 {
+		c := card("GPU-a")
+		r := newNVML(library(c))
+		r.Read(nil)
+		begin := r.seen["GPU-a"]
+		samples := slices.Clone(takingTurns)
+		want := map[int]float64{}
+		for i := range samples {
+			samples[i].TimeStamp = begin + uint64(i+1)*period
+			want[int(samples[i].Pid)] += float64(samples[i].SmUtil) / 100 * period / 1e6
+		}
+		var got Reading
+		for until := phase; until < len(samples)+5; until += 5 {
+			c.GetProcessUtilizationFunc = driverOf(samples[:min(until, len(samples))])
+			r.Read(nil)
+			got = r.Read(nil) // at once again: nothing new, which is no rest
+		}
+		for pid, seconds := range want {
+			assert.InDelta(t, seconds, usesOf(got)[useKey{"GPU-a", pid}].Busy, 0.03, "process %d, phase %d", pid, phase)
+		}
+	}
 }
 
 // A reading that fails drops only itself.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.gpus import READERS, Run, measure, of_gpus, uses, write
+from support.gpus import READERS, Run, counted, measure, of_gpus, uses, write
 
 pytestmark = pytest.mark.gpu
 
@@ -73,10 +73,6 @@ def test_busy_time(run):
     right(run, "process.gpu.time")
     ((_, beside),) = run.of("beside", "hold")
     assert beside["telemetry_delta"]["process.gpu.time"] < 0.25
-    # Of two that take turns the driver may say that each keeps it busy half of the time, or all of it.
-    for note, task in run.of("both"):
-        lasted = note["truth"]["ended"] - note["truth"]["began"]
-        assert 0.25 * lasted < task["telemetry_delta"]["process.gpu.time"] < 1.15 * lasted, note["key"]
 
 
 def test_what_the_gpu_did(run):
@@ -97,8 +93,10 @@ def test_energy(run):
     rule = "gpu_time_share" if run.reader == "nvml" else "gpu_process_share"
     for case in ("beside", "both"):
         assert words(run, case, "burn", "task.energy.gpu") == {f"{rule}, exclusive{power}"}
-    halves = [task["telemetry_delta"]["task.energy.gpu"] for _, task in run.of("both")]
-    assert 0.35 < halves[0] / sum(halves) < 0.65, halves
+    # Both compute all the time. NVIDIA's driver sees one of them at a time, and not each as often as the other.
+    seen = [counted(note) if run.reader == "nvml" else 1 for note, _ in run.of("both")]
+    parts = [task["telemetry_delta"]["task.energy.gpu"] for _, task in run.of("both")]
+    assert parts[0] / sum(parts) == pytest.approx(seen[0] / sum(seen), abs=0.1), (parts, seen)
 
 
 def test_a_process_without_a_gpu(run):

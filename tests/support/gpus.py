@@ -210,12 +210,28 @@ def _compare(run: Run, note: dict, task: dict) -> list[Use]:
     if note["case"] in ("hold", "burn"):  # the only process on the GPU
         out.append(use("task.energy.gpu", truth["energy"], delta.get("task.energy.gpu"), energy))
     if note["work"] == "burn":
-        if run.reader == "nvml" and note["case"] != "both":  # two that take turns: how the driver counts is its own
+        if run.reader == "nvml":
             name = "process.gpu.time"
-            out.append(use(name, truth["busy"], delta.get(name), WITHIN * truth["busy"] + 2 * STEP))
+            # Of two that take turns the driver sees one at a time: what counts is how often it saw this one.
+            true = counted(note) if note["case"] == "both" else truth["busy"]
+            out.append(use(name, true, delta.get(name), WITHIN * true + 2 * STEP))
         out.append(use("hw.gpu.utilization", truth["utilization"], peak.get("hw.gpu.utilization"), WITHIN))
         out.append(use("hw.power.gpu", truth["watts"], peak.get("hw.power.gpu"), 2 * WITHIN * truth["watts"]))
     return out
+
+
+def counted(note: dict) -> float:
+    """For how long a process kept the GPU busy by the driver's own samples, which its task read ten times a second."""
+    first, *others = note["truth"]["samples"]
+    since = max((at for _, at, _ in first["busy"]), default=round(note["truth"]["began"] * 1e6))
+    seconds = 0.0
+    for sample in others:
+        # Each line is a mean over all samples since the last reading, with the time of the process's own newest one.
+        newest = max((at for _, at, _ in sample["busy"]), default=since)
+        mine = sum(percent for pid, _, percent in sample["busy"] if pid == note["truth"]["pid"])
+        seconds += mine / 100 * (newest - since) / 1e6
+        since = newest
+    return seconds
 
 
 def of_gpus(task: dict) -> list[str]:
@@ -262,6 +278,8 @@ def summary(runs: list[Run]) -> list[str]:
 def _kind(u: Use) -> str:
     if u.key in ("beside", "both"):
         return "are two on one GPU: their parts together"
+    if u.metric == "process.gpu.time" and u.key.startswith("both"):
+        return "compute for 5 s as another does, of what the driver counted for each"
     return "use 1 to 2 GiB" if "GiB" in u.what else "compute for 5 s"
 
 
