@@ -69,40 +69,46 @@ type card struct {
 	blind     bool // some of its processes are not in this /proc
 }
 
-// total is for how long processes kept a GPU busy so far: those that ended, too.
+// total is for how long processes kept a GPU busy so far: what one used stays used when it ends.
 type total struct {
-	busy float64
+	busy float64         // s
 	pids map[int]float64 // pid → its own when last seen
 }
 
-// add counts what each did since it was last seen; unknown if one of them is.
-func (t *total) add(pids map[int]float64) float64 {
+// add counts what a process did since it was last seen.
+func (t *total) add(pid int, busy float64) {
+	t.busy += math.Max(0, busy-t.pids[pid])
+	t.pids[pid] = busy
+}
+
+// keep forgets those that do not use it any more, where they are many.
+func keep[V any](t *total, using map[int]V) {
 	for pid := range t.pids {
-		if _, there := pids[pid]; !there && len(t.pids) > maxHolders {
+		if _, uses := using[pid]; !uses && len(t.pids) > maxHolders {
 			delete(t.pids, pid)
 		}
 	}
-	unknown := false
+}
+
+// of counts what all processes of a GPU did; unknown if one of them is.
+func (t *total) of(pids map[int]float64) float64 {
+	keep(t, pids)
+	sum := 0.0
 	for pid, busy := range pids {
-		if busy != busy {
-			unknown = true
-			continue
+		if busy == busy {
+			t.add(pid, busy)
+		} else {
+			sum = busy
 		}
-		t.busy += math.Max(0, busy-t.pids[pid])
-		t.pids[pid] = busy
 	}
-	if unknown {
-		return math.NaN()
-	}
-	return t.busy
+	return sum + t.busy
 }
 
 // held is what a process had of a GPU.
 type held struct {
 	series followed
-	counts bool            // it is known how long it kept the GPU busy
-	busy   float64         // s, by those that ended, too
-	pids   map[int]float64 // pid → its own when last seen
+	counts bool  // it is known how long it kept the GPU busy
+	total  total // of its process and the children
 }
 
 func newCards(readers []gpu.Reader, cfg *Config, watched func() []*process) *cards {
@@ -276,7 +282,7 @@ func (c *cards) take(r *gpu.Reading, list []*process, owner map[int]*process) {
 		if c.totals[d.ID] == nil {
 			c.totals[d.ID] = &total{pids: map[int]float64{}}
 		}
-		d.Values[cardUsers], d.Values[cardBusy] = float64(len(users[d.ID])), c.totals[d.ID].add(busy[d.ID])
+		d.Values[cardUsers], d.Values[cardBusy] = float64(len(users[d.ID])), c.totals[d.ID].of(busy[d.ID])
 		c.device(d, r.At, r.Processes, blind[d.ID], running)
 	}
 }
@@ -301,7 +307,7 @@ func (p *process) holds(device string, before, at int64, shares map[int]share, h
 		if len(shares) == 0 {
 			return
 		}
-		h = &held{series: newFollowed(history), pids: map[int]float64{}}
+		h = &held{series: newFollowed(history), total: total{pids: map[int]float64{}}}
 		p.held[device] = h
 		if before != 0 {
 			none := procstat.Unknown()
@@ -313,11 +319,7 @@ func (p *process) holds(device string, before, at int64, shares map[int]share, h
 	if len(shares) == 0 {
 		v[heldMemory] = 0
 	}
-	for pid := range h.pids {
-		if _, there := shares[pid]; !there && len(h.pids) > maxHolders {
-			delete(h.pids, pid)
-		}
-	}
+	keep(&h.total, shares)
 	for pid, s := range shares {
 		if s.memory == s.memory {
 			v[heldMemory] = s.memory + known(v[heldMemory])
@@ -326,14 +328,11 @@ func (p *process) holds(device string, before, at int64, shares map[int]share, h
 		}
 		if s.busy == s.busy {
 			h.counts = true
-			if s.busy > h.pids[pid] {
-				h.busy += s.busy - h.pids[pid] // what a child used stays used when it ends
-			}
-			h.pids[pid] = s.busy
+			h.total.add(pid, s.busy)
 		}
 	}
 	if h.counts {
-		v[heldBusy] = h.busy
+		v[heldBusy] = h.total.busy
 	}
 	h.series.add(procstat.Sample{At: at, Values: v}, p.tasks.open)
 }
