@@ -25,7 +25,7 @@ func (r *reader) fromColumns(ctx context.Context, f *flat) error {
 	if !r.store.fields.tellsVague() {
 		return nil
 	}
-	columns := docValues{"id"}
+	columns := docValues{}
 	names := []string{}
 	for _, x := range f.fields {
 		switch {
@@ -66,8 +66,14 @@ func (r *reader) fromColumns(ctx context.Context, f *flat) error {
 
 // ofColumns makes the document of the values in columns; nil where they do not tell it.
 func (f *flat) ofColumns(h hit) (id string, doc map[string]any, err error) {
-	v, err := task.DecodeStored(h.Fields)
-	columns, _ := v.(map[string]any)
+	var columns map[string]any
+	if len(h.Fields) > 0 { // else the task has none of them
+		v, err := task.DecodeStored(h.Fields)
+		if err != nil {
+			return h.ID, nil, fmt.Errorf("task %s: its columns: %w", h.ID, err)
+		}
+		columns, _ = v.(map[string]any)
+	}
 	list := func(field string) []any { l, _ := columns[field].([]any); return l }
 	one := func(field string) any {
 		if l := list(field); len(l) > 0 {
@@ -75,10 +81,7 @@ func (f *flat) ofColumns(h hit) (id string, doc map[string]any, err error) {
 		}
 		return nil
 	}
-	id, ok := one("id").(string)
-	if err != nil || !ok {
-		return "", nil, fmt.Errorf("a task has no id in its columns: %.200s", h.Fields)
-	}
+	id = h.ID
 	if one("spilled") == true {
 		return id, nil, nil
 	}
@@ -99,7 +102,8 @@ func (f *flat) ofColumns(h hit) (id string, doc map[string]any, err error) {
 			if !ok {
 				continue
 			}
-			if v, err = valueOf(text); err != nil {
+			v, err := valueOf(text)
+			if err != nil {
 				return id, nil, fmt.Errorf("task %s: %s: %w", id, x.Name, err)
 			}
 			put(doc, x.Root, x.Path, v)

@@ -84,7 +84,11 @@ func (x *scanner) run(ctx context.Context) (int64, error) {
 	if err := x.counted(ctx); err != nil {
 		return 0, err
 	}
-	err = x.snapshot.each(ctx, x.where.upper, source, page, func(h hit) error {
+	walk := x.stream
+	if x.scan.First > 0 { // those with the lowest ids
+		walk = x.snapshot.each
+	}
+	err = walk(ctx, x.where.upper, source, page, func(h hit) error {
 		w, err := x.take(h)
 		if err != nil {
 			return err

@@ -103,7 +103,7 @@ func (p *snapshot) taskWorkflows(ctx context.Context, campaign string) (*view.Ov
 			return o, nil
 		}
 		composite["after"] = answer.Groups.After
-		if p.pit == "" && len(answer.Groups.Buckets) == 1000 {
+		if p.isSingle() && len(answer.Groups.Buckets) == 1000 {
 			// The next page must be of the same moment: begin again with one.
 			if err := p.open(ctx); err != nil {
 				return nil, err

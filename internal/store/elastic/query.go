@@ -104,7 +104,7 @@ func (r *reader) addParts(ctx context.Context, stream *query.Stream) error {
 
 // addWhole streams whole documents of the tasks that may match.
 func (r *reader) addWhole(ctx context.Context, stream *query.Stream) error {
-	return r.each(ctx, r.where.upper, documentSource, smallPage, func(h hit) error {
+	return r.stream(ctx, r.where.upper, documentSource, smallPage, func(h hit) error {
 		d, err := documentOf(h)
 		if err == nil {
 			stream.Add(r.withEnvironment(d))
@@ -181,7 +181,7 @@ func (r *reader) addFlat(ctx context.Context, stream *query.Stream) error {
 		return err
 	}
 	var whole []string
-	err := r.each(ctx, r.where.upper, f.asked(), largePage, func(h hit) error {
+	err := r.stream(ctx, r.where.upper, f.asked(), largePage, func(h hit) error {
 		id, d, err := f.take(h)
 		switch {
 		case err != nil:

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -15,7 +16,24 @@ import (
 type snapshot struct {
 	store *Store
 	index string
-	pit   string // "" = not opened: one request is a snapshot of its own
+
+	mu  sync.Mutex
+	pit string // "" = not opened: one request is a snapshot of its own
+}
+
+// point names the snapshot to the server.
+func (p *snapshot) point() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pit
+}
+
+func (p *snapshot) isSingle() bool { return p.point() == "" }
+
+func (p *snapshot) setPoint(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pit = id
 }
 
 // maxHits is the most hits that servers return at once.
@@ -66,24 +84,25 @@ func (p *snapshot) open(ctx context.Context) error {
 	err := p.store.client.ask(ctx, request{
 		method: http.MethodPost, path: "/" + p.index + path, query: url.Values{"keep_alive": {keepAlive}},
 	}, &answer)
-	p.pit = answer.ID + answer.PIT
+	p.setPoint(answer.ID + answer.PIT)
 	return err
 }
 
 // close gives the snapshot back, also when the time of the caller has ended.
 func (p *snapshot) close() {
-	if p.pit == "" {
+	pit := p.point()
+	if pit == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(p.store.alive, 5*time.Second)
 	defer cancel()
-	r := request{method: http.MethodDelete, path: "/_pit", body: object{"id": p.pit}}
+	r := request{method: http.MethodDelete, path: "/_pit", body: object{"id": pit}}
 	if p.store.client.openSearch.Load() {
-		r.path, r.body = "/_search/point_in_time", object{"pit_id": []string{p.pit}}
+		r.path, r.body = "/_search/point_in_time", object{"pit_id": []string{pit}}
 	}
 	// What is not given back ends by itself.
 	_ = p.store.client.do(ctx, r, nil)
-	p.pit = ""
+	p.setPoint("")
 }
 
 // hit is one document that a search found.
@@ -112,8 +131,8 @@ type searchAnswer struct {
 // search runs one search in the snapshot.
 func (p *snapshot) search(ctx context.Context, body object) (*searchAnswer, error) {
 	r := request{method: http.MethodPost, path: "/_search", body: body, query: url.Values{"allow_partial_search_results": {"false"}}}
-	if p.pit != "" {
-		body["pit"] = object{"id": p.pit, "keep_alive": keepAlive}
+	if pit := p.point(); pit != "" {
+		body["pit"] = object{"id": pit, "keep_alive": keepAlive}
 	} else {
 		r.path = "/" + p.index + "/_search"
 	}
@@ -125,70 +144,9 @@ func (p *snapshot) search(ctx context.Context, body object) (*searchAnswer, erro
 		return nil, fmt.Errorf("search %s: the server gave up before it had looked at everything", p.index)
 	}
 	if a.PIT != "" {
-		p.pit = a.PIT
+		p.setPoint(a.PIT)
 	}
 	return a, nil
-}
-
-const (
-	pageBytes = 8 << 20 // of sources, about
-	smallPage = 200     // of whole states, whose size nobody knows before
-	largePage = 2_000   // of a few fields
-)
-
-// docValues are fields that a search reads from their columns, in place of documents, which it then need not open.
-type docValues []string
-
-// each calls f for every document of a query, in the order of their ids, however many there are. The first request asks
-// for a page; the others for as many as fit in pageBytes, by the sizes of the page before.
-func (p *snapshot) each(ctx context.Context, query, source any, page int, f func(hit) error) error {
-	return p.eachBy(ctx, []string{"id"}, query, source, page, f)
-}
-
-// eachBy is each in the order of other fields, which together name a document.
-func (p *snapshot) eachBy(ctx context.Context, order []string, query, source any, page int, f func(hit) error) error {
-	var sort []object
-	for _, field := range order {
-		sort = append(sort, object{field: object{"order": "asc", "unmapped_type": "keyword"}})
-	}
-	var after []json.RawMessage
-	for {
-		body := object{
-			"query": query, "_source": source, "size": page, "sort": sort,
-			"track_total_hits": false, "seq_no_primary_term": true,
-		}
-		if columns, ok := source.(docValues); ok {
-			delete(body, "_source")
-			body["stored_fields"], body["docvalue_fields"], body["seq_no_primary_term"] = "_none_", columns, false
-		}
-		if after != nil {
-			body["search_after"] = after
-		}
-		a, err := p.search(ctx, body)
-		if err != nil {
-			return err
-		}
-		list := a.Hits.Hits
-		if len(list) == page && p.pit == "" {
-			// There may be more, which must be of the same moment.
-			if err := p.open(ctx); err != nil {
-				return err
-			}
-			continue
-		}
-		bytes := 1
-		for _, h := range list {
-			bytes += len(h.Source) + len(h.Fields)
-			if err := f(h); err != nil {
-				return err
-			}
-		}
-		if len(list) < page {
-			return nil
-		}
-		after = list[len(list)-1].Sort
-		page = min(maxHits, max(10, min(4*page, page*pageBytes/bytes)))
-	}
 }
 
 // chunk is how many values one query has.
@@ -196,7 +154,7 @@ const chunk = 1_000
 
 // eachOf calls f for the documents that have any of the values in a field, besides the filter.
 func (p *snapshot) eachOf(ctx context.Context, field string, values []string, filter []object, source any, page int, f func(hit) error) error {
-	if len(values) > chunk && p.pit == "" {
+	if len(values) > chunk && p.isSingle() {
 		if err := p.open(ctx); err != nil {
 			return err
 		}
