@@ -25,6 +25,7 @@ type group struct {
 	count   int64
 	counts  []int64          // per aggregate: tasks that have the field
 	numbers map[string][]any // by aggregated field: the finite numbers
+	results map[int]any      // per aggregate: what a store has computed
 	row     map[string]any
 	maxima  []any // per SortKey
 }
@@ -71,19 +72,12 @@ func (g *grouping) groupOf(d *document) *group {
 
 // find returns the group of these values, made if missing.
 func (g *grouping) find(values []any, present []bool) *group {
-	var key strings.Builder
-	for i, v := range values {
-		if !present[i] {
-			key.WriteString("-\n")
-			continue
-		}
-		key.WriteString(task.JSON(groupValue(v)) + "\n")
-	}
-	gr := g.index[key.String()]
+	key := groupKey(values, present)
+	gr := g.index[key]
 	if gr == nil {
 		gr = g.newGroup()
 		gr.values, gr.present = values, present
-		g.index[key.String()] = gr
+		g.index[key] = gr
 		g.list = append(g.list, gr)
 	}
 	for i, v := range values {
@@ -92,6 +86,18 @@ func (g *grouping) find(values []any, present []bool) *group {
 		}
 	}
 	return gr
+}
+
+func groupKey(values []any, present []bool) string {
+	var key strings.Builder
+	for i, v := range values {
+		if !present[i] {
+			key.WriteString("-\n")
+			continue
+		}
+		key.WriteString(task.JSON(groupValue(v)) + "\n")
+	}
+	return key.String()
 }
 
 func (g *grouping) answer(position *Position) *Answer {
@@ -160,6 +166,8 @@ func (g *group) compute(q *Query) {
 	for i, a := range q.Aggregation {
 		if a.Op == Count {
 			g.row[a.Column()] = g.counts[i]
+		} else if v, ok := g.results[i]; ok {
+			g.row[a.Column()] = v
 		} else if v := a.of(g.numbers[a.Field.Name]); v != nil {
 			g.row[a.Column()] = v
 		}

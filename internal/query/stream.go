@@ -123,16 +123,21 @@ type Group struct {
 	Count   int64
 	Counts  []int64          // per aggregate that counts: tasks that have the field
 	Numbers map[string][]any // by field: numbers with the same aggregates as all of the group's
+	Results map[int]any      // per aggregate that is known, where Numbers do not tell it
 }
 
-// AddGroup takes a group in place of its tasks, none of which is added. Groups of equal values are one. Nothing may be
-// sorted by a maximum.
+// Key is that of groups of equal values.
+func (c Group) Key() string { return groupKey(c.Values, c.Present) }
+
+// AddGroup takes a group in place of its tasks, none of which is added. Groups of equal values are one; those with Results
+// are added once. Nothing may be sorted by a maximum.
 func (s *Stream) AddGroup(c Group) {
 	g := s.groups.find(c.Values, c.Present)
 	g.count += c.Count
 	for i, n := range c.Counts {
 		g.counts[i] += n
 	}
+	g.results = c.Results
 	for f, numbers := range c.Numbers {
 		g.numbers[f] = append(g.numbers[f], numbers...)
 	}

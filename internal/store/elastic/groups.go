@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
+	"math"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/query"
 )
@@ -18,7 +18,7 @@ func (r *reader) addGroups(ctx context.Context, stream *query.Stream) (done bool
 			return done, err
 		}
 	}
-	if p, ok = r.plan(true); !ok || p.means == 0 {
+	if p, ok = r.plan(true); !ok || p.roundings == 0 {
 		return false, nil
 	}
 	var matching struct{ All bucketCount }
@@ -29,8 +29,8 @@ func (r *reader) addGroups(ctx context.Context, stream *query.Stream) (done bool
 	return r.addPlanned(ctx, p, stream)
 }
 
-// roundedFrom is from how many tasks on the server computes the means of floats: it rounds them in another order, which
-// changes the last digits, but a stream of a million tasks would take longer than a query may.
+// roundedFrom is from how many tasks on the server computes sums, means and deviations of floats: it rounds them in another
+// order, which changes the last digits, but a stream of millions of tasks takes as long as a query may.
 var roundedFrom int64 = 100_000
 
 func (r *reader) addPlanned(ctx context.Context, p *plan, stream *query.Stream) (done bool, err error) {
@@ -82,12 +82,17 @@ func (r *reader) finish(ctx context.Context, p *plan, stream *query.Stream) (don
 	if ok, err := p.settleForms(ctx, r); !ok || err != nil {
 		return false, err
 	}
-	groups := make([]query.Group, 0, len(p.buckets))
+	if ok, err := p.findQuantiles(ctx, r); !ok || err != nil {
+		return false, err
+	}
+	groups, seen := make([]query.Group, 0, len(p.buckets)), map[string]bool{}
 	for _, b := range p.buckets {
 		g, ok, err := p.group(b)
-		if !ok || err != nil {
+		// The texts 1 and 1.0 are one group, of which there would be two results.
+		if !ok || err != nil || seen[g.Key()] && p.roundings+len(p.quantiles) > 0 {
 			return false, err
 		}
+		seen[g.Key()] = true
 		groups = append(groups, g)
 	}
 	for _, g := range groups {
@@ -116,23 +121,37 @@ func (r *reader) opaque() object {
 	return boolOf("should", []object{{"terms": object{"opaque": names}}, {"term": object{"spilled": true}}})
 }
 
-// groupBucket is one bucket with its aggregations, which are named by number.
+// groupBucket is one bucket with its aggregations, whose names begin with the number of an aggregate.
 type groupBucket struct {
 	Key    map[string]*string
 	Count  int64 `json:"doc_count"`
 	values map[string]groupValue
+	// quantiles are what was found besides, by aggregate.
+	quantiles map[int]any
 }
 
-// groupValue is the answer for one aggregate, or to one stats aggregation.
+// groupValue is the answer for one aggregate, to one stats aggregation, or to one of percentiles.
 type groupValue struct {
 	Docs  int64 `json:"doc_count"`
 	Value topHit
 	statistics
+	Values []estimate
 }
 
 type statistics struct {
 	Count         int64
-	Min, Max, Sum float64
+	Min, Max, Sum double
+	Squares       double `json:"sum_of_squares"`
+}
+
+// double is a number of the server: NaN where that has none, or says Infinity.
+type double float64
+
+func (d *double) UnmarshalJSON(data []byte) error {
+	if *d = double(math.NaN()); data[0] == '"' || data[0] == 'n' {
+		return nil
+	}
+	return json.Unmarshal(data, (*float64)(d))
 }
 
 func (b *groupBucket) UnmarshalJSON(data []byte) error {
@@ -146,7 +165,7 @@ func (b *groupBucket) UnmarshalJSON(data []byte) error {
 	}
 	b.values = map[string]groupValue{}
 	for name, raw := range parts {
-		if _, err := strconv.Atoi(name); err != nil {
+		if name[0] < '0' || name[0] > '9' {
 			continue
 		}
 		var v groupValue

@@ -20,21 +20,24 @@ import (
 //   - with the least and greatest of leaves that are numbers. The server knows them as doubles: what is no whole number is
 //     exact, and of whole ones below 2^53 the texts say whether they are integers;
 //   - with sums and averages of integers, as long as no sum of them, in whatever order, reaches 2^53;
-//   - where a plan is rounded, with averages of floats, and of the time that tasks took.
+//   - with medians and p95, whose values it can show (see quantiles);
+//   - where a plan is rounded, with sums, averages and deviations of floats, and of the time that tasks took.
 //
 // All else is rounded, in another order than here, or is not known to the server.
 type plan struct {
 	q          *query.Query
 	rounded    bool
-	means      int // averages that are rounded
+	roundings  int // fields with aggregates that are rounded
 	groups     []query.Field
 	sources    []object
 	aggregates object
 	leaves     bool // some groups are of leaves
+	vague      bool // the index says which values are vague
 	// doubt selects the tasks of which the server does not know what it would have to.
-	doubt   object
-	numbers map[string]*numberPlan // leaves and integers with statistics, by name
-	buckets []groupBucket
+	doubt     object
+	numbers   map[string]*numberPlan // leaves and integers with statistics, by name
+	quantiles []*quantilePlan
+	buckets   []groupBucket
 }
 
 // numberPlan is what is known of the numbers of one field.
@@ -42,8 +45,9 @@ type numberPlan struct {
 	field, agg string // of the index; the name of its statistics
 	integers   bool   // all of them are
 	sums       bool   // some of them are summed up
-	mean       bool   // their average is asked for, and may be rounded
-	extremes   bool   // so are the least or the greatest
+	rounded    bool   // what is asked for besides the least and the greatest
+	extremes   bool   // the least or the greatest are asked for
+	mixed      bool   // their sum is, and some of them may be integers
 	form       form   // of whole numbers, once it is settled
 }
 
@@ -65,14 +69,16 @@ func (r *reader) plan(rounded bool) (p *plan, ok bool) {
 			return nil, false
 		}
 	}
-	p = &plan{q: r.q, rounded: rounded, groups: r.q.Groups(), aggregates: object{}, numbers: map[string]*numberPlan{}}
+	p = &plan{
+		q: r.q, rounded: rounded, vague: r.store.fields.tellsVague(), groups: r.q.Groups(), aggregates: object{}, numbers: map[string]*numberPlan{},
+	}
 	var vague []string
 	doubts := []object{r.opaque()}
 	for i, f := range p.groups {
 		field := f.Name
 		switch {
 		case (f.Type == query.String || f.Type == query.Enum) && sortable(f):
-		case indexedLeaf(f) && r.store.fields.tellsVague():
+		case indexedLeaf(f) && p.vague:
 			field, p.leaves = fieldOf(f.Root, f.Path)+".keyword", true
 			vague = append(vague, term(f.Name))
 		default:
@@ -89,6 +95,9 @@ func (r *reader) plan(rounded bool) (p *plan, ok bool) {
 		}
 	}
 	for _, n := range p.numbers {
+		doubts = append(doubts, n.doubts()...)
+	}
+	for _, n := range p.quantiles {
 		doubts = append(doubts, n.doubts()...)
 	}
 	p.doubt = object{"filter": boolOf("should", doubts)}
@@ -112,8 +121,10 @@ func (p *plan) add(c *compiler, name string, a query.Aggregate) bool {
 	case a.Op == query.Count:
 		p.aggregates[name] = object{"filter": exists.upper}
 		return true
-	case p.mayRound(a.Field):
-		p.mean(name, a)
+	case a.Op == query.Median || a.Op == query.P95:
+		return p.addQuantile(name, a)
+	case p.rounds(a.Field):
+		p.addRounded(name, a)
 		return true
 	case number && order != "" && p.numbers[a.Field.Name] == nil:
 		p.aggregates[name] = object{"filter": exists.upper, "aggs": object{"value": first(a.Field.Name, order)}}
@@ -134,41 +145,6 @@ func (p *plan) add(c *compiler, name string, a query.Aggregate) bool {
 	return true
 }
 
-// mayRound says whether a field's averages may be rounded: nothing else of it is asked for but counts, the least and the
-// greatest.
-func (p *plan) mayRound(f query.Field) bool {
-	if !p.rounded || f.Type != query.Duration && !indexedLeaf(f) {
-		return false
-	}
-	means := 0
-	for _, a := range p.q.Aggregation {
-		switch {
-		case a.Field.Name != f.Name:
-		case a.Op == query.Avg:
-			means++
-		case a.Op != query.Count && a.Op != query.Min && a.Op != query.Max:
-			return false
-		}
-	}
-	return means > 0
-}
-
-// mean plans an average, or what is asked for beside it.
-func (p *plan) mean(name string, a query.Aggregate) {
-	f := a.Field
-	n := p.numbers[f.Name]
-	if n == nil {
-		n = &numberPlan{field: f.Name, agg: name, mean: true, form: floats}
-		if f.Type == query.Dynamic {
-			n.field, n.form = fieldOf(f.Root, f.Path), unsettled
-		}
-		p.numbers[f.Name] = n
-		p.aggregates[name] = object{"stats": object{"field": n.field}}
-		p.means++
-	}
-	n.extremes = n.extremes || a.Op != query.Avg
-}
-
 // doubts select the tasks whose values are no numbers, or no integers where that matters.
 func (n *numberPlan) doubts() []object {
 	if n.integers {
@@ -176,7 +152,7 @@ func (n *numberPlan) doubts() []object {
 	}
 	out := []object{{"term": object{"_ignored": n.field}}}
 	if n.sums {
-		out = append(out, object{"regexp": object{n.field + ".keyword": ".*[.eE].*"}})
+		out = append(out, n.writtenAsFloats())
 	}
 	return out
 }
@@ -188,7 +164,7 @@ func (p *plan) settleForms(ctx context.Context, r *reader) (ok bool, err error) 
 		if n.integers || n.sums { // no doubt: there are only integers
 			n.form = integers
 		}
-		if n.integers || n.sums || n.mean && !n.extremes || n.form == floats {
+		if n.integers || n.sums || n.rounded && !n.extremes || n.form == floats {
 			continue
 		}
 		ints, floating := map[string]bool{}, map[string]bool{}
@@ -197,7 +173,7 @@ func (p *plan) settleForms(ctx context.Context, r *reader) (ok bool, err error) 
 			if s.Count == 0 {
 				continue
 			}
-			for _, v := range []float64{s.Min, s.Max} {
+			for _, v := range []float64{float64(s.Min), float64(s.Max)} {
 				if math.Abs(v) >= exactDouble {
 					return false, nil
 				}
@@ -250,11 +226,17 @@ func (p *plan) group(b groupBucket) (g query.Group, ok bool, err error) {
 		}
 		g.Present, g.Values = append(g.Present, text != nil), append(g.Values, v)
 	}
+	g.Results = b.quantiles
 	for i, a := range p.q.Aggregation {
 		v, n := b.values[strconv.Itoa(i)], p.numbers[a.Field.Name]
 		switch {
+		case a.Op == query.Median || a.Op == query.P95:
 		case a.Op == query.Count:
 			g.Counts[i] = v.Docs
+		case n != nil && n.rounded:
+			if ok := n.addRounded(&g, i, a.Op, b.values[n.agg].statistics, b.values[n.agg+floating].Docs); !ok {
+				return g, false, nil
+			}
 		case n != nil && n.agg == strconv.Itoa(i):
 			if g.Numbers[a.Field.Name], ok = n.of(v.statistics); !ok {
 				return g, false, nil
@@ -302,13 +284,10 @@ func (n *numberPlan) of(s statistics) (numbers []any, ok bool) {
 	if s.Count == 0 {
 		return nil, true
 	}
-	if n.mean {
-		return n.around(s), true
-	}
 	if !n.sums {
-		return []any{n.value(s.Min), n.value(s.Max)}, true
+		return []any{n.value(float64(s.Min)), n.value(float64(s.Max))}, true
 	}
-	if float64(s.Count)*max(math.Abs(s.Min), math.Abs(s.Max)) >= exactDouble {
+	if !s.exact() {
 		return nil, false
 	}
 	least, most, sum := int64(s.Min), int64(s.Max), int64(s.Sum)
@@ -339,23 +318,4 @@ func (n *numberPlan) value(v float64) any {
 		return int64(v)
 	}
 	return v
-}
-
-// around returns numbers with the same mean, and the same least and greatest where these are asked for.
-func (n *numberPlan) around(s statistics) []any {
-	switch {
-	case !n.extremes:
-		return []any{s.Sum / float64(s.Count)}
-	case s.Count == 1:
-		return []any{n.value(s.Min)}
-	}
-	numbers := append(make([]any, 0, s.Count), n.value(s.Min), n.value(s.Max))
-	if s.Count > 2 {
-		rest := (s.Sum - s.Min - s.Max) / float64(s.Count-2)
-		var each any = min(max(rest, s.Min), s.Max)
-		for range s.Count - 2 {
-			numbers = append(numbers, each)
-		}
-	}
-	return numbers
 }

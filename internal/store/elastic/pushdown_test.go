@@ -81,6 +81,9 @@ var pushdownQueries = []string{
 	`"projection": ["task_id"], "sort": [["ended_at", "descending"]], "limit": 7`,
 	`"projection": ["task_id"], "sort": [["used.a", "descending"]], "limit": 7`,
 	`"projection": ["task_id", "used.b"], "sort": [["generated.c", "ascending"], ["ended_at", "descending"]]`,
+	`"projection": ["activity_id"], "aggregation": [["median", "used.a"], ["p95", "used.a"], ["count", "used.b"]]`,
+	`"projection": ["used.b"], "aggregation": [["median", "generated.c"], ["min", "generated.c"], ["median", "attempt"]]`,
+	`"aggregation": [["p95", "elapsed"], ["median", "elapsed"], ["max", "elapsed"], ["median", "generated.nothing"]]`,
 	`"aggregation": [["stddev", "used.a"], ["median", "generated.c"]]`, // never
 }
 
@@ -178,8 +181,9 @@ func TestAnIndexOfAnOlderCollectorIsReadAsItIs(t *testing.T) {
 	})
 }
 
-// TestMeansOfManyTasksAreRounded: the server computes them, and they differ from those of the tasks in the last digits at most.
-func TestMeansOfManyTasksAreRounded(t *testing.T) {
+// TestSumsOfManyTasksAreRounded: the server computes them, and means and deviations, and they differ from those of the tasks in
+// the last digits at most.
+func TestSumsOfManyTasksAreRounded(t *testing.T) {
 	defer func(before int64) { roundedFrom = before }(roundedFrom)
 	onEach(t, func(t *testing.T, o Options) {
 		s, _ := fresh(t, o)
@@ -190,6 +194,10 @@ func TestMeansOfManyTasksAreRounded(t *testing.T) {
 				e.Activity = []string{"train", "test"}[i%2]
 				e.StartedAt, e.EndedAt = 1e9, 1e9+rng.Int64N(1e12)
 				e.Used = map[string]any{"a": rng.NormFloat64(), "n": int64(i), "mixed": []any{int64(i), 0.5 * float64(i)}[i/2%2], "text": []any{1.5, "x"}[i%2]}
+				e.Used["same"], e.Used["bytes"] = 0.5, 1e9+rng.Float64()
+				e.Used["either"] = []any{int64(i), 0.5 + float64(i)}[i%2] // integers in one group, floats in the other
+				e.Used["alike"] = []any{int64(1), 1.0}[i%2]               // one group
+				e.Used["list"] = []any{0.5, []any{0.5, 1.5}}[i%2]
 				if i%5 == 0 {
 					delete(e.Used, "a")
 				}
@@ -213,13 +221,23 @@ func TestMeansOfManyTasksAreRounded(t *testing.T) {
 			{`{` + groups + `[["avg", "used.a"], ["min", "used.a"]]}`, true},
 			{`{"filter": {"used.n": {"$lt": 2}}, ` + groups + `[["avg", "elapsed"], ["min", "elapsed"], ["max", "used.a"], ["avg", "used.a"]]}`, true}, // one or two each
 			{`{` + groups + `[["avg", "used.mixed"], ["max", "used.mixed"]]}`, false},                                                                  // 2 or 2.0
-			{`{` + groups + `[["avg", "elapsed"], ["median", "elapsed"]]}`, false},
-			{`{` + groups + `[["sum", "used.a"]]}`, false},
+			{`{` + groups + `[["avg", "elapsed"], ["median", "elapsed"]]}`, true},
+			{`{` + groups + `[["sum", "used.a"], ["stddev", "used.a"], ["p95", "used.a"], ["max", "used.a"], ["sum", "used.n"]]}`, true},
+			{`{` + groups + `[["sum", "elapsed"], ["stddev", "elapsed"], ["avg", "elapsed"]], "sort": [["stddev(elapsed)", "descending"]]}`, true},
+			{`{` + groups + `[["sum", "used.either"], ["stddev", "used.either"]]}`, true},
+			{`{"filter": {"used.n": {"$lt": 2}}, ` + groups + `[["stddev", "elapsed"], ["sum", "used.mixed"], ["sum", "used.a"]]}`, true}, // of one there is none
+			{`{"aggregation": [["stddev", "used.same"], ["stddev", "used.nothing"]]}`, true},
+			{`{"aggregation": [["avg", "used.bytes"], ["stddev", "used.bytes"]]}`, false}, // too few of its digits are right
+			{`{"projection": ["used.alike"], "aggregation": [["avg", "used.a"]]}`, false},
+			{`{"projection": ["used.alike"], "aggregation": [["stddev", "elapsed"]]}`, false},
+			{`{"aggregation": [["avg", "used.list"], ["stddev", "used.list"]]}`, true},
+			{`{` + groups + `[["stddev", "elapsed"], ["avg", "ended_at"]]}`, false},
 			{`{` + groups + `[["avg", "used.text"]]}`, false}, // not all are numbers
+			{`{` + groups + `[["stddev", "used.text"], ["stddev", "used.a"]]}`, false},
 		} {
 			for roundedFrom = int64(len(events) + 1); ; roundedFrom = 1 {
 				q, err := query.ParseJSON([]byte(c.text))
-				require.NoError(t, err)
+				require.NoError(t, err, c.text)
 				r, server := readerOf(t, p, q)
 				pushed, err := r.addGroups(t.Context(), server)
 				require.NoError(t, err)
