@@ -13,6 +13,11 @@ type Reader interface {
 	Scan(ctx context.Context, s *query.Scan, each func(row []any) error) (matching int64, err error)
 }
 
+// Summing is a Reader that may know the sums of fields without reading the tasks. Without a matrix it does not.
+type Summing interface {
+	Moments(ctx context.Context, filter query.Filter, x, y []query.Field) (*query.Matrix, error)
+}
+
 // Result is the answer to a request: one Cell for each field of X with each of Y, in the order of X and, within, of Y.
 type Result struct {
 	Tasks    int64 // that the filter selects
@@ -85,8 +90,13 @@ func Correlate(ctx context.Context, st Reader, req *Request) (*Result, error) {
 		scan.First = MaxRanked
 	}
 	res := &Result{}
-	var err error
-	if res.Tasks, err = st.Scan(ctx, scan, t.add); err != nil {
+	known, err := t.addSums(ctx, st, req)
+	if err != nil {
+		return nil, err
+	}
+	if known {
+		res.Tasks = int64(t.rows)
+	} else if res.Tasks, err = st.Scan(ctx, scan, t.add); err != nil {
 		return nil, err
 	}
 	res.Read = int64(t.rows)

@@ -113,9 +113,11 @@ func (r *reader) aggregations(ctx context.Context, body object, out any) error {
 }
 
 // opaque selects the tasks of which the index does not tell an evaluated field.
-func (r *reader) opaque() object {
+func (r *reader) opaque() object { return r.opaqueOf(r.evaluated()) }
+
+func (r *reader) opaqueOf(fields []query.Field) object {
 	names := []string{}
-	for _, f := range r.evaluated() {
+	for _, f := range fields {
 		names = append(names, term(f.Name))
 	}
 	return boolOf("should", []object{{"terms": object{"opaque": names}}, {"term": object{"spilled": true}}})

@@ -49,10 +49,6 @@ func (n *numberPlan) writtenAsFloats() object {
 	return object{"regexp": object{n.field + ".keyword": ".*[.eE].*"}}
 }
 
-// mostCancelled bounds how many times the squares of numbers are greater than those of their distances from the mean: the
-// server knows the former, each sum of them to the last digit or two, so that a deviation has ten digits at least.
-const mostCancelled = 1e5
-
 // addRounded takes over one aggregate; it is not ok where too few digits would be right.
 func (n *numberPlan) addRounded(g *query.Group, i int, op query.AggregateOp, s statistics, floats int64) (ok bool) {
 	if s.Count == 0 {
@@ -78,13 +74,11 @@ func (n *numberPlan) addRounded(g *query.Group, i int, op query.AggregateOp, s s
 		if s.Count == 1 {
 			return true
 		}
-		squares := float64(s.Squares) - sum*sum/count
-		if s.Min == s.Max {
-			squares = 0
-		} else if !(float64(s.Squares) <= mostCancelled*squares) { // nor where one is NaN
+		m, ok := s.moments()
+		if !ok {
 			return false
 		}
-		v = math.Sqrt(squares / (count - 1))
+		v = math.Sqrt(m.Deviance / (count - 1))
 	}
 	if f, isFloat := v.(float64); isFloat && (math.IsNaN(f) || math.IsInf(f, 0)) {
 		return false
