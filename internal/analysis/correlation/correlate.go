@@ -15,7 +15,7 @@ type Reader interface {
 
 // Summing is a Reader that may know the sums of fields without reading the tasks. Without a matrix it does not.
 type Summing interface {
-	Moments(ctx context.Context, filter query.Filter, x, y []query.Field) (*query.Matrix, error)
+	Matrix(ctx context.Context, req *query.MatrixRequest) (*query.Matrix, error)
 }
 
 // Result is the answer to a request: one Cell for each field of X with each of Y, in the order of X and, within, of Y.

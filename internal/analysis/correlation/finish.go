@@ -34,7 +34,7 @@ func (f *finisher) cells(ctx context.Context, res *Result) error {
 func (c *column) describe(rows int64) Field {
 	d := Field{
 		Name: c.name, Kind: Unusable, Missing: rows - c.tasks, Null: c.null, NotFinite: c.notFinite, Other: c.other,
-		Categories: len(c.categories),
+		Categories: c.different(),
 	}
 	switch {
 	case c.numeric():
@@ -49,7 +49,7 @@ func (c *column) describe(rows int64) Field {
 		}
 	case c.categorical():
 		d.Kind, d.N, d.Numbers = Category, c.texts, c.numbers.n
-		d.Constant = len(c.categories) == 1
+		d.Constant = c.different() == 1
 	}
 	return d
 }

@@ -20,6 +20,7 @@ type column struct {
 	numbers                                 moments
 	values                                  []float64 // by row, for ranks; NaN where there is no number
 	categories                              map[string]int
+	counted                                 int  // categories, where a store has counted them
 	tooMany                                 bool // categories
 }
 
@@ -44,6 +45,8 @@ func (c *column) category(text string) int {
 // numeric says what the field is taken for: what most of its values are, so that neither the order in which tasks come
 // nor one stray text decides. The others are left out and counted.
 func (c *column) numeric() bool { return c.numbers.n > 0 && c.numbers.n >= c.texts }
+
+func (c *column) different() int { return max(c.counted, len(c.categories)) }
 
 func (c *column) categorical() bool { return c.texts > c.numbers.n }
 

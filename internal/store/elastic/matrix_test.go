@@ -18,7 +18,7 @@ import (
 // onlyScans is a store that knows no sums.
 type onlyScans struct{ *Store }
 
-func (onlyScans) Moments(context.Context, query.Filter, []query.Field, []query.Field) (*query.Matrix, error) {
+func (onlyScans) Matrix(context.Context, *query.MatrixRequest) (*query.Matrix, error) {
 	return nil, nil
 }
 
@@ -29,7 +29,7 @@ func TestCorrelationsOfManyTasksAreSummedByTheServer(t *testing.T) {
 		s, _ := fresh(t, o)
 		sharded(t, s)
 		rng := rand.New(rand.NewPCG(1, 1))
-		events := make([]*task.Event, 400)
+		events := make([]*task.Event, 1200)
 		for i := range events {
 			events[i] = event(fmt.Sprint(i), func(e *task.Event) {
 				e.Activity = []string{"train", "test"}[i%2]
@@ -38,9 +38,18 @@ func TestCorrelationsOfManyTasksAreSummedByTheServer(t *testing.T) {
 				e.Used = map[string]any{
 					"layers": rng.Int64N(8), "x": x, "rate": math.Exp(rng.NormFloat64()), "half": rng.Float64(), "same": 2.5,
 					"bytes": 1e9 + rng.Float64(), "sign": float64(2*(i%2) - 1), "text": 0.5, "yes": 0.5, "null": 0.5, "nan": 0.5, "list": 0.5, "map": 0.5,
-					"optimizer": []string{"sgd", "adam"}[i%2], "one": "a",
+					"optimizer": []string{"sgd", "adam", "rms"}[rng.IntN(3)], "one": "a",
+					"flag": rng.IntN(3) == 0, "always": true, "path": fmt.Sprint("/models/", i), "group": fmt.Sprint("g", i%700), "odd": []any{"a", 0.5}[i%2],
 				}
-				e.Generated = map[string]any{"loss": 3 - x + rng.NormFloat64(), "accuracy": rng.Float64(), "zero": -float64(2*(i/2%2) - 1)}
+				if i%11 == 0 {
+					delete(e.Used, "optimizer")
+				}
+				if i%13 == 0 {
+					delete(e.Used, "flag")
+				}
+				e.Generated = map[string]any{"loss": 3 - x + rng.NormFloat64(), "accuracy": rng.Float64(), "zero": -float64(2*(i/2%2) - 1), "converged": x > 0}
+				e.TelemetryPeak = map[string]any{"process.cpu": rng.Float64(), "process.memory": rng.Int64N(1e6), "host.name": "a"}
+				e.TelemetryEnd = map[string]any{"a": float64(i) + 0.5, "b": "x"}
 				if i%3 == 0 {
 					delete(e.Used, "half")
 				}
@@ -72,10 +81,20 @@ func TestCorrelationsOfManyTasksAreSummedByTheServer(t *testing.T) {
 			{"used.sign", "generated.zero", `{}`, correlation.Pearson, false},            // both of a mean of 0
 			{"used.bytes", results, `{}`, correlation.Pearson, false},                    // too few of its digits are right
 			{numbers, results, `{}`, correlation.Spearman, false},
-			{"used.optimizer", results, `{}`, correlation.Pearson, false},
-			{"used.x,used.optimizer", results, `{}`, correlation.Pearson, false},
+			{"used.x,used.optimizer,used.one,used.group", results, `{}`, correlation.Pearson, true},
+			{"used.flag,used.always,used.optimizer,used.x,used.same", "generated.converged,used.flag,generated.loss,used.optimizer,used.one", `{}`, correlation.Pearson, true},
+			{"used.path", "generated.loss,generated.converged,used.optimizer", `{}`, correlation.Pearson, true}, // too many categories
+			{"used.path", "generated.loss", `{"activity_id": "train"}`, correlation.Pearson, true},              // names rather than groups
+			{"used.optimizer", "used.bytes", `{}`, correlation.Pearson, false},
+			{"used.odd", results, `{}`, correlation.Pearson, false}, // numbers and texts
+			{"telemetry_peak.*,generated.*", "telemetry_peak.process.*,generated.loss,telemetry_end.*", `{"activity_id": "test"}`, correlation.Pearson, true},
+			{"generated.loss,generated.*", "generated.*", `{"activity_id": "train"}`, correlation.Pearson, true},
+			{"used.*", "generated.*", `{}`, correlation.Pearson, false},
+			{"used.x", "generated.loss", `{"used.nan": 0.5}`, correlation.Pearson, false}, // the server cannot tell whether it matches
 			{"started_at", results, `{}`, correlation.Pearson, false},
-			{"used.one.*", results, `{}`, correlation.Pearson, false},
+			{"telemetry_end.none.*", results, `{}`, correlation.Pearson, true},                       // there is nothing
+			{"used.*", "generated.loss", `{"task_id": {"$nin": ["9"]}}`, correlation.Pearson, false}, // used.odd is of two kinds
+			{"used.map.*", "generated.loss", `{}`, correlation.Pearson, false},                       // used.a is the short name of a leaf
 			{"used.text", results, `{}`, correlation.Pearson, false},
 			{"used.yes", results, `{}`, correlation.Pearson, false},
 			{"used.null", results, `{}`, correlation.Pearson, false},
@@ -94,7 +113,7 @@ func TestCorrelationsOfManyTasksAreSummedByTheServer(t *testing.T) {
 			streamed, err := correlation.Correlate(t.Context(), onlyScans{s}, req)
 			require.NoError(t, err)
 			for _, roundedFrom = range []int64{int64(len(events) + 1), 1} {
-				counting := &countsMoments{Store: s}
+				counting := &countsMatrices{Store: s}
 				summed, err := correlation.Correlate(t.Context(), counting, req)
 				require.NoError(t, err)
 				require.Equal(t, c.known && roundedFrom == 1, counting.known, "%s with %s of %s", c.x, c.y, c.filter)
@@ -104,14 +123,14 @@ func TestCorrelationsOfManyTasksAreSummedByTheServer(t *testing.T) {
 	})
 }
 
-// countsMoments notes whether the server knew the sums.
-type countsMoments struct {
+// countsMatrices notes whether the server knew the sums.
+type countsMatrices struct {
 	*Store
 	known bool
 }
 
-func (c *countsMoments) Moments(ctx context.Context, f query.Filter, x, y []query.Field) (*query.Matrix, error) {
-	m, err := c.Store.Moments(ctx, f, x, y)
+func (c *countsMatrices) Matrix(ctx context.Context, req *query.MatrixRequest) (*query.Matrix, error) {
+	m, err := c.Store.Matrix(ctx, req)
 	c.known = m != nil
 	return m, err
 }
