@@ -79,6 +79,7 @@ ROUTES: dict[str, tuple[str, dict]] = {
     "lineage by activity": ("lineage/activities", {"filter": MINE}),
     "scatter": ("correlation/scatter", {"x": "used.layers", "y": "generated.loss", "limit": "1000"}),
     "correlation, 6 x 4": ("correlation", {"x": HYPERPARAMETERS, "y": RESULTS}),
+    "correlation of all fields": ("correlation", {}),
 }
 
 

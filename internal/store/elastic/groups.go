@@ -47,7 +47,11 @@ func (r *reader) addPlanned(ctx context.Context, p *plan, stream *query.Stream) 
 		p.buckets = []groupBucket{answer.All}
 		return r.finish(ctx, p, stream)
 	}
-	composite := object{"size": groupsAtOnce, "sources": p.sources}
+	size := groupsAtOnce
+	if len(p.quantiles) > 0 { // of so many groups they are not looked for, and estimates take memory
+		size = mostRanges + 1
+	}
+	composite := object{"size": size, "sources": p.sources}
 	body["aggs"] = object{"doubt": p.doubt, "groups": object{"composite": composite, "aggs": p.aggregates}}
 	for {
 		var answer struct {
@@ -61,10 +65,10 @@ func (r *reader) addPlanned(ctx context.Context, p *plan, stream *query.Stream) 
 			return false, err
 		}
 		p.buckets = append(p.buckets, answer.Groups.Buckets...)
-		if len(answer.Groups.Buckets) < groupsAtOnce || answer.Groups.After == nil {
+		if len(answer.Groups.Buckets) < size || answer.Groups.After == nil {
 			return r.finish(ctx, p, stream)
 		}
-		if p.leaves { // each page costs the server as much as the first; a stream does not
+		if p.leaves || len(p.quantiles) > 0 { // each page costs the server as much as the first; a stream does not
 			return false, nil
 		}
 		composite["after"] = answer.Groups.After

@@ -39,7 +39,7 @@ func TestCorrelationsOfManyTasksAreSummedByTheServer(t *testing.T) {
 					"layers": rng.Int64N(8), "x": x, "rate": math.Exp(rng.NormFloat64()), "half": rng.Float64(), "same": 2.5,
 					"bytes": 1e9 + rng.Float64(), "sign": float64(2*(i%2) - 1), "text": 0.5, "yes": 0.5, "null": 0.5, "nan": 0.5, "list": 0.5, "map": 0.5,
 					"optimizer": []string{"sgd", "adam", "rms"}[rng.IntN(3)], "one": "a",
-					"flag": rng.IntN(3) == 0, "always": true, "path": fmt.Sprint("/models/", i), "group": fmt.Sprint("g", i%700), "odd": []any{"a", 0.5}[i%2],
+					"flag": rng.IntN(3) == 0, "always": true, "mostly": i != 5, "path": fmt.Sprint("/models/", i), "group": fmt.Sprint("g", i%700), "odd": []any{"a", 0.5}[i%2],
 				}
 				if i%11 == 0 {
 					delete(e.Used, "optimizer")
@@ -82,7 +82,7 @@ func TestCorrelationsOfManyTasksAreSummedByTheServer(t *testing.T) {
 			{"used.bytes", results, `{}`, correlation.Pearson, false},                    // too few of its digits are right
 			{numbers, results, `{}`, correlation.Spearman, false},
 			{"used.x,used.optimizer,used.one,used.group", results, `{}`, correlation.Pearson, true},
-			{"used.flag,used.always,used.optimizer,used.x,used.same", "generated.converged,used.flag,generated.loss,used.optimizer,used.one", `{}`, correlation.Pearson, true},
+			{"used.flag,used.always,used.mostly,used.optimizer,used.x,used.same", "generated.converged,used.flag,generated.loss,used.optimizer,used.one", `{}`, correlation.Pearson, true},
 			{"used.path", "generated.loss,generated.converged,used.optimizer", `{}`, correlation.Pearson, true}, // too many categories
 			{"used.path", "generated.loss", `{"activity_id": "train"}`, correlation.Pearson, true},              // names rather than groups
 			{"used.optimizer", "used.bytes", `{}`, correlation.Pearson, false},

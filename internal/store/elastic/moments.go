@@ -15,22 +15,16 @@ const leastMean = 1e-6
 
 // moments are not ok where too few of their digits are right.
 func (s statistics) moments() (m query.Moments, ok bool) {
-	m = s.uncertain()
-	return m, m.Low == m.High || float64(s.Squares) <= mostCancelled*m.Deviance && !math.IsInf(float64(s.Squares), 0)
-}
-
-// uncertain are moments of which a part of the deviance may be wrong that is small beside the squares.
-func (s statistics) uncertain() (m query.Moments) {
 	if s.Count == 0 {
-		return m
+		return m, true
 	}
 	m.N, m.Low, m.High, m.Mean = s.Count, float64(s.Min), float64(s.Max), float64(s.Sum)/float64(s.Count)
 	if m.Low == m.High {
 		m.Mean = m.Low
-		return m
+		return m, true
 	}
 	m.Deviance = max(0, float64(s.Squares)-float64(s.Sum)*m.Mean)
-	return m
+	return m, float64(s.Squares) <= mostCancelled*m.Deviance && !math.IsInf(float64(s.Squares), 0)
 }
 
 // offset is the distance of the mean from 0, in parts of the root of the mean square.
@@ -51,4 +45,13 @@ func booleans(all, ones int64) statistics {
 		s.Min = 1
 	}
 	return s
+}
+
+// moments of zeros and ones are exact, however few there are of one of them.
+func (f *summed) moments(s statistics) (m query.Moments, ok bool) {
+	m, ok = s.moments()
+	if f.isBoolean() && s.Count > 0 {
+		m.Deviance, ok = float64(s.Sum)*float64(s.Count-int64(s.Sum))/float64(s.Count), true
+	}
+	return m, ok
 }

@@ -14,7 +14,7 @@ func (m *matrix) pairs(ctx context.Context) (ok bool, err error) {
 		for i := range columns {
 			c := &columns[i]
 			f := m.of[c.Name]
-			if c.Numbers, ok = f.all.moments(); !ok {
+			if c.Numbers, ok = f.moments(f.all); !ok {
 				return false, nil
 			}
 			if c.Texts, c.Categories = f.text, f.categories; f.isBoolean() {
@@ -155,8 +155,8 @@ func (p *pairSums) take(m *matrix, a pairAnswer) (ok bool) {
 	}
 	var okX, okY bool
 	to := &p.to.Numbers
-	to.X, okX = x.moments()
-	to.Y, okY = y.moments()
+	to.X, okX = p.x.moments(x)
+	to.Y, okY = p.y.moments(y)
 	if !okX || !okY {
 		return false
 	}
@@ -202,8 +202,9 @@ func (p *pairSums) takeTexts(a pairAnswer) (ok bool) {
 		}
 		whole.Count, whole.Sum, whole.Squares = whole.Count+s.Count, whole.Sum+s.Sum, whole.Squares+s.Squares
 		whole.Min, whole.Max = min(whole.Min, s.Min), max(whole.Max, s.Max)
-		*to = append(*to, s.uncertain())
+		m, _ := number.moments(s)
+		*to = append(*to, m)
 	}
-	_, ok = whole.moments()
+	_, ok = number.moments(whole)
 	return ok
 }

@@ -51,6 +51,7 @@ func TestQuantilesOfManyValuesAreThoseOfTheTasks(t *testing.T) {
 			require.False(t, ask(``, field), field)
 		}
 		require.False(t, ask(`"projection": ["used.integer"],`, "used.normal"), "thousands of groups")
+		require.False(t, ask(`"projection": ["task_id"],`, "used.normal"), "thousands of groups")
 
 		// The estimate is a bad one, once and always.
 		margins = []float64{1e-6, 1e-5, 0.03}
