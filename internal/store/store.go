@@ -33,7 +33,8 @@ type Writer interface {
 	// the cutting into batches and repetition do not change the view. Events of one task are merged in the batch before
 	// the database is touched. An error means that nothing, or only a part, was written: write the batch again.
 	// An event that the store can never take (a poison record) is rejected with its reason and stops nothing else.
-	// Write does not keep or change the events.
+	// Write does not keep or change the events. Where ctx ends it, they may be read a little longer: its caller must not
+	// change them then.
 	Write(ctx context.Context, events []*task.Event) (rejected []Rejected, err error)
 }
 

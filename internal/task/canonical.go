@@ -73,7 +73,7 @@ func (e *Event) appendCanonical(dst []byte) []byte {
 		refs := object{dst: append(o.dst, '{')}
 		for _, k := range sortedKeys(e.Refs) {
 			refs.key(k)
-			refs.dst = appendString(refs.dst, e.Refs[k])
+			refs.dst = AppendText(refs.dst, e.Refs[k])
 		}
 		refs.dst = append(refs.dst, '}')
 		o.dst = refs.dst
@@ -117,7 +117,7 @@ func (o *object) key(k string) {
 		o.dst = append(o.dst, ',')
 	}
 	o.begun = true
-	o.dst = append(appendString(o.dst, k), ':')
+	o.dst = append(AppendText(o.dst, k), ':')
 }
 
 func (o *object) value(k string, v any) {
@@ -128,7 +128,7 @@ func (o *object) value(k string, v any) {
 func (o *object) text(k, v string) {
 	if v != "" {
 		o.key(k)
-		o.dst = appendString(o.dst, v)
+		o.dst = AppendText(o.dst, v)
 	}
 }
 
@@ -152,7 +152,7 @@ func (o *object) hex(k string, v []byte) {
 
 func (o *object) ref(r Ref, e *Event) {
 	if r.Kind == e.Kind && r.Scope == e.Scope {
-		o.dst = appendString(o.dst, r.Key)
+		o.dst = AppendText(o.dst, r.Key)
 		return
 	}
 	o.dst = AppendJSON(o.dst, refToWire(r, e))

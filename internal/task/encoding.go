@@ -61,7 +61,7 @@ func AppendJSON(dst []byte, v any) []byte {
 	case float64:
 		return appendFloat(dst, v)
 	case string:
-		return appendString(dst, v)
+		return AppendText(dst, v)
 	case []byte:
 		dst = append(dst, `{"$bytes":"`...)
 		dst = base64.StdEncoding.AppendEncode(dst, v)
@@ -81,7 +81,7 @@ func AppendJSON(dst []byte, v any) []byte {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = appendString(dst, e)
+			dst = AppendText(dst, e)
 		}
 		return append(dst, ']')
 	case map[string]any:
@@ -96,7 +96,7 @@ func AppendJSON(dst []byte, v any) []byte {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = appendString(dst, k)
+			dst = AppendText(dst, k)
 			dst = append(dst, ':')
 			dst = AppendJSON(dst, v[k])
 		}
@@ -132,7 +132,8 @@ func appendFloat(dst []byte, f float64) []byte {
 
 const hexDigits = "0123456789abcdef"
 
-func appendString(dst []byte, s string) []byte {
+// AppendText writes a JSON string. What is not UTF-8 in it becomes U+FFFD.
+func AppendText[T string | []byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	start := 0
 	for i := 0; i < len(s); {
@@ -142,7 +143,7 @@ func appendString(dst []byte, s string) []byte {
 			continue
 		}
 		if b >= utf8.RuneSelf {
-			r, size := utf8.DecodeRuneInString(s[i:])
+			r, size := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
 			if r == utf8.RuneError && size == 1 {
 				dst = append(dst, s[start:i]...)
 				dst = append(dst, "\uFFFD"...)

@@ -144,13 +144,13 @@ func (s *State) appendCanonical(dst []byte) []byte {
 		if a != NoAttempt {
 			name = strconv.FormatInt(a, 10)
 		}
-		dst = appendString(dst, name)
+		dst = AppendText(dst, name)
 		dst = append(dst, ":{"...)
 		for j, f := range sortedKeys(s.Attempts[a]) {
 			if j > 0 {
 				dst = append(dst, ',')
 			}
-			dst = appendString(dst, f)
+			dst = AppendText(dst, f)
 			dst = append(dst, ':')
 			n := s.Attempts[a][f]
 			if known := n.encoded.Load(); known != nil {

@@ -1,21 +1,19 @@
 package elastic
 
-import (
-	"github.com/otelcol-mida/otelcol-mida/internal/store/view"
-	"github.com/otelcol-mida/otelcol-mida/internal/task"
-)
+import "github.com/otelcol-mida/otelcol-mida/internal/store/view"
 
-// stateCache keeps the states of tasks that were written lately, with the version that they have in the index. States in
-// it are never changed.
+// stateCache keeps the states of tasks that were written lately, with the version that they have in the index.
 type stateCache struct{ recent *view.Cache[*cachedState] }
 
+// cachedState is a state as bytes: to decode one costs less than the garbage collector's walks through thousands of decoded
+// ones.
 type cachedState struct {
-	state   *task.State
+	encoded []byte
 	version version
 }
 
-// stateOverhead stands for what a decoded state takes beyond its encoded bytes, as a factor.
-const stateOverhead = 4
+// stateOverhead stands for what an entry of the cache takes beyond the bytes of its state.
+const stateOverhead = 200
 
 func newStateCache(limit int) *stateCache { return &stateCache{view.NewCache[*cachedState](limit)} }
 
@@ -25,8 +23,8 @@ func (c *stateCache) get(id string) *cachedState {
 	return s
 }
 
-func (c *stateCache) put(id string, state *task.State, v version, encoded int) {
-	c.recent.Put(id, &cachedState{state, v}, encoded*stateOverhead)
+func (c *stateCache) put(id string, encoded []byte, v version) {
+	c.recent.Put(id, &cachedState{encoded, v}, len(encoded)+stateOverhead)
 }
 
 func (c *stateCache) clear() { c.recent.Clear() }

@@ -180,7 +180,11 @@ func (r *row) newFields(to map[string]bool) {
 // body is the document of a row. With spill the leaves stay in the state alone: the server refused them. spilled counts
 // the leaves that the index does not look at though it could.
 func (r *row) body(f *fields, encoded []byte, spill bool) (body []byte, spilled int) {
-	w := &objectWriter{buf: make([]byte, 0, 2*len(encoded)+256)}
+	body = written(func(w *objectWriter) { spilled = r.write(w, f, encoded, spill) })
+	return body, spilled
+}
+
+func (r *row) write(w *objectWriter, f *fields, encoded []byte, spill bool) (spilled int) {
 	opaque := r.promoted(w)
 	odds := map[string]string{}
 	var vague []string
@@ -238,8 +242,9 @@ func (r *row) body(f *fields, encoded []byte, spill bool) (body []byte, spilled 
 		w.close()
 	}
 	r.edgeFields(w)
-	w.value("state", string(encoded))
-	return append(w.buf, '}'), spilled
+	w.key("state")
+	w.buf = task.AppendText(w.buf, encoded)
+	return spilled
 }
 
 // promoted writes the fields that every query may filter and sort by, and returns those that are too long for an index.

@@ -23,11 +23,12 @@ func (s *Store) taskEntries(ctx context.Context, b *view.Batch, ready map[string
 		e := &taskEntry{store: s, news: t, changed: true}
 		e.entry = entry{index: s.index(tasks), id: id, merge: e.merge, body: e.body, stored: e.stored, reject: rejectAll(t.Events)}
 		byID[id] = e
+		e.state, e.prepared = t.State, ready[id]
 		if cached := s.remembered(id); cached != nil {
-			e.version = &cached.version
-			e.mergeState(cached.state)
-		} else {
-			e.state, e.prepared = t.State, ready[id]
+			if stored, err := task.DecodeState(cached.encoded); err == nil { // else the stored one will tell
+				e.version = &cached.version
+				e.mergeState(stored)
+			}
 		}
 		if !e.changed {
 			known = append(known, &e.entry)
@@ -62,9 +63,8 @@ type taskEntry struct {
 }
 
 func (e *taskEntry) merge(source []byte) error {
-	e.prepared = nil
 	if source == nil {
-		e.state, e.changed = e.news.State, true
+		e.state, e.prepared, e.changed = e.news.State, nil, true
 		return nil
 	}
 	state, err := stateOf(source)
@@ -84,17 +84,17 @@ func stateOf(source []byte) (*task.State, error) {
 	return task.DecodeState([]byte(d.State))
 }
 
+// mergeState brings the news into a state, which nobody else has.
 func (e *taskEntry) mergeState(stored *task.State) {
-	e.state = &task.State{}
-	e.state.Merge(stored)
-	e.changed = e.state.Merge(e.news.State)
+	e.state, e.prepared = stored, nil
+	e.changed = stored.Merge(e.news.State)
 }
 
 func (e *taskEntry) prepare(names map[string]bool) {
 	if e.prepared == nil {
 		e.prepared = &prepared{row: makeRow(e.state), encoded: e.state.Encode()}
 	}
-	if names != nil {
+	if names != nil && e.prepared.row != nil {
 		e.prepared.row.newFields(names)
 	}
 }
@@ -109,7 +109,7 @@ func (e *taskEntry) body(spill bool) ([]byte, error) {
 		return nil, fmt.Errorf("the task would have %d bytes; max_task_bytes is %d", n, most)
 	}
 	if spill {
-		body, spilled := e.prepared.row.body(&e.store.fields, e.prepared.encoded, true)
+		body, spilled := makeRow(e.state).body(&e.store.fields, e.prepared.encoded, true)
 		e.store.spilled.Add(int64(spilled))
 		return body, nil
 	}
@@ -128,7 +128,7 @@ func (e *taskEntry) stored(v version) {
 	e.store.tasksChanged.Add(1)
 	e.store.memory.Lock()
 	defer e.store.memory.Unlock()
-	e.store.states.put(e.id, e.state, v, len(e.prepared.encoded))
+	e.store.states.put(e.id, e.prepared.encoded, v)
 }
 
 // rejectAll tells all calls that have a part in an entry.
@@ -151,15 +151,14 @@ func (s *Store) claimEntries(id string, t *view.Task) []*entry {
 			continue
 		}
 		seen[text] = true
-		w := &objectWriter{}
 		claimID := view.Name(id, text)
-		w.value("id", claimID)
-		w.value("task", id)
-		w.value("entity", view.Key(c.Entity))
-		w.value("role", string(c.Role))
-		w.value("claim", text)
-		w.close()
-		body := w.buf
+		body := written(func(w *objectWriter) {
+			w.text("id", claimID)
+			w.text("task", id)
+			w.text("entity", view.Key(c.Entity))
+			w.text("role", string(c.Role))
+			w.text("claim", text)
+		})
 		out = append(out, &entry{
 			index: s.index(claims), id: claimID, addOnly: true, reject: rejectAll(t.Events),
 			body: func(bool) ([]byte, error) { return body, nil },

@@ -1,14 +1,31 @@
 package elastic
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
 // objectWriter writes a JSON object.
 type objectWriter struct{ buf []byte }
+
+var objectWriters = sync.Pool{New: func() any { return &objectWriter{} }}
+
+// written returns what write made of an object, in a slice of its size.
+func written(write func(*objectWriter)) []byte {
+	w, _ := objectWriters.Get().(*objectWriter)
+	w.buf = w.buf[:0]
+	write(w)
+	w.close()
+	out := bytes.Clone(w.buf)
+	if cap(w.buf) <= 1<<20 {
+		objectWriters.Put(w)
+	}
+	return out
+}
 
 func (w *objectWriter) comma() {
 	switch {

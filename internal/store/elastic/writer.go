@@ -28,7 +28,7 @@ type call struct {
 // prepared is what the state of one call alone would become in the index. Most tasks are new, and their callers make this
 // in parallel, outside of the one writer.
 type prepared struct {
-	row     *row
+	row     *row // nil once body is made
 	encoded []byte
 	body    []byte // nil: not made yet
 	spilled int
@@ -37,6 +37,7 @@ type prepared struct {
 func (p *prepared) makeBody(f *fields) {
 	if p.body == nil {
 		p.body, p.spilled = p.row.body(f, p.encoded, false)
+		p.row = nil
 	}
 }
 
@@ -46,6 +47,7 @@ func (s *Store) Write(ctx context.Context, events []*task.Event) ([]store.Reject
 		return nil, nil
 	}
 	c := &call{done: make(chan struct{}), batch: view.NewBatch()}
+	c.batch.Borrow = true // what outlives the call, the cache, keeps states as bytes
 	for _, e := range events {
 		if err := c.batch.Add(&c.rejected, e); err != nil {
 			c.rejected.Add(e, err)
@@ -116,8 +118,7 @@ func spread(n int, f func(int)) {
 	group.Wait()
 }
 
-// submit hands a call to the writer and waits. A caller whose time ends does not hear what became of it; nothing in the
-// call is its own, apart from the events of rejections, which nobody reads then.
+// submit hands a call to the writer and waits. A caller whose time ends does not hear what became of it.
 func (s *Store) submit(ctx context.Context, c *call) error {
 	select {
 	case s.queue <- c:
