@@ -14,7 +14,7 @@ const (
 	// While the store writes one round, the next is made ready for it and another is read.
 	leastUnderWay = 3
 	// mostUnderWay bounds the memory: a round takes some 60 MB on its way.
-	mostUnderWay = 12
+	mostUnderWay = 16
 	// lookRounds bounds a look, after which those that wait for one hear how far it is.
 	lookRounds = 64
 )

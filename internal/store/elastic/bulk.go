@@ -54,14 +54,22 @@ func (r result) busy() bool {
 	return r.err != nil && (r.err.Status == http.StatusTooManyRequests || r.err.Status >= http.StatusInternalServerError)
 }
 
-// bulk runs operations, in requests of bounded size, several at a time. The results are in the order of the operations.
+// leastShare is the size from which on a request is cut for others to run beside it.
+const leastShare = 1 << 20
+
+// bulk runs operations, in requests of bounded size, several at a time: one for each idle processor of the server, which
+// works at one request with few of them. The results are in the order of the operations.
 func (s *Store) bulk(ctx context.Context, ops []*operation) ([]result, error) {
 	results := make([]result, len(ops))
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var errs []error
+	left := 0 // bytes
+	for _, o := range ops {
+		left += len(o.body) + perOperation
+	}
 	for from := 0; from < len(ops); {
-		full, err := s.pace.begin(ctx)
+		full, idle, err := s.pace.begin(ctx)
 		if err != nil {
 			mu.Lock()
 			errs = append(errs, err)
@@ -69,11 +77,13 @@ func (s *Store) bulk(ctx context.Context, ops []*operation) ([]result, error) {
 			break
 		}
 		_, most := s.pace.now()
+		most = min(most, max(leastShare, left/(idle+1)))
 		to, size := from, 0
 		for to < len(ops) && (to == from || size+len(ops[to].body)+perOperation <= most) {
 			size += len(ops[to].body) + perOperation
 			to++
 		}
+		left -= size
 		part, out := ops[from:to], results[from:to]
 		wg.Go(func() {
 			start := time.Now()

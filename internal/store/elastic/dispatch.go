@@ -1,6 +1,7 @@
 package elastic
 
 import (
+	"runtime"
 	"slices"
 	"time"
 
@@ -42,10 +43,12 @@ type group struct {
 	events int
 }
 
-const (
-	// worthwhile is the number of events from which on a group goes beside others.
-	worthwhile = 500
-)
+// worthwhile is the number of events from which on a group goes beside others.
+const worthwhile = 500
+
+// ahead is how many groups there may be for which there is no room in the server. Where there are cores, some are made
+// ready meanwhile.
+func ahead() int { return runtime.GOMAXPROCS(0) / 4 }
 
 func newDispatcher(s *Store) *dispatcher {
 	return &dispatcher{store: s, tasks: map[string]bool{}, back: make(chan func())}
@@ -86,7 +89,7 @@ func (d *dispatcher) start() bool {
 		close(c.done)
 		return true
 	}
-	if limit, _ := s.pace.now(); d.running >= limit {
+	if limit, _ := s.pace.now(); d.running >= limit+ahead() {
 		return false
 	}
 	portions, events := d.choose()

@@ -87,6 +87,28 @@ func TestTheClusterMayComeLater(t *testing.T) {
 	})
 }
 
+// How requests are cut follows the processors of the cluster, whose number it may keep to itself.
+func TestTheClusterSaysHowManyProcessorsItHas(t *testing.T) {
+	onEachKind(t, func(t *testing.T, kind string) {
+		var silent atomic.Bool
+		o := proxy{before: func(w http.ResponseWriter, r *http.Request) bool {
+			refuse := silent.Load() && strings.HasPrefix(r.URL.Path, "/_nodes/")
+			if refuse {
+				http.Error(w, `{"error":{"type":"security_exception"}}`, http.StatusForbidden)
+			}
+			return refuse
+		}}.start(t, kind)
+		s := openStore(t, o)
+		write(t, s, event("x"))
+		require.Positive(t, s.pace.processors)
+		silent.Store(true)
+		o.IndexPrefix = freshPrefix(t, kind)
+		s = openStore(t, o)
+		write(t, s, event("x"))
+		require.Zero(t, s.pace.processors)
+	})
+}
+
 func TestNobodyListens(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	srv.Close()

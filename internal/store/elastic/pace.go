@@ -11,7 +11,8 @@ import (
 //
 //   - It is too busy (429, 5xx): half as many requests, half as large.
 //   - Its answers take longer the more requests there are, for the same number of bytes: the requests only wait for each
-//     other. A few may, so that the server never waits for us (TCP Vegas does the same); with fewer there is one more.
+//     other. A few may, so that the server never waits for us (TCP Vegas does the same); with fewer there is one more. The
+//     more processors a server has, the more may: all of them work, though each answer takes longer than it would alone.
 //   - An answer takes longer than slowAnswer: half as large. Else they grow again.
 //   - A proxy takes no request of that size (413): never as large again.
 type pace struct {
@@ -19,6 +20,7 @@ type pace struct {
 	changed chan struct{} // closed when a request may begin
 
 	running, limit, most int
+	processors           int // of the server; 0: unknown
 	bytes, mostBytes     int
 
 	// The least seconds per byte, of this and of the last fastestOf requests: as fast as the server can be.
@@ -30,7 +32,7 @@ const (
 	leastBytes = 256 << 10
 	// baseBytes stands for what a request costs that has nothing in it.
 	baseBytes = 64 << 10
-	// So many requests may wait in the server.
+	// So many requests may wait in the server, or half as many as it has processors, and as many as it has.
 	fewQueued, manyQueued = 4, 8
 	fastestOf             = 500
 	slowAnswer            = 5 * time.Second
@@ -50,22 +52,30 @@ func (p *pace) now() (requests, bytes int) {
 	return p.limit, p.bytes
 }
 
-// begin waits until one more request may run. full says that there is no room for another one beside it.
-func (p *pace) begin(ctx context.Context) (full bool, err error) {
+// serve says how many processors the server has.
+func (p *pace) serve(processors int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.processors = processors
+}
+
+// begin waits until one more request may run. full says that there is no room for another one beside it, idle how many
+// processors of the server nothing runs for.
+func (p *pace) begin(ctx context.Context) (full bool, idle int, err error) {
 	for {
 		p.mu.Lock()
 		if p.running < p.limit {
 			p.running++
-			full = p.running == p.limit
+			full, idle = p.running == p.limit, max(0, min(p.limit, p.processors)-p.running)
 			p.mu.Unlock()
-			return full, nil
+			return full, idle, nil
 		}
 		changed := p.changed
 		p.mu.Unlock()
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return false, ctx.Err()
+			return false, 0, ctx.Err()
 		}
 	}
 }
@@ -113,9 +123,9 @@ func (p *pace) answered(o outcome) {
 	}
 	queued := float64(p.limit) * (1 - best/took)
 	switch {
-	case queued < fewQueued && o.full: // more would run if they might
+	case queued < float64(max(fewQueued, p.processors/2)) && o.full: // more would run if they might
 		p.limit = min(p.most, p.limit+1)
-	case queued > manyQueued:
+	case queued > float64(max(manyQueued, p.processors)):
 		p.limit = max(1, p.limit-1)
 	}
 }

@@ -13,7 +13,7 @@ func serve(p *pace, rounds, size, workers int, alone time.Duration) {
 	for range rounds {
 		limit, _ := p.now()
 		for i := range limit {
-			full, _ := p.begin(context.Background())
+			full, _, _ := p.begin(context.Background())
 			if i == limit-1 {
 				for range limit {
 					waited := (limit + workers - 1) / workers
@@ -33,6 +33,11 @@ func TestPaceFindsHowManyRequestsAServerTakes(t *testing.T) {
 	require.LessOrEqual(t, few, 9)
 	require.GreaterOrEqual(t, many, 16)
 	require.Less(t, many, 40)
+	large := newPace(64, 5<<20)
+	large.serve(32)
+	serve(large, 100, 1<<20, 16, 50*time.Millisecond)
+	more, _ := large.now()
+	require.Greater(t, more, many, "a server with many processors may have more waiting")
 	bounded := newPace(3, 5<<20)
 	serve(bounded, 100, 1<<20, 16, 50*time.Millisecond)
 	most, _ := bounded.now()
@@ -77,10 +82,10 @@ func TestPaceOfSlowAnswersAndOfAProxyWithALimit(t *testing.T) {
 
 func TestPaceWaitsNoLongerThanItsCaller(t *testing.T) {
 	p := newPace(1, 1<<20)
-	_, err := p.begin(t.Context())
+	_, _, err := p.begin(t.Context())
 	require.NoError(t, err)
 	ended, end := context.WithCancel(t.Context())
 	end()
-	_, err = p.begin(ended)
+	_, _, err = p.begin(ended)
 	require.ErrorIs(t, err, context.Canceled)
 }
