@@ -19,9 +19,9 @@ const (
 	lookRounds = 64
 )
 
-// underWay is how many rounds may be on their way at a time. With more cores more of them are made ready at a time, and a
-// cluster takes several.
-func underWay() int { return min(max(leastUnderWay, runtime.GOMAXPROCS(0)), mostUnderWay) }
+// underWay is how many rounds may be on their way at a time. With more cores more of them are made ready at a time, while a
+// cluster is at as many others.
+func underWay() int { return min(max(leastUnderWay, 2*runtime.GOMAXPROCS(0)-1), mostUnderWay) }
 
 // Emit hands over a batch. It takes batches in their order; wait returns nil once the pipeline has accepted everything, and
 // an error only when ctx ended.
