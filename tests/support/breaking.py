@@ -22,6 +22,7 @@ from .verdict import Verdict, judge
 
 DOWN = 10.0
 FULL_BEFORE_KILL = 20.0
+TASK_BYTES = 20_000  # of a disk with room for the view, which takes 9 kB a task with all its telemetry
 HOWS = ("killed", "stopped", "restarted")
 
 Breaking = Callable[[System, str, float], str]
@@ -137,7 +138,7 @@ class FullDisk:
     def system(self, directory: Path, tasks: int) -> Iterator[System]:
         """Run one collector with its journal, or its store, on a small disk."""
         where = directory / "small"
-        with SmallDisk(where, 256) as self._disk:
+        with SmallDisk(where, max(256, tasks * TASK_BYTES >> 20)) as self._disk:
             data = where if self.side == "store" else None
             journal = where / "journal" if self.side == "journal" else None
             with one_collector(directory, tasks, data=data, journal=journal) as system:
