@@ -10,10 +10,10 @@ import (
 var scratch = sync.Pool{New: func() any { return new([]byte) }}
 
 // canonical is AppendJSON of the event's wire form, without making that first.
-func (e *Event) canonical() []byte { return scratched(e.appendCanonical) }
+func (e *Event) canonical() []byte { return Scratched(e.appendCanonical) }
 
-// scratched returns what write appends, in a slice of its size.
-func scratched(write func(dst []byte) []byte) []byte {
+// Scratched returns what write appends to an empty slice, in a slice of its size: for what is made often and kept.
+func Scratched(write func(dst []byte) []byte) []byte {
 	buf, _ := scratch.Get().(*[]byte)
 	*buf = write((*buf)[:0])
 	out := bytes.Clone(*buf)

@@ -125,7 +125,7 @@ func sortSnapshots(l []*Snapshot) {
 
 // Encode writes the state as canonical JSON: {"<attempt>": {"<facet>": <event>}}, "" standing for NoAttempt.
 func (s *State) Encode() []byte {
-	return scratched(s.appendCanonical)
+	return Scratched(s.appendCanonical)
 }
 
 func (s *State) appendCanonical(dst []byte) []byte {

@@ -32,8 +32,8 @@ type Store struct {
 	conflicts, retries, spilled                atomic.Int64
 	batches                                    store.Batches
 
-	memory sync.Mutex // guards what was written lately
-	states *stateCache
+	states *view.Cache[cachedState]
+	memory sync.Mutex // guards seen
 	seen   map[view.Observer]*observer
 }
 
@@ -59,7 +59,7 @@ func Open(opts Options) (*Store, error) {
 		alive: alive, kill: kill, setup: setup{gate: make(chan struct{}, 1)},
 		opts: opts, client: c, log: opts.Logger, pace: newPace(opts.BulkRequests, opts.BulkBytes),
 		queue: make(chan *call, 64), writerDone: make(chan struct{}),
-		states: newStateCache(opts.CacheBytes), seen: map[view.Observer]*observer{},
+		states: view.NewCache[cachedState](opts.CacheBytes), seen: map[view.Observer]*observer{},
 	}
 	go s.writer()
 	return s, nil

@@ -24,7 +24,7 @@ func (s *Store) taskEntries(ctx context.Context, b *view.Batch, ready map[string
 		e.entry = entry{index: s.index(tasks), id: id, merge: e.merge, body: e.body, stored: e.stored, reject: rejectAll(t.Events)}
 		byID[id] = e
 		e.state, e.prepared = t.State, ready[id]
-		if cached := s.remembered(id); cached != nil {
+		if cached, ok := s.states.Get(id); ok {
 			if stored, err := task.DecodeState(cached.encoded); err == nil { // else the stored one will tell
 				e.version = &cached.version
 				e.mergeState(stored)
@@ -118,17 +118,9 @@ func (e *taskEntry) body(spill bool) ([]byte, error) {
 	return e.prepared.body, nil
 }
 
-func (s *Store) remembered(id string) *cachedState {
-	s.memory.Lock()
-	defer s.memory.Unlock()
-	return s.states.get(id)
-}
-
 func (e *taskEntry) stored(v version) {
 	e.store.tasksChanged.Add(1)
-	e.store.memory.Lock()
-	defer e.store.memory.Unlock()
-	e.store.states.put(e.id, e.prepared.encoded, v)
+	e.store.states.Put(e.id, cachedState{e.prepared.encoded, v}, len(e.prepared.encoded)+stateOverhead)
 }
 
 // rejectAll tells all calls that have a part in an entry.

@@ -1,10 +1,8 @@
 package elastic
 
 import (
-	"bytes"
 	"slices"
 	"strconv"
-	"sync"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
@@ -12,19 +10,14 @@ import (
 // objectWriter writes a JSON object.
 type objectWriter struct{ buf []byte }
 
-var objectWriters = sync.Pool{New: func() any { return &objectWriter{} }}
-
-// written returns what write made of an object, in a slice of its size.
+// written returns what write made of an object.
 func written(write func(*objectWriter)) []byte {
-	w, _ := objectWriters.Get().(*objectWriter)
-	w.buf = w.buf[:0]
-	write(w)
-	w.close()
-	out := bytes.Clone(w.buf)
-	if cap(w.buf) <= 1<<20 {
-		objectWriters.Put(w)
-	}
-	return out
+	return task.Scratched(func(buf []byte) []byte {
+		w := &objectWriter{buf}
+		write(w)
+		w.close()
+		return w.buf
+	})
 }
 
 func (w *objectWriter) comma() {

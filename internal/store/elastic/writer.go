@@ -162,9 +162,9 @@ func (s *Store) writer() {
 
 // forget drops all that is remembered of the index.
 func (s *Store) forget() {
+	s.states.Clear()
 	s.memory.Lock()
 	defer s.memory.Unlock()
-	s.states.clear()
 	clear(s.seen)
 }
 
