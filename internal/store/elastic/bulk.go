@@ -57,6 +57,10 @@ func (r result) busy() bool {
 // leastShare is the size from which on a request is cut for others to run beside it.
 const leastShare = 1 << 20
 
+// small is the size up to which operations need not wait for their turn: they cost the server next to nothing. What calls
+// say of their observers is of that size, and the end of each waits for it.
+const small = 32 << 10
+
 // bulk runs operations, in requests of bounded size, several at a time: one for each idle processor of the server, which
 // works at one request with few of them. The results are in the order of the operations.
 func (s *Store) bulk(ctx context.Context, ops []*operation) ([]result, error) {
@@ -67,6 +71,10 @@ func (s *Store) bulk(ctx context.Context, ops []*operation) ([]result, error) {
 	left := 0 // bytes
 	for _, o := range ops {
 		left += len(o.body) + perOperation
+	}
+	if 0 < left && left <= small {
+		_, err := s.bulkRequest(ctx, ops, results, left)
+		return results, err
 	}
 	for from := 0; from < len(ops); {
 		full, idle, err := s.pace.begin(ctx)

@@ -2,6 +2,7 @@ package elastic
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -58,4 +60,28 @@ func TestRequestsAreCutForIdleProcessors(t *testing.T) {
 	}
 	require.LessOrEqual(t, len(of(16, 40)), 5, "no smaller than is worth a request")
 	require.Len(t, of(16, 5), 1)
+}
+
+func TestASmallRequestDoesNotWaitForItsTurn(t *testing.T) {
+	asked := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(asked)
+		w.Header().Set("Content-Type", "application/json")
+		_, err := io.WriteString(w, `{"items":[{"create":{"status":201,"_seq_no":7,"_primary_term":1}}]}`)
+		assert.NoError(t, err)
+	}))
+	defer srv.Close()
+	s, err := Open(Options{Endpoints: []string{srv.URL}, BulkRequests: 1})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.Close(t.Context())) }()
+	_, _, err = s.pace.begin(t.Context()) // no other may run
+	require.NoError(t, err)
+	ctx, end := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer end()
+	_, err = s.bulk(ctx, []*operation{{verb: "create", index: "x", id: "1", body: bytes.Repeat([]byte{' '}, small)}})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	results, err := s.bulk(t.Context(), []*operation{{verb: "create", index: "x", id: "1", body: []byte("{}")}})
+	require.NoError(t, err)
+	require.Equal(t, []result{{version: version{7, 1}}}, results)
+	<-asked
 }

@@ -14,7 +14,7 @@ import (
 //	             several groups at a time   all that are there at a time
 //
 // A task is in one group at a time, so that no document is written twice at once; what of a call is on its way already
-// follows in a later group. Groups grow with the load: small ones wait for each other while one is on its way. A call's
+// follows in a later group. Groups grow with the load: small calls wait for each other while one is on its way. A call's
 // observers come after all of it, so that none is ever complete before its tasks are there. All of it belongs to the
 // writer's goroutine, apart from what runs in a group's own.
 type dispatcher struct {
@@ -93,7 +93,7 @@ func (d *dispatcher) start() bool {
 		return false
 	}
 	portions, events := d.choose()
-	if len(portions) == 0 || d.running > 0 && events < worthwhile {
+	if !d.worth(portions, events) {
 		return false
 	}
 	g := d.group(portions)
@@ -103,6 +103,12 @@ func (d *dispatcher) start() bool {
 		d.back <- func() { d.written(g, err) }
 	}()
 	return true
+}
+
+// worth says whether a group goes now. One that ends a call does, however small: the call waits for nothing else, and with
+// it its sender, who may send no more before.
+func (d *dispatcher) worth(portions []portion, events int) bool {
+	return len(portions) > 0 && (d.running == 0 || events >= worthwhile || portions[0].call.begun)
 }
 
 // choose says what may go together: of each call the tasks that are not on their way.

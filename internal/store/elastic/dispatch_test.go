@@ -61,16 +61,21 @@ func TestOnlySharedTasksWait(t *testing.T) {
 	one := send(d)
 	assert.ElementsMatch(t, ids("a", "b"), one.ids)
 	d.add(second)
+	assert.False(t, d.worth(d.choose()), "a small call waits for others")
 	two := send(d)
 	assert.Equal(t, ids("c"), two.ids)
 	assert.Equal(t, 1, two.events)
 	portions, _ := d.choose()
 	assert.Empty(t, portions, "b is on its way")
+	assert.False(t, d.worth(d.choose()))
 
 	d.written(two, nil)
 	assert.Empty(t, d.stored, "a part of the second call is not stored yet")
 	d.written(one, nil)
 	assert.Equal(t, []*call{first}, d.stored)
+	d.running++ // another group
+	assert.True(t, d.worth(d.choose()), "the end of a call does not wait")
+	d.running--
 	three := send(d)
 	assert.Equal(t, ids("b"), three.ids)
 	assert.Empty(t, d.waiting)

@@ -3,6 +3,7 @@ package elastic
 import (
 	"context"
 	"math"
+	"slices"
 	"sync"
 	"time"
 )
@@ -17,7 +18,7 @@ import (
 //   - A proxy takes no request of that size (413): never as large again.
 type pace struct {
 	mu      sync.Mutex
-	changed chan struct{} // closed when a request may begin
+	waiting []chan struct{} // of the requests that wait, closed when one may begin
 
 	running, limit, most int
 	processors           int // of the server; 0: unknown
@@ -31,16 +32,14 @@ type pace struct {
 const (
 	leastBytes = 256 << 10
 	// baseBytes stands for what a request costs that has nothing in it.
-	baseBytes = 64 << 10
-	// So many requests may wait in the server, or half as many as it has processors, and as many as it has.
-	fewQueued, manyQueued = 4, 8
-	fastestOf             = 500
-	slowAnswer            = 5 * time.Second
+	baseBytes  = 64 << 10
+	fastestOf  = 500
+	slowAnswer = 5 * time.Second
 )
 
 func newPace(most, mostBytes int) *pace {
 	return &pace{
-		limit: min(2, most), most: most, bytes: mostBytes, mostBytes: mostBytes, changed: make(chan struct{}),
+		limit: min(2, most), most: most, bytes: mostBytes, mostBytes: mostBytes,
 		fastest: math.Inf(1), fastestBefore: math.Inf(1),
 	}
 }
@@ -59,24 +58,33 @@ func (p *pace) serve(processors int) {
 	p.processors = processors
 }
 
-// begin waits until one more request may run. full says that there is no room for another one beside it, idle how many
-// processors of the server nothing runs for.
+// begin waits until one more request may run, in the order of the calls. full says that there is no room for another one
+// beside it, idle how many processors of the server nothing runs for.
 func (p *pace) begin(ctx context.Context) (full bool, idle int, err error) {
-	for {
-		p.mu.Lock()
-		if p.running < p.limit {
-			p.running++
-			full, idle = p.running == p.limit, max(0, min(p.limit, p.processors)-p.running)
-			p.mu.Unlock()
-			return full, idle, nil
-		}
-		changed := p.changed
-		p.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return false, 0, ctx.Err()
-		}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	turn := make(chan struct{})
+	p.waiting = append(p.waiting, turn)
+	p.admit()
+	p.mu.Unlock()
+	select {
+	case <-turn:
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	if i := slices.Index(p.waiting, turn); i >= 0 { // ctx ended before its turn came
+		p.waiting = slices.Delete(p.waiting, i, i+1)
+		return false, 0, ctx.Err()
+	}
+	return p.running >= p.limit, max(0, min(p.limit, p.processors)-p.running), nil
+}
+
+// admit lets those run that have waited longest.
+func (p *pace) admit() {
+	for p.running < p.limit && len(p.waiting) > 0 {
+		p.running++
+		close(p.waiting[0])
+		p.waiting = p.waiting[1:]
 	}
 }
 
@@ -103,8 +111,7 @@ func (p *pace) end(o outcome) {
 	default:
 		p.answered(o)
 	}
-	close(p.changed)
-	p.changed = make(chan struct{})
+	p.admit()
 }
 
 func (p *pace) shrink() { p.bytes = min(p.mostBytes, max(leastBytes, p.bytes/2)) }
@@ -122,10 +129,20 @@ func (p *pace) answered(o outcome) {
 		p.samples, p.fastestBefore, p.fastest = 0, p.fastest, math.Inf(1)
 	}
 	queued := float64(p.limit) * (1 - best/took)
+	few, many := p.queue()
 	switch {
-	case queued < float64(max(fewQueued, p.processors/2)) && o.full: // more would run if they might
+	case queued < float64(few) && o.full: // more would run if they might
 		p.limit = min(p.most, p.limit+1)
-	case queued > float64(max(manyQueued, p.processors)):
+	case queued > float64(many):
 		p.limit = max(1, p.limit-1)
 	}
+}
+
+// queue says how few requests must wait in the server, so that it never waits for us, and how many may. Each that waits
+// is one more before what ends a call: its last tasks, and then its observers.
+func (p *pace) queue() (few, many int) {
+	if p.processors == 0 {
+		return 4, 8
+	}
+	return max(1, p.processors/2), max(2, p.processors)
 }

@@ -3,6 +3,7 @@ package elastic
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -78,6 +79,45 @@ func TestPaceOfSlowAnswersAndOfAProxyWithALimit(t *testing.T) {
 	p.end(outcome{bytes: 512 << 10, took: time.Millisecond})
 	_, bytes = p.now()
 	require.Equal(t, 512<<10, bytes, "the proxy has not changed")
+}
+
+func TestPaceLetsFewWaitInASmallServer(t *testing.T) {
+	p := newPace(64, 5<<20)
+	p.serve(1)
+	p.limit = 1 // so that it sees how fast the server is
+	serve(p, 100, 1<<20, 1, 50*time.Millisecond)
+	requests, _ := p.now()
+	require.LessOrEqual(t, requests, 3)
+	require.GreaterOrEqual(t, requests, 2, "one waits, so that the server has work")
+}
+
+func TestPaceIsFair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPace(1, 1<<20)
+		_, _, err := p.begin(t.Context())
+		require.NoError(t, err)
+		var order []int
+		gone, leave := context.WithCancel(t.Context())
+		for i := range 5 {
+			ctx := t.Context()
+			if i == 2 {
+				ctx = gone
+			}
+			go func() {
+				if _, _, err := p.begin(ctx); err == nil {
+					order = append(order, i)
+				}
+			}()
+			synctest.Wait()
+		}
+		leave()
+		for range 5 {
+			p.end(outcome{bytes: 1, took: time.Millisecond})
+			synctest.Wait()
+		}
+		require.Equal(t, []int{0, 1, 3, 4}, order, "who waits no longer holds nobody up")
+		require.Zero(t, p.running)
+	})
 }
 
 func TestPaceWaitsNoLongerThanItsCaller(t *testing.T) {
