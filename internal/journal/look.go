@@ -135,6 +135,7 @@ func (r *Reader) rewind(rounds []round) {
 	for _, later := range rounds[1:] {
 		_ = later.wait() // the first one's error is told
 	}
+	clear(r.over)
 	for _, s := range r.segs {
 		s.pos, s.final, s.ended, s.quiet = s.accepted, s.acceptedFinal, false, false
 	}

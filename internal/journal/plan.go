@@ -15,6 +15,7 @@ type job struct {
 	seg   *segment
 	later bool
 	waits int64 // bytes of all segments of its observer that were not read yet
+	over  int64 // what its observer's last share was exceeded by
 }
 
 // plan lists the directory and chooses, per observer, the oldest segment that is not finished, if it can have news. more
@@ -56,7 +57,7 @@ func (r *Reader) plan(root *os.Root, now time.Time) (jobs []job, more bool, err 
 		chosen := len(jobs)
 		jobs = r.choose(root, byObserver[name], now, jobs)
 		for i := range jobs[chosen:] {
-			jobs[chosen+i].waits = unread(byObserver[name])
+			jobs[chosen+i].waits, jobs[chosen+i].over = unread(byObserver[name]), r.over[name]
 		}
 	}
 	if more = len(jobs) > roundSegments; more {
@@ -87,8 +88,9 @@ func shares(jobs []job) []int64 {
 		if all > 0 {
 			out[i] = int64(roundBytes * (float64(j.waits) / float64(all)))
 		}
-		// The last share ended with a whole record, behind its end.
-		out[i] = max(minShare, out[i]-j.seg.over)
+		// The last share ended with a whole record, behind its end, or with its segment, before it. Without that an observer
+		// whose segment ended would stay behind the others for as long as there is a backlog.
+		out[i] = max(minShare, out[i]-j.over)
 	}
 	return out
 }

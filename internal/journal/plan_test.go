@@ -86,6 +86,38 @@ func TestObserversReachTheEndTogether(t *testing.T) {
 	assert.Less(t, apart, 2*events/batches, "less than two batches")
 }
 
+// TestTheEndOfASegmentHoldsNobodyBack: an observer of which a round reads less, for its segment ends, is not behind the
+// others ever after.
+func TestTheEndOfASegmentHoldsNobodyBack(t *testing.T) {
+	h := newHarness(t)
+	cut := h.writer("w.1", func(o *WriterOptions) { o.SegmentSize = 7 * roundBytes / 4 })
+	whole := h.writer("w.2", func(o *WriterOptions) { o.SegmentSize = 100 * roundBytes })
+	const events, size = 20 * roundBytes / 2000, 2000 // of each: 40 rounds
+	for i := range events {
+		e := finished(fmt.Sprint("task-", i), i+1)
+		e["stdout"] = strings.Repeat("x", size)
+		require.NoError(t, cut.Write(e))
+		require.NoError(t, whole.Write(e))
+	}
+	r := h.reader()
+	defer r.release()
+	told := map[string]int{}
+	behind := 0
+	_, err := r.look(t.Context(), func(ctx context.Context, batch []*task.Event) func() error {
+		for _, e := range batch {
+			told[e.ObserverID]++
+		}
+		if apart := max(told["w.1"]-told["w.2"], told["w.2"]-told["w.1"]); apart*size > roundBytes/10 {
+			behind++
+		}
+		return inTurn(h.emit)(ctx, batch)
+	})
+	require.NoError(t, err)
+	assert.Equal(t, map[string]int{"w.1": events, "w.2": events}, told)
+	segments := events * size / (7 * roundBytes / 4)
+	assert.LessOrEqual(t, behind, segments+1, "for one round after each end of a segment")
+}
+
 // TestCheckpointsComeAfterWhatTheyCount: what is read ahead is on its way at the same time, but for checkpoints.
 func TestCheckpointsComeAfterWhatTheyCount(t *testing.T) {
 	h := newHarness(t)

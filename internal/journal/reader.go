@@ -61,7 +61,8 @@ type Reader struct {
 	opt  Options
 	dir  string
 	segs map[string]*segment
-	turn int // rotates which observers a round begins with
+	over map[string]int64 // by observer: what its last share was exceeded by; negative: how much of it was missing
+	turn int              // rotates which observers a round begins with
 	lag  atomic.Int64
 
 	claimed  *os.File          // keeps other readers out
@@ -118,7 +119,7 @@ func NewReader(opt Options) (*Reader, error) {
 	}
 	return &Reader{
 		opt: opt, dir: filepath.Join(opt.Directory, HostDirectory(opt.Host)),
-		segs: map[string]*segment{}, reported: map[string]string{},
+		segs: map[string]*segment{}, over: map[string]int64{}, reported: map[string]string{},
 	}, nil
 }
 
@@ -216,6 +217,10 @@ func (r *Reader) read(root *os.Root, jobs []job) []*part {
 		case err == nil:
 			s.aside = false
 			kept = append(kept, p)
+			delete(r.over, s.observer)
+			if p.more || p.done && p.later {
+				r.over[s.observer] = p.over
+			}
 		case errors.Is(err, fs.ErrNotExist):
 			delete(r.segs, s.file)
 		default:

@@ -32,8 +32,7 @@ type segment struct {
 	// accepted and acceptedFinal are pos and final of what the pipeline accepted; they move only in commit.
 	accepted      int64
 	acceptedFinal bool
-	restored      bool  // the position of an earlier run was looked for
-	over          int64 // what the last share was exceeded by
+	restored      bool // the position of an earlier run was looked for
 	size          int64
 	grew          time.Time // when size last changed, in this process's clock
 	quiet         bool      // nothing can be new before it grows or its writer ends
@@ -50,8 +49,9 @@ type part struct {
 	next    int64
 	wasLast bool // the record before from is a final checkpoint
 	final   bool
-	done    bool // everything is read and its writer will not return
-	more    bool // its share ended before it did
+	done    bool  // everything is read and its writer will not return
+	more    bool  // its share ended before it did
+	over    int64 // bytes that were read beyond its share; negative: that were missing, for the segment has no more
 	records int64
 	counts  map[Fault]int64
 	faults  []error // one line each, for the log
@@ -281,7 +281,7 @@ func (s *segment) records(scan scanner, p *part, ended bool, budget int64) error
 		}
 		switch st.outcome {
 		case waiting:
-			s.quiet, s.over = true, 0
+			s.quiet, p.over = true, p.next-limit
 			return nil
 		case torn:
 			p.fault(Torn, 1, fmt.Errorf("its writer ended inside a record: %d bytes at byte %d are lost", st.next-p.next, p.next))
@@ -292,7 +292,7 @@ func (s *segment) records(scan scanner, p *part, ended bool, budget int64) error
 		}
 		p.next = st.next
 	}
-	s.over = max(0, p.next-limit)
+	p.over = p.next - limit
 	p.more = p.next < s.size
 	return nil
 }
