@@ -242,11 +242,12 @@ test-faults: build venv ## every fault at full length, with a report under docs/
 ##@ care
 
 .PHONY: lint
-lint: venv $(GOLANGCI) ## gofmt, golangci-lint, ruff, and eslint where there is a UI
+lint: venv $(GOLANGCI) ## gofmt, golangci-lint, ruff, the mutations of make test-mutations compile, and eslint where there is a UI
 	@bad=$$(gofmt -l bench $(SOURCE_DIRS)); if [ -n "$$bad" ]; then echo "not gofmt'ed (make fmt):"; echo "$$bad"; exit 1; fi
 	$(GOLANGCI) run ./...
 	$(MIDA_VENV)/bin/ruff check $(PY_DIRS)
 	$(MIDA_VENV)/bin/ruff format --check $(PY_DIRS)
+	$(MIDA_VENV)/bin/python tools/conformance/mutations.py --check
 	@$(if $(NODE_OK),$(MAKE) --no-print-directory lint-ui,echo "make lint: no Node.js, so web/ is not looked at" >&2)
 
 .PHONY: lint-ui

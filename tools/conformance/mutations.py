@@ -391,16 +391,19 @@ def main() -> int:
     parser.add_argument(
         "--suite", choices=list(SUITES), action="append", help="only the mutations of this suite"
     )
-    parser.add_argument("--check", action="store_true", help="only look for the texts")
+    parser.add_argument("--check", action="store_true", help="only see that they can be built")
     parser.add_argument("--write", action="store_true", help="write the results into the page")
     cache = Path(os.environ.get("MIDA_CACHE", Path.home() / ".cache" / "otelcol-mida"))
     parser.add_argument("--memory", type=Path, default=cache / "mutations.json")
     args = parser.parse_args()
 
     mutations = load()
-    variants(mutations)
     if args.check:
-        print(f"{len(mutations)} mutations, every text is found")
+        for suite in SUITES:
+            if chosen := [m for m in mutations if m.suite == suite]:
+                with tempfile.TemporaryDirectory(prefix="mida-mutations-") as directory:
+                    build(suite, chosen, Path(directory))
+        print(f"{len(mutations)} mutations: every text is found, and what replaces it compiles")
         return 0
     chosen = [
         m
