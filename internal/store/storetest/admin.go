@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/otelcol-mida/otelcol-mida/internal/store"
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
 )
 
@@ -187,6 +188,14 @@ func testClosed(t *testing.T, f Factory) {
 
 func testCloseWaits(t *testing.T, f Factory) {
 	s := f.New(t)
+	// Several times: where a close meets the calls is left to chance.
+	for round := range 8 {
+		s = closeBesideWriters(t, f, s, round)
+	}
+}
+
+// closeBesideWriters closes a store while it writes, and opens it again.
+func closeBesideWriters(t *testing.T, f Factory, s store.Store, round int) store.Store {
 	const writers = 8
 	written := make(chan string, 1000)
 	var started, wg sync.WaitGroup
@@ -194,7 +203,7 @@ func testCloseWaits(t *testing.T, f Factory) {
 	for w := range writers {
 		wg.Go(func() {
 			for i := 0; ; i++ {
-				e := finished(fmt.Sprintf("%d-%d", w, i))
+				e := finished(fmt.Sprintf("%d-%d-%d", round, w, i))
 				if _, err := s.Write(context.Background(), []*task.Event{e}); err != nil {
 					assert.ErrorContains(t, err, "store is closed", "a call that was running fails")
 					return
@@ -219,4 +228,5 @@ func testCloseWaits(t *testing.T, f Factory) {
 		require.NoError(t, err)
 		require.Contains(t, docs, id, "a write that was acknowledged before the close is lost")
 	}
+	return s
 }
