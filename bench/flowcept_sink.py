@@ -5,10 +5,12 @@ import sys
 
 import lmdb
 
+ROOM = 1 << 36  # bytes of addresses: the consumer's file grows meanwhile
+
 
 def count(path: str, filler: bytes) -> dict:
     """Return how many tasks there are, and how many of them ended."""
-    with lmdb.open(path, max_dbs=5, readonly=True) as environment:
+    with lmdb.open(path, max_dbs=5, readonly=True, map_size=ROOM) as environment:
         table = environment.open_db(b"tasks", create=False)
         with environment.begin(db=table) as transaction:
             tasks = ended = 0
@@ -21,7 +23,7 @@ def count(path: str, filler: bytes) -> dict:
 
 def entries(path: str) -> int:
     """Return how many records there are, which costs next to nothing."""
-    with lmdb.open(path, max_dbs=5, readonly=True) as environment:
+    with lmdb.open(path, max_dbs=5, readonly=True, map_size=ROOM) as environment:
         try:
             table = environment.open_db(b"tasks", create=False)
         except lmdb.ReadonlyError:
