@@ -158,6 +158,7 @@ func (s *segment) read(root *os.Root, later, foreign bool, budget int64, now tim
 	if err := s.records(scan, p, ended, budget); err != nil {
 		return nil, err
 	}
+	p.over = p.next - p.from - budget
 	if p.next == s.size {
 		p.done = ended || p.final
 		s.quiet = !p.done
@@ -281,7 +282,7 @@ func (s *segment) records(scan scanner, p *part, ended bool, budget int64) error
 		}
 		switch st.outcome {
 		case waiting:
-			s.quiet, p.over = true, p.next-limit
+			s.quiet = true
 			return nil
 		case torn:
 			p.fault(Torn, 1, fmt.Errorf("its writer ended inside a record: %d bytes at byte %d are lost", st.next-p.next, p.next))
@@ -292,7 +293,6 @@ func (s *segment) records(scan scanner, p *part, ended bool, budget int64) error
 		}
 		p.next = st.next
 	}
-	p.over = p.next - limit
 	p.more = p.next < s.size
 	return nil
 }
