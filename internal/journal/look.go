@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/otelcol-mida/otelcol-mida/internal/task"
@@ -15,8 +14,8 @@ const (
 	leastUnderWay = 3
 	// mostUnderWay bounds the memory: a round takes some 60 MB on its way.
 	mostUnderWay = 16
-	// lookRounds bounds a look, after which those that wait for one hear how far it is.
-	lookRounds = 64
+	// measureRounds is how many rounds of a long look there are from one measurement of its lag to the next.
+	measureRounds = 64
 )
 
 // underWay is how many rounds may be on their way at a time. With more cores more of them are made ready at a time, while a
@@ -46,10 +45,14 @@ type look struct {
 type round struct {
 	parts []*part
 	wait  func() error
+	// checkpoints follow once the round and all before it was accepted, since they count what comes before them: else what
+	// is on its way would be called missing.
+	checkpoints []*task.Event
 }
 
 // look reads, a share of every observer at a time, while there is more. It hands over what it reads and goes on reading;
-// positions move in order, each once all before it was accepted.
+// positions move in order, each once all before it was accepted. Nothing makes it wait for all that is on its way before
+// the backlog is read: rounds would have to be made ready anew, while the store has nothing to do.
 func (r *Reader) look(ctx context.Context, emit Emit) (look, error) {
 	var out look
 	root, err := r.open()
@@ -67,22 +70,26 @@ func (r *Reader) look(ctx context.Context, emit Emit) (look, error) {
 	var rounds []round
 	settle := func(most int) error {
 		for len(rounds) > most {
+			first := rounds[0]
 			began := time.Now()
-			err := rounds[0].wait()
+			err := first.wait()
+			if err == nil && len(first.checkpoints) > 0 {
+				err = emit(ctx, first.checkpoints)()
+			}
 			out.waited += time.Since(began)
 			if err != nil {
 				r.rewind(rounds)
 				rounds = nil
 				return err
 			}
-			for _, p := range rounds[0].parts {
+			for _, p := range first.parts {
 				r.commit(root, p)
 			}
 			rounds = rounds[1:]
 		}
 		return nil
 	}
-	for range lookRounds {
+	for n := 1; ; n++ {
 		parts, more := r.next(root)
 		progress := false
 		var events []*task.Event
@@ -91,13 +98,10 @@ func (r *Reader) look(ctx context.Context, emit Emit) (look, error) {
 			progress = progress || p.moved() || p.done
 			more = more || p.more || p.done && p.later
 		}
-		if slices.ContainsFunc(events, isCheckpoint) {
-			// What it counts comes before it: else what is on its way would be called missing.
-			if err := settle(0); err != nil {
-				return look{}, err
-			}
-		}
 		next := round{parts: parts, wait: func() error { return nil }}
+		if len(rounds) > 0 { // else all of it may go together
+			events, next.checkpoints = apart(events)
+		}
 		if len(events) > 0 {
 			began := time.Now()
 			next.wait = emit(ctx, events)
@@ -110,6 +114,9 @@ func (r *Reader) look(ctx context.Context, emit Emit) (look, error) {
 		}
 		if !more || !progress || ctx.Err() != nil {
 			break
+		}
+		if n%measureRounds == 0 {
+			r.measure()
 		}
 	}
 	if err := settle(0); err != nil {
@@ -142,3 +149,16 @@ func (r *Reader) rewind(rounds []round) {
 }
 
 func isCheckpoint(e *task.Event) bool { return e.Name == task.EventCheckpoint }
+
+// apart takes the checkpoints out of events.
+func apart(events []*task.Event) (others, checkpoints []*task.Event) {
+	others = events[:0]
+	for _, e := range events {
+		if isCheckpoint(e) {
+			checkpoints = append(checkpoints, e)
+		} else {
+			others = append(others, e)
+		}
+	}
+	return others, checkpoints
+}

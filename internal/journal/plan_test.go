@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -118,36 +117,49 @@ func TestTheEndOfASegmentHoldsNobodyBack(t *testing.T) {
 	assert.LessOrEqual(t, behind, segments+1, "for one round after each end of a segment")
 }
 
-// TestCheckpointsComeAfterWhatTheyCount: what is read ahead is on its way at the same time, but for checkpoints.
+// TestCheckpointsComeAfterWhatTheyCount: what is read ahead is on its way at the same time, and stays so while a checkpoint
+// waits for what it counts.
 func TestCheckpointsComeAfterWhatTheyCount(t *testing.T) {
 	h := newHarness(t)
 	w := h.writer("w.1")
-	const events = 2 * roundBytes / 2000
+	const events, every = 6 * roundBytes / 2000, 400
 	for i := range events {
 		e := finished(fmt.Sprint("big-", i), i+1)
 		e["stdout"] = strings.Repeat("x", 2000)
 		require.NoError(t, w.Write(e))
+		if (i+1)%every == 0 {
+			require.NoError(t, w.Write(checkpoint(i+1, false)))
+		}
 	}
-	require.NoError(t, w.Write(map[string]any{
-		"event": task.EventCheckpoint, "time": 9, "record": map[string]any{"last_seq": events, "final": true},
-	}))
+	require.NoError(t, w.Write(checkpoint(events, true)))
 	r := h.reader()
 	defer r.release()
-	underWay, most, told := 0, 0, false
+	underWay, beside, told := 0, 0, 0
+	var accepted int64 // the highest number
 	found, err := r.look(t.Context(), func(_ context.Context, batch []*task.Event) func() error {
-		if slices.ContainsFunc(batch, isCheckpoint) {
-			told = true
-			assert.Zero(t, underWay, "all before it was accepted")
+		last := accepted
+		for _, e := range batch {
+			if isCheckpoint(e) {
+				told++
+				counted := e.Record.(map[string]any)["last_seq"].(int64)
+				assert.LessOrEqual(t, counted, last, "all before it was accepted, or comes with it")
+				if underWay > 0 {
+					beside++
+				}
+			} else {
+				last = e.Seq
+			}
 		}
 		underWay++
-		most = max(most, underWay)
 		return func() error {
 			underWay--
+			accepted = max(accepted, last)
 			return nil
 		}
 	})
 	require.NoError(t, err)
 	assert.True(t, found.progress)
-	assert.True(t, told)
-	assert.Greater(t, most, 1, "it is read ahead")
+	assert.EqualValues(t, events, accepted)
+	assert.Equal(t, events/every+1, told)
+	assert.Greater(t, beside, told/2, "what was read ahead does not wait for checkpoints")
 }
