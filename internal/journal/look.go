@@ -85,6 +85,7 @@ func (r *Reader) look(ctx context.Context, emit Emit) (look, error) {
 			for _, p := range first.parts {
 				r.commit(root, p)
 			}
+			rounds[0] = round{} // its events are not needed any more
 			rounds = rounds[1:]
 		}
 		return nil
