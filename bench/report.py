@@ -21,8 +21,8 @@ RATIOS = (
     ("mida, 1 event", "bare loop, 1 event", None, "0.8"),
     ("mida, OTLP, no claims", "contrib, OTLP", "elasticsearch", "1"),
     ("mida, OTLP", "contrib, OTLP", "elasticsearch", ""),
-    ("mida, 3 events", "FlowCept, 2 messages", "sqlite", "5"),
-    ("mida, 1 event", "FlowCept, 1 message", "sqlite", "5"),
+    ("mida, 3 events", "FlowCept, 2 messages", None, "5"),
+    ("mida, 1 event", "FlowCept, 1 message", None, "5"),
 )
 
 

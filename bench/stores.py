@@ -78,7 +78,7 @@ def compare(bench: Bench, sink: str, server: Server | None, tasks: int, rounds: 
         units.append(lambda: {"mida, OTLP": _otlp(bench, server, tasks)})
         units.append(lambda: {"mida, OTLP, no claims": _otlp(bench, server, tasks, claims=False)})
         units.append(lambda: {"contrib, OTLP": _contrib(bench, server, tasks)})
-    if sink == "sqlite" and bench.flowcept:
+    if bench.flowcept:  # into its own store, beside each of ours
         units.append(lambda: {"FlowCept, 2 messages": _flowcept(bench, tasks, 2)})
         units.append(lambda: {"FlowCept, 1 message": _flowcept(bench, tasks, 1)})
     for turn in range(rounds + 1):
@@ -194,8 +194,8 @@ def server_of(sink: str, root: Path, apart: bool = False) -> Iterator[Server | N
 
 def get_peers(bench: Bench, sinks: list[str], wanted: list[str]) -> None:
     """Get what can be had of the peers of these sinks, and name the rest."""
-    for name, sink in (("contrib", "elasticsearch"), ("flowcept", "sqlite")):
-        if name not in wanted or sink not in sinks:
+    for name, of in (("contrib", ["elasticsearch"]), ("flowcept", sinks)):
+        if name not in wanted or not set(of) & set(sinks):
             continue
         try:
             if name == "contrib":
