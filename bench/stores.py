@@ -194,8 +194,8 @@ def server_of(sink: str, root: Path, apart: bool = False) -> Iterator[Server | N
 
 def get_peers(bench: Bench, sinks: list[str], wanted: list[str]) -> None:
     """Get what can be had of the peers of these sinks, and name the rest."""
-    for name, of in (("contrib", ["elasticsearch"]), ("flowcept", sinks)):
-        if name not in wanted or not set(of) & set(sinks):
+    for name in wanted:
+        if name == "contrib" and "elasticsearch" not in sinks:
             continue
         try:
             if name == "contrib":

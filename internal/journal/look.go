@@ -51,8 +51,8 @@ type round struct {
 }
 
 // look reads, a share of every observer at a time, while there is more. It hands over what it reads and goes on reading;
-// positions move in order, each once all before it was accepted. Nothing makes it wait for all that is on its way before
-// the backlog is read: rounds would have to be made ready anew, while the store has nothing to do.
+// positions move in order, each once all before it was accepted. Before a backlog is read it never waits for all that is on
+// its way: the store would have nothing to do until new rounds are made ready.
 func (r *Reader) look(ctx context.Context, emit Emit) (look, error) {
 	var out look
 	root, err := r.open()
